@@ -1,0 +1,97 @@
+"""pytest-lime: where does my image classifier look? Tests with a verdict.
+
+Everything public is imported on first use, so that loading the package, or the
+plugin in a run that never explains an image, costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_lime.claims import Claim, mass, pointing, predicted, top_overlap
+    from pytest_lime.errors import (
+        ClaimFailed,
+        ImageError,
+        LimeError,
+        ModelError,
+        OptionError,
+        RecordError,
+        RegionError,
+        SegmentationError,
+        TargetError,
+    )
+    from pytest_lime.explainer import explain
+    from pytest_lime.explanation import Explanation
+    from pytest_lime.models import CallableModel, Model, TorchModel
+    from pytest_lime.options import LimeOptions
+    from pytest_lime.regions import Box, Ellipse, Mask, Polygon, Region, whole
+    from pytest_lime.verdicts import Verdict
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "claims": ("Claim", "mass", "pointing", "predicted", "top_overlap"),
+    "errors": (
+        "ClaimFailed",
+        "ImageError",
+        "LimeError",
+        "ModelError",
+        "OptionError",
+        "RecordError",
+        "RegionError",
+        "SegmentationError",
+        "TargetError",
+    ),
+    "explainer": ("explain",),
+    "explanation": ("Explanation",),
+    "models": ("CallableModel", "Model", "TorchModel"),
+    "options": ("LimeOptions",),
+    "regions": ("Box", "Ellipse", "Mask", "Polygon", "Region", "whole"),
+    "verdicts": ("Verdict",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Box",
+    "CallableModel",
+    "Claim",
+    "ClaimFailed",
+    "Ellipse",
+    "Explanation",
+    "ImageError",
+    "LimeError",
+    "LimeOptions",
+    "Mask",
+    "Model",
+    "ModelError",
+    "OptionError",
+    "Polygon",
+    "RecordError",
+    "Region",
+    "RegionError",
+    "SegmentationError",
+    "TargetError",
+    "TorchModel",
+    "Verdict",
+    "explain",
+    "mass",
+    "pointing",
+    "predicted",
+    "top_overlap",
+    "whole",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
