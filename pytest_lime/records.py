@@ -1,0 +1,118 @@
+"""Records: what is known of each check, as plain JSON values with a version."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_lime.errors import RecordError
+
+__all__ = [
+    "FORMAT",
+    "PICTURE_PATH",
+    "RESULTS",
+    "VERSION",
+    "count_verdicts",
+    "file_stem",
+    "read_results",
+    "verdict_of",
+    "write_atomically",
+    "write_results",
+]
+
+FORMAT = "pytest-lime"
+VERSION = 1
+RESULTS = "results.json"
+# What a record may name as a picture: a plain file in the report's own folder.
+PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
+VERDICTS = ("fail", "inconclusive", "expected failure", "pass")
+
+
+def file_stem(node_id: str, check: int) -> str:
+    """Return a file name for a check of a test: a readable slug of at most 60 characters, a dash, ten hex digits.
+
+    >>> file_stem("tests/test_cat.py::test_head[tabby cat]", 0)
+    'test-head-tabby-cat-b3a6ec4ff0'
+    """
+    name = node_id.rpartition("::")[2] or node_id
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-") or "check"
+    return f"{slug}-{hashlib.sha256(f'{node_id}#{check}'.encode()).hexdigest()[:10]}"
+
+
+def verdict_of(record: Mapping[str, Any]) -> str:
+    """Return the one word that a report files a check under: one of `VERDICTS`.
+
+    A failure that the test expects (``xfail``) is an expected failure.
+    """
+    if record["status"] == "fail" and record["outcome"] == "xfailed":
+        return "expected failure"
+    return str(record["status"])
+
+
+def count_verdicts(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many of `records` have each verdict, the gravest first."""
+    counts = Counter(map(verdict_of, records))
+    return {verdict: counts[verdict] for verdict in VERDICTS}
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        # mkstemp makes private files; a report is as readable as any other file of its user.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def write_results(results: Mapping[str, Any], folder: Path) -> Path:
+    """Write `results` to ``results.json`` in `folder` and return its path."""
+    path = folder / RESULTS
+    text = json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+    return path
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Read ``results.json`` of a report folder.
+
+    Raises
+    ------
+    RecordError
+        There is none, or it is damaged, from another program, or of another version.
+    """
+    path = folder / RESULTS
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordError(
+            f"{str(folder)!r} holds no {RESULTS}; give the folder of a report, such as lime-report."
+        ) from None
+    except OSError as error:
+        raise RecordError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise RecordError(f"{str(path)!r} is damaged ({error}); run the tests again to make it anew.") from None
+    if not isinstance(results, dict) or results.get("format") != FORMAT:
+        raise RecordError(f"{str(path)!r} was not written by pytest-lime; give the folder of one of its reports.")
+    if results.get("version") != VERSION:
+        raise RecordError(
+            f"{str(path)!r} has version {results.get('version')!r} and this pytest-lime reads {VERSION}; "
+            "use the version that wrote it, or run the tests again."
+        )
+    return results

@@ -1,0 +1,361 @@
+"""Regions: the areas of an image that claims speak of, in pixels of the image file."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import UnidentifiedImageError
+from skimage import draw
+
+from pytest_lime.errors import RegionError, one_line
+
+__all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "check_region", "whole"]
+
+Bounds = tuple[float, float, float, float]
+# Annotation tools round outwards: a border one pixel beyond the image is no mistake.
+TOLERANCE = 1.0
+
+
+class Region(abc.ABC):
+    """An area of an image, in pixels of the image file (x to the right, y down, origin top left).
+
+    Regions combine: ``~r`` is all but `r`, ``r | s`` either, ``r & s`` both. The
+    coordinates are those of the upright image, before the model's resize and crop.
+    """
+
+    @abc.abstractmethod
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return the region as a bool array of `size` (height, width)."""
+
+    @abc.abstractmethod
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        """Return x0, y0, x1, y1 of what was asked for; it may reach beyond an image of `size`."""
+
+    def check(self, size: tuple[int, int], image: str) -> None:
+        """Raise a `RegionError` where a coordinate lies outside an image of `size`."""
+        height, width = size
+        x0, y0, x1, y1 = self.bounds(size)
+        if x0 < -TOLERANCE or y0 < -TOLERANCE or x1 > width + TOLERANCE or y1 > height + TOLERANCE:
+            extent = f"x {x0:g}…{x1:g}, y {y0:g}…{y1:g}"
+            raise RegionError(
+                f"{self!r} reaches outside image {image!r}, which is {width}×{height} pixels ({extent}): "
+                "coordinates are pixels of the image file before the model's resize and crop; "
+                "correct them, or cut with `& whole()`."
+            )
+
+    def __invert__(self) -> Region:
+        return self.region if isinstance(self, _Not) else _Not(self)
+
+    def __or__(self, other: object) -> Region:
+        return _Or(self, other) if isinstance(other, Region) else NotImplemented
+
+    def __and__(self, other: object) -> Region:
+        return _And(self, other) if isinstance(other, Region) else NotImplemented
+
+
+def check_region(region: Region, size: tuple[int, int], image: str) -> NDArray[np.bool_]:
+    """Return the mask of `region` on an image of `size` (height, width).
+
+    Raises
+    ------
+    RegionError
+        The region reaches outside the image or holds no pixel of it; `image` names it.
+    """
+    region.check(size, image)
+    mask = region.mask(size)
+    if not mask.any():
+        hint = ""
+        x0, y0, x1, y1 = region.bounds(size)
+        if max(x1, y1) <= 1 and min(x0, y0) >= 0:
+            hint = "; coordinates are pixels, not shares of the image"
+        raise RegionError(
+            f"{region!r} is empty on image {image!r}, which is {size[1]}×{size[0]} pixels: "
+            f"a region must hold at least one pixel{hint}."
+        )
+    return mask
+
+
+def _finite(shape: str, name: str, value: Any) -> float:
+    if isinstance(value, bool | str) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
+        raise RegionError(f"{shape}: {name}={one_line(value)} must be a number, in pixels of the image file.")
+    return float(value)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Box(Region):
+    """An upright rectangle from (x0, y0) to (x1, y1), in pixels of the image file.
+
+    A pixel belongs to it when its centre does: ``Box(0, 0, 2, 1)`` holds two pixels.
+
+    Raises
+    ------
+    RegionError
+        A coordinate is no number, or x1 ≤ x0, or y1 ≤ y0.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __post_init__(self) -> None:
+        for name in ("x0", "y0", "x1", "y1"):
+            object.__setattr__(self, name, _finite("Box", name, getattr(self, name)))
+        if self.x1 <= self.x0 or self.y1 <= self.y0:
+            raise RegionError(
+                f"{self!r} is empty: it needs x0 < x1 and y0 < y1; the four numbers are two corners "
+                "(x0, y0, x1, y1), not a corner with width and height."
+            )
+
+    def __repr__(self) -> str:
+        return f"Box({self.x0:g}, {self.y0:g}, {self.x1:g}, {self.y1:g})"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        return self.x0, self.y0, self.x1, self.y1
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        rows, columns = _centres(size)
+        return ((rows >= self.y0) & (rows < self.y1))[:, None] & ((columns >= self.x0) & (columns < self.x1))[None]
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Ellipse(Region):
+    """An ellipse with centre (cx, cy) and radii rx, ry, in pixels of the image file.
+
+    Raises
+    ------
+    RegionError
+        A value is no number, or a radius is not greater than 0.
+    """
+
+    cx: float
+    cy: float
+    rx: float
+    ry: float
+
+    def __post_init__(self) -> None:
+        for name in ("cx", "cy", "rx", "ry"):
+            object.__setattr__(self, name, _finite("Ellipse", name, getattr(self, name)))
+        if self.rx <= 0 or self.ry <= 0:
+            raise RegionError(f"{self!r} is empty: both radii, rx and ry, must be greater than 0.")
+
+    def __repr__(self) -> str:
+        return f"Ellipse({self.cx:g}, {self.cy:g}, {self.rx:g}, {self.ry:g})"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        return self.cx - self.rx, self.cy - self.ry, self.cx + self.rx, self.cy + self.ry
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        rows, columns = _centres(size)
+        down, across = (rows - self.cy) / self.ry, (columns - self.cx) / self.rx
+        return down[:, None] ** 2 + across[None] ** 2 <= 1
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Polygon(Region):
+    """A polygon through `points`, pairs (x, y) in pixels of the image file; it closes itself.
+
+    Raises
+    ------
+    RegionError
+        There are fewer than three points, a point is no pair of numbers, or the area is 0.
+    """
+
+    points: Sequence[tuple[float, float]]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.points, Iterable):
+            raise RegionError(f"Polygon({one_line(self.points)}) needs a list of points (x, y).")
+        pairs = []
+        for index, point in enumerate(self.points):
+            pair = tuple(point) if isinstance(point, Iterable) and not isinstance(point, str) else ()
+            if len(pair) != 2:
+                raise RegionError(f"Polygon: point {index} is {one_line(point)}; every point must be a pair (x, y).")
+            pairs.append(
+                (_finite("Polygon", f"x of point {index}", pair[0]), _finite("Polygon", f"y of point {index}", pair[1]))
+            )
+        object.__setattr__(self, "points", tuple(pairs))
+        if len(pairs) < 3:
+            raise RegionError(f"{self!r} has {len(pairs)} points; a polygon needs at least three.")
+        if len({x for x, _ in pairs}) < 2 or len({y for _, y in pairs}) < 2:
+            raise RegionError(f"{self!r} is empty: its points lie on one line.")
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"({x:g}, {y:g})" for x, y in self.points[:4])
+        more = f", … {len(self.points)} points" if len(self.points) > 4 else ""
+        return f"Polygon([{listed}{more}])"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        xs, ys = zip(*self.points, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        # Pixel (0, 0) has its centre at (½, ½) here, and at (0, 0) for scikit-image.
+        corners = np.array([(y - 0.5, x - 0.5) for x, y in self.points])
+        inside: NDArray[np.bool_] = draw.polygon2mask(size, corners)  # type: ignore[no-untyped-call]
+        return inside
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Mask(Region):
+    """A region given pixel by pixel: an H×W array, or an image file, true where it is not 0.
+
+    Its size must be that of the image file.
+
+    Raises
+    ------
+    RegionError
+        The array is not two-dimensional, or the file cannot be read.
+    """
+
+    source: Any
+
+    def __post_init__(self) -> None:
+        from_file = isinstance(self.source, str | os.PathLike)
+        array = _read_mask(Path(self.source)) if from_file else np.asarray(self.source)
+        if array.ndim != 2 or array.dtype.kind not in "biuf" or array.size == 0:
+            raise RegionError(
+                f"Mask: an array of shape {array.shape} and dtype {array.dtype} is no mask; "
+                "it must be H×W, true or not 0 inside."
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise RegionError("Mask: the array holds NaN or infinity; it must be 0 outside and not 0 inside.")
+        inside = array != 0
+        inside.setflags(write=False)
+        object.__setattr__(self, "_inside", inside)
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """The region as an H×W bool array."""
+        inside: NDArray[np.bool_] = self._inside  # type: ignore[attr-defined]  # set above, on a frozen instance
+        return inside
+
+    def __repr__(self) -> str:
+        if isinstance(self.source, str | os.PathLike):
+            return f"Mask({str(self.source)!r})"
+        return f"Mask(<array of {self.inside.shape[1]}×{self.inside.shape[0]} pixels>)"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        return 0.0, 0.0, float(self.inside.shape[1]), float(self.inside.shape[0])
+
+    def check(self, size: tuple[int, int], image: str) -> None:
+        if self.inside.shape != size:
+            raise RegionError(
+                f"{self!r} is {self.inside.shape[1]}×{self.inside.shape[0]} pixels and image {image!r} is "
+                f"{size[1]}×{size[0]}: a mask must have the size of the image file, before the model's resize and crop."
+            )
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        return self.inside
+
+
+def _read_mask(path: Path) -> NDArray[Any]:
+    try:
+        with PILImage.open(path) as opened:
+            # An indexed picture is read by its indices: colour 0 is outside.
+            if opened.mode in ("1", "L", "P", "I", "F") or opened.mode.startswith("I;16"):
+                return np.asarray(opened)
+            array: NDArray[Any] = np.asarray(opened.convert("RGB")).max(axis=2)
+            return array
+    except FileNotFoundError:
+        raise RegionError(f"Mask({str(path)!r}): the file does not exist; check the path.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise RegionError(f"Mask({str(path)!r}): the file is no readable picture ({error}); save it as PNG.") from None
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Whole(Region):
+    def __repr__(self) -> str:
+        return "whole()"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        return 0.0, 0.0, float(size[1]), float(size[0])
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        return np.ones(size, dtype=bool)
+
+
+def whole() -> Region:
+    """Return the region that is the whole image; ``r & whole()`` cuts `r` at the image's border.
+
+    >>> ~whole(), Box(0, 0, 4, 4) & whole()
+    (~whole(), Box(0, 0, 4, 4) & whole())
+    """
+    return _Whole()
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Not(Region):
+    region: Region
+
+    def __repr__(self) -> str:
+        return f"~{_nested(self.region)}"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        return 0.0, 0.0, float(size[1]), float(size[0])
+
+    def check(self, size: tuple[int, int], image: str) -> None:
+        self.region.check(size, image)
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        return ~self.region.mask(size)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Or(Region):
+    first: Region
+    second: Region
+
+    def __repr__(self) -> str:
+        return f"{_nested(self.first, _Or)} | {_nested(self.second, _Or)}"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        a, b = self.first.bounds(size), self.second.bounds(size)
+        return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+    def check(self, size: tuple[int, int], image: str) -> None:
+        self.first.check(size, image)
+        self.second.check(size, image)
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        return self.first.mask(size) | self.second.mask(size)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _And(Region):
+    first: Region
+    second: Region
+
+    def __repr__(self) -> str:
+        return f"{_nested(self.first, _And)} & {_nested(self.second, _And)}"
+
+    def bounds(self, size: tuple[int, int]) -> Bounds:
+        a, b = self.first.bounds(size), self.second.bounds(size)
+        return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
+
+    def check(self, size: tuple[int, int], image: str) -> None:
+        # What reaches beyond the image may be cut by the other side; a mask's size may not differ.
+        for region in (self.first, self.second):
+            if isinstance(region, Mask | _Not | _And):
+                region.check(size, image)
+        super().check(size, image)
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        return self.first.mask(size) & self.second.mask(size)
+
+
+def _nested(region: Region, *same: type[Region]) -> str:
+    return f"({region!r})" if isinstance(region, _Or | _And) and not isinstance(region, same) else repr(region)
+
+
+def _centres(size: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.arange(size[0], dtype=np.float64) + 0.5, np.arange(size[1], dtype=np.float64) + 0.5
