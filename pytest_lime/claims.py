@@ -1,0 +1,413 @@
+"""Claims: what a test asserts about where a model looks."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_lime.errors import OptionError, RegionError, one_line
+from pytest_lime.explanation import Explanation, check_k
+from pytest_lime.regions import Region, check_region
+from pytest_lime.verdicts import WORDS, Check, Verdict, decide
+
+__all__ = ["Claim", "judge", "mass", "pointing", "predicted", "top_overlap"]
+
+
+class Claim(abc.ABC):
+    """Something that a test asserts of an explanation; write your own with one method, `judge`.
+
+    Attributes
+    ----------
+    name : str
+        What verdicts and reports call it.
+    regions : tuple of Region
+        Areas that it speaks of; superpixels are split along their borders.
+    """
+
+    name: str = "claim"
+    regions: tuple[Region, ...] = ()
+
+    @abc.abstractmethod
+    def judge(self, explanation: Explanation) -> Verdict:
+        """Return the verdict on the first target of `explanation`."""
+
+
+def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
+    """Return the verdicts on all `claims`, also when the first has failed."""
+    return Check(explanation, tuple(claim.judge(explanation) for claim in claims))
+
+
+def top_overlap(region: Region, k: int = 4, *, at_least: float) -> Claim:
+    """Claim that of the `k` superpixels of largest weight at least so many lie in `region`.
+
+    Holds when ``Σ_{j∈T} 1[r_j ≥ ½] ≥ at_least``, T the k superpixels of largest weight,
+    r_j the share of superpixel j in the region. The interval holds every count that the
+    intervals of all d weights allow at once (each at α/d); superpixels on the same side
+    of the region's border need not be told apart. The superpixels are those that the
+    ``lime`` package's ``get_image_and_mask`` would show with ``num_features=k``.
+
+    Parameters
+    ----------
+    region : Region
+    k : int
+    at_least : int or float
+        A whole number counts superpixels; a float in (0, 1] is a share of `k`. Typical:
+        3 of 4.
+
+    Raises
+    ------
+    OptionError
+        `k` or `at_least` is not as above.
+
+    Examples
+    --------
+    >>> from pytest_lime import Box
+    >>> top_overlap(Box(120, 20, 330, 240), k=4, at_least=3)
+    top_overlap(Box(120, 20, 330, 240), k=4, at_least=3)
+    """
+    return _TopOverlap(region, k, at_least)
+
+
+def mass(region: Region, *, at_least: float | None = None, at_most: float | str | None = None) -> Claim:
+    """Claim that `region` holds at least, or at most, a share of the positive weight.
+
+    The share is ``Σ β⁺_j r_j / Σ β⁺_j`` with β⁺ = max(β, 0) (the energy-based pointing
+    game of Wang et al., Score-CAM, CVPR workshops 2020, on superpixels).
+
+    Parameters
+    ----------
+    region : Region
+    at_least : float in [0, 1], optional
+        Typical: 0.5 for the object.
+    at_most : float in [0, 1] or ``"area"``, optional
+        ``"area"`` is the region's share of what the model sees: no more weight than a
+        blind spread would put there. Typical: 0.1 for a watermark.
+
+    Raises
+    ------
+    OptionError
+        Not exactly one of the two is given, or it is out of range.
+
+    Examples
+    --------
+    >>> from pytest_lime import Box
+    >>> mass(Box(0, 0, 40, 40), at_most="area")
+    mass(Box(0, 0, 40, 40), at_most='area')
+    """
+    return _Mass(region, at_least, at_most)
+
+
+def pointing(region: Region, tolerance: float = 15) -> Claim:
+    """Claim that the superpixel of largest weight lies in `region`, or within `tolerance` pixels of it.
+
+    It lies in the region when at least half of its area does; else the distance is that
+    of its central pixel from the region (the pointing game of Zhang et al., ECCV 2016,
+    with its tolerance of 15 pixels). The interval holds the distances of all superpixels
+    that may be the strongest.
+
+    Parameters
+    ----------
+    region : Region
+    tolerance : float
+        In pixels of the image file.
+
+    Raises
+    ------
+    OptionError
+        `tolerance` is negative or no number.
+
+    Examples
+    --------
+    >>> from pytest_lime import Ellipse
+    >>> pointing(Ellipse(200, 150, 60, 40))
+    pointing(Ellipse(200, 150, 60, 40), tolerance=15)
+    """
+    return _Pointing(region, tolerance)
+
+
+def predicted(at_least: float | None = None, rank: int | None = 1) -> Claim:
+    """Claim that the model gives the target at all: within the first `rank` classes, with a score of `at_least`.
+
+    A claim about where the model looks means little when it does not see the class.
+
+    Parameters
+    ----------
+    at_least : float, optional
+        The least score of the whole image. Typical: 0.5.
+    rank : int or None
+        The target is among the `rank` classes of highest score; None asks nothing of the rank.
+
+    Raises
+    ------
+    OptionError
+        An argument is not as above, or both are None.
+
+    Examples
+    --------
+    >>> predicted(rank=5)
+    predicted(rank=5)
+    """
+    return _Predicted(at_least, rank)
+
+
+def _check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
+    number = float(value) if hasattr(value, "__float__") and not isinstance(value, bool | str) else math.nan
+    if not low <= number <= high:
+        limits = f"of at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+        raise OptionError(f"{claim}: {name}={one_line(value)} must be a number {limits}.")
+
+
+def _check_is_region(claim: str, region: Any) -> None:
+    if not isinstance(region, Region):
+        raise RegionError(f"{claim}: {one_line(region)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
+
+
+def _cut_note(explanation: Explanation, region: Region) -> str:
+    """Say how much of `region` the model's crop cuts away, where it is more than a tenth."""
+    mask = check_region(region, explanation.image.size, explanation.image.name)
+    x0, y0, x1, y1 = explanation.view.box
+    height, width = mask.shape
+    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
+    seen = ((rows >= y0) & (rows < y1))[:, None] & ((columns >= x0) & (columns < x1))[None]
+    hidden = 1 - float((mask & seen).sum() / mask.sum())
+    return (
+        f"{hidden:.0%} of {region!r} lies in the part of the image that the model's crop cuts away"
+        if hidden > 0.1
+        else ""
+    )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _TopOverlap(Claim):
+    region: Region
+    k: int
+    at_least: float
+    name = "top_overlap"
+
+    def __post_init__(self) -> None:
+        _check_is_region(self.name, self.region)
+        check_k(self.k)
+        given: Any = self.at_least
+        if isinstance(given, float):
+            _check_number(self.name, "at_least", given, 1e-9, 1)
+        elif isinstance(given, bool) or not hasattr(given, "__index__") or not 0 < given <= self.k:
+            raise OptionError(
+                f"top_overlap: at_least={one_line(given)} must be a whole number of superpixels in "
+                f"1…k={self.k}, or a float in (0, 1], a share of k."
+            )
+
+    def __repr__(self) -> str:
+        return f"top_overlap({self.region!r}, k={self.k}, at_least={self.at_least})"
+
+    @property
+    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]
+        return (self.region,)
+
+    @property
+    def needed(self) -> int:
+        """How many superpixels `at_least` asks for."""
+        # A share of 0.6 of 5 is 3, not 4, whatever binary fractions make of it.
+        return math.ceil(self.at_least * self.k - 1e-9) if isinstance(self.at_least, float) else int(self.at_least)
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        found = explanation.overlap(self.region, self.k)
+        positive = len(explanation.top(self.k))
+        notes = [_cut_note(explanation, self.region)]
+        if positive < self.k:
+            notes.append(f"only {positive} superpixels speak for {explanation.labels[0]!r} at all")
+        return Verdict(
+            claim=self.name,
+            text=repr(self),
+            meaning=f"at least {self.needed} of the {self.k} superpixels that speak most for "
+            f"{explanation.labels[0]!r} lie in {self.region!r}",
+            status=decide(found.interval, ">=", self.needed),
+            estimate=float(found),
+            interval=found.interval,
+            relation=">=",
+            bound=self.needed,
+            figure=f"{float(found):.0f} of {self.k}",
+            scale=(0.0, float(self.k)),
+            samples=explanation.samples,
+            regions=self.regions,
+            note="; ".join(filter(None, notes)),
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Mass(Claim):
+    region: Region
+    at_least: float | None
+    at_most: float | str | None
+    name = "mass"
+
+    def __post_init__(self) -> None:
+        _check_is_region(self.name, self.region)
+        if (self.at_least is None) == (self.at_most is None):
+            raise OptionError("mass: give exactly one of at_least and at_most; for both bounds make two claims.")
+        if self.at_least is not None:
+            _check_number(self.name, "at_least", self.at_least, 0, 1)
+        elif self.at_most != "area":
+            if isinstance(self.at_most, str):
+                raise OptionError(f"mass: at_most={self.at_most!r} must be a number in [0, 1], or 'area'.")
+            _check_number(self.name, "at_most", self.at_most, 0, 1)
+
+    def __repr__(self) -> str:
+        bound = f"at_most={self.at_most!r}" if self.at_least is None else f"at_least={self.at_least!r}"
+        return f"mass({self.region!r}, {bound})"
+
+    @property
+    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]
+        return (self.region,)
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        found = explanation.mass(self.region)
+        relation = "<=" if self.at_least is None else ">="
+        wanted = self.at_most if self.at_least is None else self.at_least
+        area = float(explanation.region_mask(self.region).mean())
+        bound = area if wanted == "area" else float(wanted or 0.0)
+        label = explanation.labels[0]
+        meaning = f"{WORDS[relation]} {bound:.3g} of the weight that speaks for {label!r} lies in {self.region!r}"
+        notes = [_cut_note(explanation, self.region)]
+        if wanted == "area":
+            meaning += ", its share of the area"
+        if not len(explanation.top(1)):
+            notes.append(f"no superpixel speaks for {explanation.labels[0]!r}")
+        return Verdict(
+            claim=self.name,
+            text=repr(self),
+            meaning=meaning,
+            status=decide(found.interval, relation, bound),  # type: ignore[arg-type]  # one of the two literals
+            estimate=float(found),
+            interval=found.interval,
+            relation=relation,  # type: ignore[arg-type]
+            bound=bound,
+            figure=f"{float(found):.3g}",
+            scale=(0.0, 1.0),
+            samples=explanation.samples,
+            regions=self.regions,
+            note="; ".join(filter(None, notes)),
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Pointing(Claim):
+    region: Region
+    tolerance: float
+    name = "pointing"
+
+    def __post_init__(self) -> None:
+        _check_is_region(self.name, self.region)
+        _check_number(self.name, "tolerance", self.tolerance, 0, math.inf)
+
+    def __repr__(self) -> str:
+        return f"pointing({self.region!r}, tolerance={self.tolerance:g})"
+
+    @property
+    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]
+        return (self.region,)
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        interval = explanation.simultaneous_interval(explanation.superpixels)[0]
+        weights = explanation.weights[0]
+        strongest = int(weights.argmax())
+        candidates = np.flatnonzero(interval[:, 1] >= interval[:, 0].max())
+        distances = self._distances(explanation, np.union1d(candidates, [strongest]))
+        found = distances[strongest]
+        ends = (min(distances.values()), max(distances.values()))
+        notes = [_cut_note(explanation, self.region)]
+        if weights[strongest] <= 0:
+            notes.append(f"no superpixel speaks for {explanation.labels[0]!r}")
+        longest = math.hypot(*explanation.image.size)
+        return Verdict(
+            claim=self.name,
+            text=repr(self),
+            meaning=f"the superpixel that speaks most for {explanation.labels[0]!r} lies in {self.region!r}, "
+            f"or within {self.tolerance:g} pixels of it",
+            status=decide(ends, "<=", self.tolerance),
+            estimate=found,
+            interval=ends,
+            relation="<=",
+            bound=float(self.tolerance),
+            figure="inside" if found == 0 else f"{found:.0f} pixels away",
+            scale=(0.0, max(longest, float(self.tolerance))),
+            samples=explanation.samples,
+            regions=self.regions,
+            note="; ".join(filter(None, notes)),
+        )
+
+    def _distances(self, explanation: Explanation, superpixels: NDArray[Any]) -> dict[int, float]:
+        """Return how far each superpixel is from the region, in pixels of the image file."""
+        mask = check_region(self.region, explanation.image.size, explanation.image.name)
+        rows, columns = np.nonzero(mask)
+        shares = explanation.shares(self.region)
+        x0, y0, x1, y1 = explanation.view.box
+        height, width = explanation.view.shape
+        found = {}
+        for superpixel in map(int, superpixels):
+            if shares[superpixel] >= 0.5:
+                found[superpixel] = 0.0
+                continue
+            down, across = np.nonzero(explanation.segments == superpixel)
+            # The pixel of the superpixel nearest to its centroid, which may lie outside of it.
+            central = np.argmin((down - down.mean()) ** 2 + (across - across.mean()) ** 2)
+            y = y0 + (down[central] + 0.5) / height * (y1 - y0)
+            x = x0 + (across[central] + 0.5) / width * (x1 - x0)
+            found[superpixel] = float(np.sqrt(((rows + 0.5 - y) ** 2 + (columns + 0.5 - x) ** 2).min()))
+        return found
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Predicted(Claim):
+    at_least: float | None
+    rank: int | None
+    name = "predicted"
+
+    def __post_init__(self) -> None:
+        if self.at_least is None and self.rank is None:
+            raise OptionError("predicted: give at_least, or rank, or both.")
+        if self.at_least is not None:
+            _check_number(self.name, "at_least", self.at_least, -math.inf, math.inf)
+        if self.rank is not None and (
+            isinstance(self.rank, bool) or not hasattr(self.rank, "__index__") or self.rank < 1
+        ):
+            raise OptionError(f"predicted: rank={one_line(self.rank)} must be a whole number of at least 1, or None.")
+
+    def __repr__(self) -> str:
+        parts = [f"at_least={self.at_least!r}"] if self.at_least is not None else []
+        parts += [f"rank={self.rank!r}"] if self.rank != 1 or not parts else []
+        return f"predicted({', '.join(parts)})"
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        score, rank = float(explanation.score[0]), explanation.rank()
+        label = explanation.labels[0]
+        wishes = []
+        if self.rank is not None:
+            wishes.append(
+                f"is among the {self.rank} classes of highest score" if self.rank > 1 else "has the highest score"
+            )
+        if self.at_least is not None:
+            wishes.append(f"has a score of at least {self.at_least:g}")
+        ranked = self.rank is None or rank <= self.rank
+        scored = self.at_least is None or score >= self.at_least
+        # The figure shown is the one that decides: the rank when it fails, or when it is all that is asked.
+        by_rank = self.rank is not None and (not ranked or self.at_least is None)
+        estimate, bound = (float(rank), float(self.rank or 1)) if by_rank else (score, float(self.at_least or 0.0))
+        classes = len(explanation.prediction)
+        return Verdict(
+            claim=self.name,
+            text=repr(self),
+            meaning=f"{label!r} {' and '.join(wishes)}",
+            status="pass" if ranked and scored else "fail",
+            estimate=estimate,
+            interval=(estimate, estimate),
+            relation="<=" if by_rank else ">=",
+            bound=bound,
+            figure=f"rank {rank} (score {score:.3g})" if by_rank else f"score {score:.3g} (rank {rank})",
+            scale=(1.0, float(max(classes, 2))) if by_rank else (min(0.0, score, bound), max(1.0, score, bound)),
+            samples=0,
+        )
