@@ -1,0 +1,195 @@
+"""The pytest plugin: options, fixtures, and the way from a check to the report.
+
+Nothing heavy is imported until a fixture is used.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_lime import workers
+from pytest_lime.errors import LimeError, OptionError, nearest
+from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, check_names, from_text, resolve
+from pytest_lime.results import Results
+
+if TYPE_CHECKING:
+    from pytest_lime.checker import Lime
+    from pytest_lime.models import Model
+
+# Options that an ini file or a command line can spell; the values of others are objects.
+COMMAND_LINE = {
+    "device": "where the model runs: auto, cpu, cuda, cuda:1, mps, xpu",
+    "samples": "masked copies scored in each explanation",
+    "seed": "seed of the masks",
+}
+NO_MODEL = """\
+lime_model is not defined: the lime fixture needs to know your model. Put this into conftest.py:
+
+    import pytest
+    from pytest_lime import TorchModel
+
+    @pytest.fixture(scope="session")
+    def lime_model():
+        return TorchModel(net, size=(224, 224), mean=MEAN, std=STD, labels=LABELS)"""
+
+RESULTS = pytest.StashKey[Results]()
+LIME = pytest.StashKey["Lime"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lime", "where image classifiers look (pytest-lime)")
+    group.addoption(
+        "--lime-report",
+        metavar="DIR",
+        help="folder of the report; given, it is written even when every check passes (default: lime-report)",
+    )
+    group.addoption("--lime-report-all", action="store_true", help="write the report, with pictures of passes too")
+    group.addoption(
+        "--lime-inconclusive",
+        metavar="|".join(INCONCLUSIVE),
+        help="what an inconclusive check does to its test (default: warn)",
+    )
+    for name, words in COMMAND_LINE.items():
+        group.addoption(f"--lime-{name}", metavar=name.upper(), help=f"{words} (default: {_default(name)})")
+    parser.addini("lime_report", "folder of the report, from the ini file's folder (default: lime-report)")
+    parser.addini("lime_inconclusive", f"what an inconclusive check does: {', '.join(INCONCLUSIVE)} (default: warn)")
+    for name in OPTION_NAMES:
+        parser.addini(f"lime_{name}", f"default of the lime option {name} (default: {_default(name)})")
+
+
+def _default(name: str) -> Any:
+    return getattr(resolve(), name)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "lime(**options): options of pytest-lime for the checks of a test, such as samples=2000"
+    )
+    layers = [_read_layer(config, "command line"), _read_layer(config, "ini file")]
+    inconclusive = config.getoption("lime_inconclusive") or config.getini("lime_inconclusive") or "warn"
+    if inconclusive not in INCONCLUSIVE:
+        raise pytest.UsageError(
+            f"lime_inconclusive={inconclusive!r} must be one of {', '.join(INCONCLUSIVE)}"
+            f"{nearest(inconclusive, INCONCLUSIVE)}."
+        )
+    results = Results(config, layers=layers, inconclusive=inconclusive)
+    config.stash[RESULTS] = results
+    config.pluginmanager.register(results, "pytest-lime-results")
+
+
+def _read_layer(config: pytest.Config, source: str) -> tuple[str, dict[str, Any]]:
+    """Return the options that the command line, or the ini file, gives."""
+    values = {}
+    for name in COMMAND_LINE if source == "command line" else OPTION_NAMES:
+        key = f"lime_{name}"
+        text = config.getoption(key) if source == "command line" else config.getini(key)
+        if text:
+            try:
+                values[name] = from_text(name, text)
+                resolve((source, {name: values[name]}))
+            except OptionError as error:
+                spelt = f"--lime-{name}" if source == "command line" else f"{key} in {config.inipath}"
+                raise pytest.UsageError(f"{spelt}: {error}") from None
+    return source, values
+
+
+@pytest.fixture(scope="session")
+def lime_model() -> Model:
+    """The model that `lime` explains: override it in your conftest.py.
+
+    Return a `TorchModel`, a `CallableModel`, or any object that follows the protocol
+    `pytest_lime.Model`.
+    """
+    pytest.fail(NO_MODEL, pytrace=False)
+
+
+@pytest.fixture
+def lime(request: pytest.FixtureRequest, lime_model: Model) -> Lime:
+    """Tests of where an image classifier looks.
+
+    ``lime.check(image, target, *claims, **options)`` explains and judges, and
+    ``lime.explain(image, target, **options)`` explains. Options come from the call, the
+    marker ``@pytest.mark.lime(...)``, the command line and the ini file, in this order.
+    """
+    made = _make_lime(request, lime_model)
+    if isinstance(made, LimeError):
+        # The fixture's own lines say nothing to a user; the sentence does.
+        pytest.fail(f"{type(made).__name__}: {made}", pytrace=False)
+    request.node.stash[LIME] = made
+    return made
+
+
+def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError:
+    from pytest_lime.checker import Lime  # noqa: PLC0415  (imports torch)
+    from pytest_lime.models.protocol import check_model  # noqa: PLC0415
+
+    results = request.config.stash[RESULTS]
+    try:
+        return Lime(
+            check_model(model),
+            layers=[("@pytest.mark.lime", _marked(request.node)), *results.layers],
+            place=_place(request),
+            folder=results.folder,
+            shown=results.shown,
+            inconclusive=results.inconclusive,
+            draw_all=results.draw_all,
+            failed_to_draw=results.failed_to_write,
+        )
+    except LimeError as error:
+        return error
+
+
+def _marked(item: pytest.Item) -> dict[str, Any]:
+    """Return the options of the item's markers, the closest the strongest."""
+    merged: dict[str, Any] = {}
+    for mark in item.iter_markers("lime"):
+        if mark.args:
+            raise OptionError(f"@pytest.mark.lime takes options by name only, not {mark.args[0]!r}.")
+        check_names(mark.kwargs, "@pytest.mark.lime")
+        merged = {**mark.kwargs, **merged}
+    return merged
+
+
+def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
+    node_id = workers.plain_node_id(request.node)
+    given = [argument for argument in request.config.invocation_params.args if str(argument).startswith("--lime-")]
+    kept = [argument for argument in map(str, given) if not argument.startswith("--lime-report")]
+    path, line, _ = request.node.location
+    return {
+        "test": node_id,
+        "file": str(path).replace("\\", "/"),
+        "line": (line or 0) + 1,
+        "rerun": shlex.join(["pytest", node_id, *kept]),
+    }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    made = item.stash.get(LIME, None)
+    if made is not None:
+        records = made.take_records(failed=call.excinfo is not None)
+        if records:
+            report.lime_records = records  # type: ignore[attr-defined]  # travels with the report, also from a worker
+    return report
+
+
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    # Whoever has no explanation in hand has not imported its module either.
+    module = sys.modules.get("pytest_lime.explanation")
+    figure = next((side for side in (left, right) if module and isinstance(side, module.Figure)), None)
+    if figure is None:
+        return None
+    low, high = figure.interval
+    return [
+        f"{left!r} {op} {right!r}",
+        figure.words,
+        f"interval {low:.3g} … {high:.3g} at {figure.confidence:g} confidence, from {figure.samples:,} samples",
+    ]

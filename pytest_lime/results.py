@@ -1,0 +1,234 @@
+"""The results of a run: collects the records of all checks, writes the report, and sums up."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_lime import workers
+from pytest_lime.errors import RecordError
+from pytest_lime.records import (
+    FORMAT,
+    PICTURE_PATH,
+    RESULTS,
+    VERSION,
+    count_verdicts,
+    read_results,
+    verdict_of,
+    write_results,
+)
+
+__all__ = ["Results", "describe_counts", "summary_line"]
+
+FOLDER = "lime-report"
+PACKAGES = ("pytest-lime", "pytest", "torch", "numpy", "scikit-image", "scikit-learn", "pillow")
+MARKUP = {"fail": "red", "inconclusive": "yellow", "expected failure": "yellow", "pass": "green"}
+
+
+class Results:
+    """Where the report goes and what it will hold; a plugin of its own in each process.
+
+    Parameters
+    ----------
+    config : pytest.Config
+    layers : sequence of (where, options)
+        What command line and ini file say of the options of explanations.
+    inconclusive : str
+        What an inconclusive check does to its test.
+    """
+
+    def __init__(
+        self, config: pytest.Config, *, layers: Sequence[tuple[str, Mapping[str, Any]]], inconclusive: str
+    ) -> None:
+        self.config = config
+        self.layers = layers
+        self.inconclusive = inconclusive
+        self.draw_all = bool(config.getoption("lime_report_all"))
+        self.asked_for = self.draw_all or bool(config.getoption("lime_report"))
+        self.folder, self.shown = self._choose_folder()
+        self._began = time.time()
+        self._records: dict[str, dict[str, Any]] = {}
+        self._problems: list[str] = []
+        self._written: Path | None = None
+
+    def _choose_folder(self) -> tuple[Path, str]:
+        if workers.is_worker(self.config):
+            return workers.folder_of_controller(self.config)
+        invoked = Path(self.config.invocation_params.dir)
+        given, ini = self.config.getoption("lime_report"), self.config.getini("lime_report")
+        if given or not ini:
+            folder = invoked / (given or FOLDER)
+        else:
+            folder = (self.config.inipath.parent if self.config.inipath else invoked) / ini
+        folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve would follow links, and name another folder)
+        if folder.exists() and not folder.is_dir():
+            raise pytest.UsageError(f"--lime-report: {str(folder)!r} is a file; name a folder for the report.")
+        try:
+            shown = folder.relative_to(invoked)
+        except ValueError:
+            shown = folder
+        return folder, shown.as_posix()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a new worker of pytest-xdist where the report is written."""
+        workers.tell_folder(node, self.folder, self.shown)
+
+    def failed_to_write(self, reason: str) -> None:
+        """Remember that something of the report could not be written, and why."""
+        if reason not in self._problems:
+            self._problems.append(reason)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the records that a test's report carries."""
+        # A rerun replaces the attempt before it.
+        rerun = str(report.outcome) == "rerun"
+        for record in () if rerun else getattr(report, "lime_records", ()):
+            record["outcome"], record["reason"] = _outcome(report)
+            self._records[record["id"]] = record
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
+        """Return the line about pytest-lime, where a test uses it."""
+        used = sum("lime" in getattr(item, "fixturenames", ()) for item in items)
+        if not used:
+            return []
+        options = {name: value for _, values in reversed(self.layers) for name, value in values.items()}
+        told = "".join(f", {name}={value}" for name, value in sorted(options.items()))
+        return [f"lime: {used} {'test explains' if used == 1 else 'tests explain'} images{told}; report: {self.shown}"]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the report, or take away one that no longer speaks of anything."""
+        if workers.is_worker(self.config):
+            return
+        records = list(self._records.values())
+        if not (records or self.asked_for) or self.config.getoption("collectonly", False):
+            return
+        try:
+            if self.asked_for or any(record["status"] != "pass" or record["kind"] != "check" for record in records):
+                self._written = self._write(records)
+            else:
+                self._remove_stale()
+        except OSError as error:
+            self.failed_to_write(f"{error.strerror or error} ({error.filename or self.folder})")
+
+    def _write(self, records: list[dict[str, Any]]) -> Path:
+        from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2, for a report only)
+
+        results = {
+            "format": FORMAT,
+            "version": VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
+            "duration": round(time.time() - self._began, 1),
+            "environment": _environment(records),
+            "records": records,
+        }
+        old = self._pictures()
+        write_results(results, self.folder)
+        page = render(results, self.folder)
+        kept = {path for record in records for path in record["pictures"].values()}
+        for path in old - kept:
+            (self.folder / path).unlink(missing_ok=True)
+        return page
+
+    def _pictures(self) -> set[str]:
+        """Return the pictures that the report of an earlier run names."""
+        try:
+            records = read_results(self.folder)["records"]
+            named = {str(path) for record in records for path in record["pictures"].values()}
+        except (RecordError, KeyError, TypeError, AttributeError):
+            # Not a report of ours, or a damaged one: nothing in the folder is ours to remove.
+            return set()
+        return {path for path in named if PICTURE_PATH.fullmatch(path)}
+
+    def _remove_stale(self) -> None:
+        try:
+            read_results(self.folder)
+        except RecordError:
+            return
+        for path in [*self._pictures(), "index.html", RESULTS]:
+            (self.folder / path).unlink(missing_ok=True)
+        from pytest_lime.report.render import ASSETS  # noqa: PLC0415
+
+        for path in ASSETS:
+            (self.folder / path).unlink(missing_ok=True)
+        for folder in (self.folder / "images", self.folder):
+            # Whatever else the user keeps there stays.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the checks that did not pass (all of them with ``-v``), the counts and the report's path."""
+        records = list(self._records.values())
+        if not (records or self._written or self._problems):
+            return
+        terminalreporter.section("lime")
+        verbose = self.config.get_verbosity() > 0
+        for record in records:
+            verdict = verdict_of(record)
+            if verbose or verdict != "pass":
+                terminalreporter.write(verdict.upper(), **{MARKUP[verdict]: True})
+                terminalreporter.line(f"  {summary_line(record)}")
+        if records:
+            terminalreporter.line(describe_counts(records))
+        if self._written:
+            terminalreporter.line(f"report: {self._written}")
+        for problem in self._problems:
+            terminalreporter.line(f"lime: part of the report could not be written: {problem}", yellow=True)
+
+
+def _outcome(report: pytest.TestReport) -> tuple[str, str]:
+    """Return the outcome of the test, and its reason where it was expected to fail."""
+    reason = getattr(report, "wasxfail", None)
+    if reason is not None:
+        return ("xfailed" if report.skipped else "xpassed"), str(reason).removeprefix("reason: ")
+    if report.when != "call" and report.failed:
+        return "error", ""
+    return str(report.outcome), ""
+
+
+def _environment(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    devices = sorted({record["explanation"]["device"] for record in records})
+    return {
+        **versions,
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True) + f" {platform.machine()}",
+        "device": ", ".join(devices) or "none used",
+    }
+
+
+def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many checks there were, with which verdicts, and what they cost, in words."""
+    words = {"fail": "failed", "pass": "passed", "expected failure": "failed as expected"}
+    counts = ", ".join(f"{count} {words.get(word, word)}" for word, count in count_verdicts(records).items() if count)
+    passes = sum(record["explanation"]["passes"] for record in records)
+    seconds = sum(record["explanation"]["seconds"] for record in records)
+    checks = f"{len(records)} {'check' if len(records) == 1 else 'checks'}"
+    return f"{checks}: {counts or 'none made'}; {passes:,} forward passes in {seconds:.1f} s"
+
+
+def summary_line(record: Mapping[str, Any]) -> str:
+    """Return one line on a check: target, image, the figures that decide, and its test."""
+    words = {">=": "at least", "<=": "at most"}
+    decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
+    figures = "; ".join(
+        f"{claim['claim']} {claim['figure']}, needs {words[claim['relation']]} {claim['bound']:.4g}"
+        for claim in decisive
+    )
+    subject = f"{record['target']['label']} in {record['image']['name']}"
+    return f"{subject}: {figures or 'explained; the test failed by another assertion'}  [{record['test']}]"
