@@ -147,7 +147,7 @@ class Explanation:
 
     @property
     def interval(self) -> Array:
-        """Normal intervals of the weights at `confidence`, each on its own, K×d×2."""
+        """Normal intervals of the weights at `confidence`, each on its own, K×d×2; see `simultaneous_interval`."""
         return self.simultaneous_interval(comparisons=1)
 
     def simultaneous_interval(self, comparisons: int) -> Array:

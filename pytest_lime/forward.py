@@ -187,9 +187,13 @@ class Forward:
             host = host.pin_memory()
         # A byte a superpixel and sample: all masks travel at once, and copies are made on the device.
         shown = host.to(self.device, non_blocking=True).bool()
-        wanted = torch.tensor(classes, device=self.device)
         with torch.inference_mode():
-            kept = [scores.index_select(1, wanted) for scores in self._batches(shown)]
+            kept: list[torch.Tensor] = []
+            for scores in self._batches(shown):
+                if not kept:
+                    # Where the model answers, which need not be where it was asked.
+                    wanted = torch.tensor(classes, device=scores.device)
+                kept.append(scores.index_select(1, wanted))
             # The only wait for the device.
             return _to_host(torch.cat(kept))
 
@@ -217,7 +221,7 @@ class Forward:
 
     def _predict(self, batch: torch.Tensor) -> torch.Tensor:
         try:
-            return check_scores(self.model.predict(batch), len(batch), self.model.labels).to(self.device)
+            return check_scores(self.model.predict(batch), len(batch), self.model.labels)
         except (ModelError, torch.OutOfMemoryError):
             raise
         except Exception as error:
@@ -242,7 +246,7 @@ class Forward:
 
 
 def _to_host(scores: torch.Tensor) -> NDArray[np.float64]:
-    values = scores.to("cpu", torch.float64).numpy()
+    values = scores.cpu().double().numpy()
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).any(axis=1).sum())
         raise ModelError(

@@ -91,9 +91,7 @@ def fit_ridge(
     mean_scores = sample_weights @ scores / total
     centred = shown - mean_shown
     weighted = centred * sample_weights[:, None]
-    gram = weighted.T @ centred
-    gram[np.diag_indices(d)] += alpha
-    inverse = _inverse(gram)
+    inverse = _inverse(weighted.T @ centred, alpha)
     weights = (inverse @ (weighted.T @ (scores - mean_scores))).T
     intercept = mean_scores - weights @ mean_shown
     residuals = scores - intercept - shown @ weights.T
@@ -125,6 +123,9 @@ def _add_pairs(influence: Array) -> Array:
     return np.concatenate([pairs, influence[even:]])
 
 
-def _inverse(gram: Array) -> Array:
-    """Invert a symmetric matrix; directions that the masks leave open get weight 0."""
-    return np.asarray(np.linalg.pinv(gram, rcond=1e-14, hermitian=True))
+def _inverse(gram: Array, alpha: float) -> Array:
+    """Invert ``gram + alpha·I``; directions that the masks leave open get 0, not rounding divided by `alpha`."""
+    values, vectors = np.linalg.eigh(gram)
+    told = values > len(values) * np.finfo(np.float64).eps * values.max(initial=0.0)
+    inverted = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=told)
+    return np.asarray((vectors * inverted) @ vectors.T)

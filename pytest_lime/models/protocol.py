@@ -27,8 +27,11 @@ class Model(Protocol):
         What `prepare` returns; None when it keeps the size of the image.
     """
 
-    labels: Sequence[str] | None
-    input_size: tuple[int, int] | None
+    @property
+    def labels(self) -> Sequence[str] | None: ...
+
+    @property
+    def input_size(self) -> tuple[int, int] | None: ...
 
     def prepare(self, image: Image) -> NDArray[np.float32]:
         """Return what the model sees of `image`: a C×H×W float32 array in [0, 1].
