@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_lime.errors import (
         ClaimFailed,
         ImageError,
+        InconclusiveWarning,
         LimeError,
         ModelError,
         OptionError,
@@ -36,6 +37,7 @@ _HOMES = {
     "errors": (
         "ClaimFailed",
         "ImageError",
+        "InconclusiveWarning",
         "LimeError",
         "ModelError",
         "OptionError",
@@ -61,6 +63,7 @@ __all__ = [
     "Ellipse",
     "Explanation",
     "ImageError",
+    "InconclusiveWarning",
     "LimeError",
     "LimeOptions",
     "Mask",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_lime.claims import Claim, judge
-from pytest_lime.errors import ClaimFailed, OptionError, one_line, user_error
+from pytest_lime.errors import ClaimFailed, InconclusiveWarning, OptionError, one_line, user_error
 from pytest_lime.explainer import explain
 from pytest_lime.explanation import Explanation
 from pytest_lime.models import Model
@@ -18,14 +18,7 @@ from pytest_lime.regions import Region
 from pytest_lime.report.evidence import describe, draw
 from pytest_lime.verdicts import Check
 
-__all__ = ["InconclusiveWarning", "Lime"]
-
-
-class InconclusiveWarning(UserWarning):
-    """A check is inconclusive and `--lime-inconclusive=warn` lets its test go on."""
-
-
-InconclusiveWarning.__module__ = "pytest_lime"
+__all__ = ["Lime"]
 
 
 class Lime:

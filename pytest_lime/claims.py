@@ -157,9 +157,9 @@ def predicted(at_least: float | None = None, rank: int | None = 1) -> Claim:
 
 def _check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
     number = float(value) if hasattr(value, "__float__") and not isinstance(value, bool | str) else math.nan
-    if not low <= number <= high:
-        limits = f"of at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
-        raise OptionError(f"{claim}: {name}={one_line(value)} must be a number {limits}.")
+    if not (math.isfinite(number) and low <= number <= high):
+        limits = f" in [{low:g}, {high:g}]" if math.isfinite(high) else f" of at least {low:g}"
+        raise OptionError(f"{claim}: {name}={one_line(value)} must be a number{limits if low > -math.inf else ''}.")
 
 
 def _check_is_region(claim: str, region: Any) -> None:

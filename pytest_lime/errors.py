@@ -12,7 +12,8 @@
     ├── RecordError       a results file that cannot be read or written
     └── ClaimFailed       a claim that does not hold; also an AssertionError
 
-Each message is one sentence of object, value, rule and remedy.
+Each message is one sentence of object, value, rule and remedy. The only warning,
+`InconclusiveWarning`, is here too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import ParamSpec, TypeVar
 __all__ = [
     "ClaimFailed",
     "ImageError",
+    "InconclusiveWarning",
     "LimeError",
     "ModelError",
     "OptionError",
@@ -73,6 +75,10 @@ class RecordError(LimeError, OSError):
 
 class ClaimFailed(LimeError, AssertionError):
     """A claim of a check does not hold; the message gives every claim's figures."""
+
+
+class InconclusiveWarning(UserWarning):
+    """A check is inconclusive, and ``--lime-inconclusive=warn`` lets its test go on."""
 
 
 # Users meet these as `pytest_lime.ClaimFailed`, the name that they can import.

@@ -204,11 +204,19 @@ class Explanation:
             Leave out those of smaller magnitude. A superpixel of weight 0 speaks for nothing and is
             left out for every sign, so fewer than `k` may come back.
         target : label or index, optional
+
+        Raises
+        ------
+        OptionError
+            `k` is less than 1, or `sign` is not as above.
+        TargetError
+            The class was not explained.
         """
         if sign not in SIGNS:
             raise OptionError(
                 f"sign={one_line(sign)} must be one of {', '.join(map(repr, SIGNS))}{nearest(sign, SIGNS)}."
             )
+        check_k(k)
         weights = self.weights[self.row(target)]
         strength = {"positive": weights, "negative": -weights, "both": np.abs(weights)}[sign]
         order = np.argsort(-strength, kind="stable")[:k]

@@ -19,7 +19,11 @@ __all__ = ["BatchSize", "Forward", "choose_device"]
 # Two of the doublings that are tried must be slower than the best before the search
 # ends, so that one slow batch on a busy machine does not end it.
 PATIENCE = 2
+# The first batch of a size also pays for choosing the kernels of that size.
+REPEATS = 2
 SMALLEST = 4
+# An accelerator is idle at sizes at which a processor is busy.
+SMALLEST_ON_ACCELERATOR = 32
 LARGEST = 512
 # Bytes of one batch of masked copies at most; the network's own activations come on top.
 MOST_BYTES = 256 * 2**20
@@ -61,12 +65,18 @@ class BatchSize:
 
     It starts small and doubles while images a second rise; every measured batch is one
     that had to be run anyway. Out of memory halves it for good.
+
+    Parameters
+    ----------
+    least, most : int
+        The first size that is tried, and the largest.
     """
 
-    def __init__(self, most: int = LARGEST) -> None:
+    def __init__(self, least: int = SMALLEST, most: int = LARGEST) -> None:
         self._most = max(1, most)
-        self._next = min(SMALLEST, self._most)
-        self._rates: dict[int, float] = {}
+        self._next = min(least, self._most)
+        # Images a second of each size, one entry a batch.
+        self._rates: dict[int, list[float]] = {}
         self._settled: int | None = None
 
     @property
@@ -83,8 +93,11 @@ class BatchSize:
         """Take note that a batch of `size` took `seconds`."""
         if self.settled or size != self._next:
             return
-        self._rates[size] = size / max(seconds, 1e-9)
-        best = max(self._rates, key=self._rates.__getitem__)
+        rates = self._rates.setdefault(size, [])
+        rates.append(size / max(seconds, 1e-9))
+        if len(rates) < REPEATS:
+            return
+        best = self._best()
         slower = sum(1 for tried in self._rates if tried > best)
         if slower >= PATIENCE or size * 2 > self._most:
             self._settled = best
@@ -92,11 +105,16 @@ class BatchSize:
             self._next = size * 2
 
     def too_large(self, size: int) -> bool:
-        """Halve after `size` ran out of memory; False when it cannot be smaller."""
+        """Go below `size`, which ran out of memory; False when that cannot be."""
         if size <= 1:
             return False
-        self._most = self._settled = size // 2
+        self._most = size // 2
+        self._rates = {tried: rates for tried, rates in self._rates.items() if tried <= self._most}
+        self._settled = self._best() if self._rates else self._most
         return True
+
+    def _best(self) -> int:
+        return max(self._rates, key=lambda tried: max(self._rates[tried]))
 
 
 # One for each model, shape and device; gone with the model.
@@ -108,8 +126,9 @@ def _batch_size(model: Model, shape: tuple[int, ...], device: torch.device) -> B
     try:
         known = _sizes.setdefault(model, {})
     except TypeError:  # a model with __slots__ cannot be referred to weakly
-        return BatchSize(most)
-    return known.setdefault((shape, str(device)), BatchSize(most))
+        known = {}
+    least = SMALLEST if device.type == "cpu" else SMALLEST_ON_ACCELERATOR
+    return known.setdefault((shape, str(device)), BatchSize(least, most))
 
 
 class Forward:

@@ -71,9 +71,17 @@ def load_image(source: Any) -> Image:
         return _read_file(Path(source))
     if isinstance(source, PILImage.Image):
         name = Path(getattr(source, "filename", "") or "PIL image").name
-        return Image(_to_rgb(_pil_array(source), name), name)
+        try:
+            pil_array = _pil_array(source)
+        except ImageError:
+            raise
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow reads and converts only now
+            raise ImageError(f"image {name!r} cannot be read ({error}); convert it to RGB.") from None
+        return Image(_to_rgb(pil_array, name), name)
     if hasattr(source, "detach"):
-        array = source.detach().cpu().numpy()
+        tensor = source.detach().cpu()
+        # NumPy has no bfloat16; float32 holds it, and half precision, exactly.
+        array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
             raise ImageError(
                 f"the image tensor has shape {tuple(array.shape)}; a tensor must be C×H×W with C = 1, 3 or 4; "
@@ -114,9 +122,10 @@ def _pil_array(opened: PILImage.Image) -> NDArray[Any]:
         return array.astype(np.uint16)
     if upright.mode == "F":
         return np.asarray(upright)
-    if upright.mode in ("L", "RGB", "RGBA"):
+    # A picture without an alpha channel may still declare one colour transparent.
+    transparent = upright.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in upright.info
+    if upright.mode in ("L", "RGB", "RGBA") and (upright.mode == "RGBA" or not transparent):
         return np.asarray(upright)
-    transparent = "A" in upright.mode or "a" in upright.mode or "transparency" in upright.info
     return np.asarray(upright.convert("RGBA" if transparent else "RGB"))
 
 
@@ -235,7 +244,10 @@ class View:
         # A model with one channel sees only the luminance, so x and y are asked one at a time.
         across = _one_plane(prepare(Image(np.repeat(ramp[:, :, :1], 3, axis=2), "probe")))
         down = _one_plane(prepare(Image(np.repeat(ramp[:, :, 1:2], 3, axis=2), "probe")))
-        inside = _one_plane(prepare(Image(np.repeat(ramp[:, :, 2:], 3, axis=2), "probe"))) > 0.999
+        # Padding, of whatever colour, is what does not change from white to black.
+        white = _one_plane(prepare(Image(np.repeat(ramp[:, :, 2:], 3, axis=2), "probe")))
+        black = _one_plane(prepare(Image(np.zeros_like(ramp), "probe")))
+        inside = white - black > 0.999
         x0, x1 = _fit_axis(across, inside, width, axis=1)
         y0, y1 = _fit_axis(down, inside, height, axis=0)
         return cls(size=size, box=(x0, y0, x1, y1), shape=(across.shape[0], across.shape[1]))
@@ -310,7 +322,12 @@ def _fit_axis(plane: NDArray[np.float64], inside: NDArray[np.bool_], length: int
     positions = (np.flatnonzero(kept) + 0.5) / pixels
     coordinates = (plane * inside).sum(axis=1 - axis)[kept] / counts[kept] * length
     # Filters are cut off at the border of the image, which bends the ends of the line a little.
-    central = slice(len(positions) // 8, len(positions) - len(positions) // 8 or None)
+    central = np.zeros(len(positions), dtype=bool)
+    central[len(positions) // 8 : len(positions) - len(positions) // 8] = True
+    # Where a few pixels are enlarged, the ends are flat: the outermost centres, repeated.
+    moving = central & (coordinates > coordinates.min() + 1e-6) & (coordinates < coordinates.max() - 1e-6)
+    if moving.any() and np.ptp(coordinates[moving]) > 1e-6:
+        central = moving
     slope, start = np.polyfit(positions[central], coordinates[central], 1)
     error = np.abs(start + slope * positions[central] - coordinates[central]).max()
     spread = np.abs(

@@ -37,7 +37,7 @@ def _number(name: str, rule: str, accept: Callable[[float], bool]) -> Callable[[
     def check(value: Any) -> float:
         if isinstance(value, bool | str) or not hasattr(value, "__float__"):
             raise OptionError(f"{name}={one_line(value)} must be a number {rule}.")
-        number = float(value)
+        number = float(value) if not getattr(value, "shape", ()) else math.nan
         if not (math.isfinite(number) and accept(number)):
             raise OptionError(f"{name}={one_line(value)} must be a number {rule}.")
         return number
@@ -87,7 +87,7 @@ def _check_fill(value: Any) -> Any:
     if len(channels) not in (1, 3):
         raise error
     whole = all(hasattr(channel, "__index__") and not isinstance(channel, bool) for channel in channels)
-    if not whole and not all(hasattr(channel, "__float__") for channel in channels):
+    if not whole and not all(hasattr(one, "__float__") and not isinstance(one, bool) for one in channels):
         raise error
     scaled = tuple(float(channel) / 255 if whole else float(channel) for channel in channels)
     if not all(0 <= channel <= 1 for channel in scaled):
@@ -118,7 +118,7 @@ def _check_device(value: Any) -> str:
     text = str(value)  # a torch.device prints as its name
     kind, _, index = text.partition(":")
     kinds = ("auto", "cpu", "cuda", "mps", "xpu")
-    if kind not in kinds or (index and not index.isdigit()):
+    if kind not in kinds or (":" in text and not (index.isdecimal() and kind != "auto")):
         raise OptionError(
             f"device={text!r} must be 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or 'xpu'{nearest(text, kinds)}."
         )

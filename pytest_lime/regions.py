@@ -344,13 +344,20 @@ class _And(Region):
 
     def check(self, size: tuple[int, int], image: str) -> None:
         # What reaches beyond the image may be cut by the other side; a mask's size may not differ.
-        for region in (self.first, self.second):
-            if isinstance(region, Mask | _Not | _And):
-                region.check(size, image)
+        _check_parts(self, size, image)
         super().check(size, image)
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         return self.first.mask(size) & self.second.mask(size)
+
+
+def _check_parts(region: Region, size: tuple[int, int], image: str) -> None:
+    """Check those parts of `region` that no other part can cut to the image."""
+    if isinstance(region, _And | _Or):
+        _check_parts(region.first, size, image)
+        _check_parts(region.second, size, image)
+    elif isinstance(region, Mask | _Not):
+        region.check(size, image)
 
 
 def _nested(region: Region, *same: type[Region]) -> str:

@@ -66,17 +66,24 @@ def segment(
         colour = pixels if pixels.shape[2] == 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
         labels = slic(colour, n_segments=segments, compactness=10, sigma=1, start_label=0, channel_axis=-1)
         remedy = "choose segmenter='grid' or another number of segments"
-    labels = align(relabel(labels), regions)
-    count = int(labels.max()) + 1
-    if count < 2:
+    labels = relabel(labels)
+    # Before the split too, which takes memory for every pair of superpixels.
+    _check_most(labels, remedy)
+    labels = align(labels, regions)
+    if not labels.any():
         raise SegmentationError(
             f"the image of {shape[1]}×{shape[0]} pixels has one superpixel only and needs at least two; {remedy}."
         )
+    _check_most(labels, remedy)
+    return labels
+
+
+def _check_most(labels: Labels, remedy: str) -> None:
+    count = int(labels.max()) + 1
     if count > MOST_SUPERPIXELS:
         raise SegmentationError(
             f"the image has {count:,} superpixels; at most {MOST_SUPERPIXELS:,} can be explained; {remedy}."
         )
-    return labels
 
 
 def grid(shape: tuple[int, int], segments: int) -> Labels:
@@ -116,8 +123,9 @@ def align(labels: Labels, regions: Sequence[NDArray[np.bool_]]) -> Labels:
     before = np.zeros_like(area)
     before[pieces.ravel()] = np.bincount(labels.ravel())[labels.ravel()]
     # A superpixel that no border cuts stays as its segmenter made it, however small.
-    sliver = (area < before) & (area < SLIVER * labels.size / (labels.max() + 1))
-    return relabel(_join(sliver, area, _borders(pieces, side))[pieces])
+    small = SLIVER * labels.size / (labels.max() + 1)
+    sliver = (area < before) & (area < small)
+    return relabel(_join(sliver, area, _borders(pieces, side), small)[pieces])
 
 
 def _borders(pieces: Labels, side: Labels) -> NDArray[np.int64]:
@@ -130,14 +138,14 @@ def _borders(pieces: Labels, side: Labels) -> NDArray[np.int64]:
     return borders + borders.T
 
 
-def _join(sliver: NDArray[np.bool_], area: Labels, borders: NDArray[np.int64]) -> Labels:
+def _join(sliver: NDArray[np.bool_], area: Labels, borders: NDArray[np.int64], enough: float) -> Labels:
     """Return which piece each piece becomes when every sliver joins its longest neighbour."""
     becomes = np.arange(len(area))
     area, borders = area.copy(), borders.copy()
     # The smallest first: slivers that join each other may be large enough together.
     for small in np.flatnonzero(sliver)[np.argsort(area[sliver], kind="stable")]:
         # What it was joined by in the meantime counts as its own.
-        if not borders[small].any():
+        if area[small] >= enough or not borders[small].any():
             continue
         target = int(borders[small].argmax())
         becomes[becomes == small] = target

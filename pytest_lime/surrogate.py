@@ -97,8 +97,8 @@ def fit_ridge(
     residuals = scores - intercept - shown @ weights.T
     spread = sample_weights @ (scores - mean_scores) ** 2
     unexplained = sample_weights @ residuals**2
-    # Scores that do not vary have no variance to explain.
-    constant = spread <= (np.finfo(np.float64).eps * np.abs(mean_scores)) ** 2 * total
+    # Scores that do not vary but for the rounding of their mean have no variance to explain.
+    constant = spread <= (n * np.finfo(np.float64).eps * np.abs(mean_scores)) ** 2 * total
     met = np.where(unexplained <= np.finfo(np.float64).eps * total, 1.0, 0.0)
     r2 = np.where(constant, met, 1 - unexplained / np.where(constant, 1.0, spread))
     covariance = np.zeros((scores.shape[1], d, d))

@@ -103,7 +103,10 @@ def check_scores(scores: Any, count: int, labels: Sequence[str] | None) -> torch
         It is no such tensor, or has another number of rows or classes.
     """
     if not isinstance(scores, torch.Tensor):
-        scores = torch.as_tensor(np.asarray(scores))
+        try:
+            scores = torch.as_tensor(np.asarray(scores))
+        except (TypeError, ValueError):
+            raise ModelError(f"the model returned {one_line(scores)}; it must return N×classes scores.") from None
     classes = "classes" if labels is None else f"{len(labels)}"
     if scores.ndim != 2 or scores.shape[0] != count or scores.shape[1] < 1:
         raise ModelError(

@@ -189,7 +189,8 @@ def _check_resize(resize: Any, size: tuple[int, int] | None) -> int | None:
 
 
 def _per_channel(name: str, values: Any) -> tuple[float, ...]:
-    channels = (values,) if hasattr(values, "__float__") and not hasattr(values, "__len__") else tuple(values)
+    single = hasattr(values, "__float__") and not getattr(values, "shape", ()) and not isinstance(values, str)
+    channels = (values,) if single else tuple(values) if hasattr(values, "__iter__") else ()
     if len(channels) not in (1, 3) or not all(hasattr(v, "__float__") and np.isfinite(float(v)) for v in channels):
         raise OptionError(f"{name}={one_line(values)} must be one or three numbers, in units of [0, 1] pixels.")
     if any(abs(float(value)) > 1.5 for value in channels):
