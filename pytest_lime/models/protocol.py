@@ -17,21 +17,15 @@ __all__ = ["Model", "check_labels", "check_model", "check_scores", "check_size",
 
 @runtime_checkable
 class Model(Protocol):
-    """What the explainer asks of a classifier; any object with these four will do.
-
-    Attributes
-    ----------
-    labels : sequence of str, or None
-        A name for each class; None names them ``"0"``, ``"1"``, … by their index.
-    input_size : (height, width), or None
-        What `prepare` returns; None when it keeps the size of the image.
-    """
+    """What the explainer asks of a classifier; any object with these four will do."""
 
     @property
-    def labels(self) -> Sequence[str] | None: ...
+    def labels(self) -> Sequence[str] | None:
+        """A name for each class; None names them ``"0"``, ``"1"``, … by their index."""
 
     @property
-    def input_size(self) -> tuple[int, int] | None: ...
+    def input_size(self) -> tuple[int, int] | None:
+        """Height and width of what `prepare` returns; None when it keeps the size of the image."""
 
     def prepare(self, image: Image) -> NDArray[np.float32]:
         """Return what the model sees of `image`: a C×H×W float32 array in [0, 1].

@@ -1,0 +1,1 @@
+"""The HTML report: pictures from arrays, and the page from records alone."""

@@ -1,0 +1,211 @@
+"""Numbers in words, and where the marks of the page's small charts lie.
+
+Horizontal places are percentages of a chart's width, given as SVG attributes: a chart then stretches with
+the page while its dots stay round and its text keeps its size. Nothing is computed in a template.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "Bar",
+    "Label",
+    "Track",
+    "WeightAxis",
+    "bar",
+    "between",
+    "decimals",
+    "number",
+    "ordinal",
+    "percent",
+    "signed",
+    "track",
+]
+
+MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+UNKNOWN = "not known"
+
+
+def number(value: float | None) -> str:
+    """Return a number to three significant digits, with a true minus sign."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    text = _fixed(value, decimals(value))
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def between(low: float, high: float) -> str:
+    """Return an interval in words, both ends with equally many decimals."""
+    ends = [number(low), number(high)]
+    places = max(len(end.partition(".")[2]) for end in ends)
+    if places and not any("e" in end for end in ends):
+        ends = [_fixed(end, places) for end in (low, high)]
+    return " to ".join(ends)
+
+
+def decimals(largest: float) -> int:
+    """Return how many decimals show three digits of the largest of some numbers."""
+    if largest == 0 or largest == int(largest):
+        return 0
+    return max(0, 2 - math.floor(math.log10(abs(largest))))
+
+
+def signed(value: float | None, places: int) -> str:
+    """Return a number with its sign, plus included, to a fixed number of decimals; zero has no sign."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    text = _fixed(value, places)
+    return f"+{text}" if value > 0 and text != "0" else text
+
+
+def _fixed(value: float, places: int) -> str:
+    # Very large and very small numbers would be rows of zeros.
+    text = f"{value:.2e}" if abs(value) >= 1e15 or (places > 6 and value) else f"{value:,.{places}f}"
+    return text.replace("-", MINUS) if text.strip("-0.,") else "0"
+
+
+def percent(share: float | None) -> str:
+    """Return a share in [0, 1] as a percentage."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    return f"{share * 100:.3g}{NO_BREAK}%"
+
+
+def ordinal(place: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th and so on."""
+    ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text under or over a chart, anchored so that it stays inside."""
+
+    x: str
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A horizontal bar from ``x`` over ``width``, both percentages."""
+
+    x: str
+    width: str
+
+
+@dataclass(frozen=True)
+class Track:
+    """The figure of one claim: a scale, its accepted side, the bound, the interval and the estimate."""
+
+    accepted: Bar | None
+    interval: Bar | None
+    estimate: str | None
+    bound: str | None
+    bound_label: Label | None
+    ends: tuple[Label, Label]
+
+
+def track(
+    *,
+    estimate: float | None,
+    interval: tuple[float, float] | None,
+    relation: str,
+    bound: float | None,
+    scale: tuple[float, float] | None,
+) -> Track | None:
+    """Lay out a claim's figure; ``None`` where there is nothing to draw."""
+    if estimate is None and interval is None:
+        return None
+    low, high = _limits(scale, [estimate, bound, *(interval or ())])
+    left, right = low, high
+    if bound is not None:
+        # Where the bound is the scale's own end, what is accepted would have no width to be seen by.
+        room = 0.06 * (high - low)
+        left = low - room if relation != ">=" and bound <= low else low
+        right = high + room if relation == ">=" and bound >= high else high
+    axis = _Axis(left, right)
+    accepted = bound_label = None
+    if bound is not None:
+        accepted = axis.bar(bound, right) if relation == ">=" else axis.bar(left, bound)
+        words = "at least" if relation == ">=" else "at most"
+        bound_label = axis.label(bound, f"{words} {number(bound)}", margin=0.13)
+    return Track(
+        accepted=accepted,
+        interval=axis.bar(*interval) if interval is not None else None,
+        estimate=axis.at(estimate) if estimate is not None else None,
+        bound=axis.at(bound) if bound is not None else None,
+        bound_label=bound_label,
+        ends=(axis.label(low, number(low), margin=0.03), axis.label(high, number(high), margin=0.03)),
+    )
+
+
+def bar(value: float | None, full: float) -> Bar:
+    """Return a bar from the left edge whose whole width stands for ``full``."""
+    axis = _Axis(0.0, full if full > 0 else 1.0)
+    return axis.bar(0.0, value if value is not None else 0.0)
+
+
+class WeightAxis:
+    """The common axis of a chart of weights: from the lowest value to the highest, zero always on it."""
+
+    def __init__(self, values: Sequence[float]) -> None:
+        low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
+        if low == high:
+            high = 1.0
+        room = 0.03 * (high - low)
+        self.places = decimals(max(-low, high))
+        self._axis = _Axis(low - room, high + room)
+        self.zero = self._axis.at(0.0)
+        self.ticks = [
+            self._axis.label(value, signed(value, self.places), margin=0.12)
+            for value in sorted({low, 0.0, high})
+            # An end close to zero would print its number over the zero.
+            if value == 0.0 or abs(value) > 0.15 * (high - low)
+        ]
+
+    def bar(self, weight: float) -> Bar:
+        """Return the bar from zero to a weight."""
+        return self._axis.bar(0.0, weight)
+
+    def whisker(self, interval: tuple[float, float]) -> Bar:
+        """Return the line over an interval."""
+        return self._axis.bar(*interval)
+
+
+class _Axis:
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.span = low, high - low
+
+    def share(self, value: float) -> float:
+        return min(1.0, max(0.0, (value - self.low) / self.span))
+
+    def at(self, value: float) -> str:
+        return _percentage(self.share(value))
+
+    def bar(self, start: float, stop: float) -> Bar:
+        left, right = sorted((self.share(start), self.share(stop)))
+        return Bar(_percentage(left), _percentage(right - left))
+
+    def label(self, value: float, text: str, *, margin: float) -> Label:
+        share = self.share(value)
+        anchor = "start" if share < margin else "end" if share > 1 - margin else "middle"
+        return Label(_percentage(share), anchor, text)
+
+
+def _limits(scale: tuple[float, float] | None, values: Sequence[float | None]) -> tuple[float, float]:
+    if scale is not None and scale[0] < scale[1]:
+        return scale
+    known = [value for value in values if value is not None]
+    low, high = min(known), max(known)
+    room = 0.15 * (high - low) or max(abs(high), 1.0) * 0.5
+    # A scale that holds no negative value starts at zero: lengths can then be compared by eye.
+    return (0.0 if low >= 0 else low - room), high + room
+
+
+def _percentage(share: float) -> str:
+    return f"{share * 100:.2f}".rstrip("0").rstrip(".") + "%"

@@ -1,0 +1,343 @@
+"""The pictures of one check: the photograph and the layers that the page lays over it.
+
+Every layer covers the same field of view as the photograph, whatever its own resolution, so that the page
+can stack them as plain images.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cmap
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.measure import approximate_polygon, find_contours
+
+from pytest_lime.records import PICTURE_PATH, write_atomically
+
+__all__ = ["legend_colours", "opacity", "region_letter", "write_pictures"]
+
+LONGEST_PHOTO = 1024
+"""Pixels on the longer side of a written photograph."""
+
+SMALL_PHOTO = 64
+"""Up to this longer side, a picture is enlarged in whole pixels instead of being left to blur."""
+
+ENLARGED = 512
+SVG_SIDE = 640
+"""The intrinsic longer side of the SVG layers, near the size at which a page shows them."""
+
+# Purple (against) to orange (for): told apart in every common form of colour blindness, and neither end is
+# the red, green or amber that the page keeps for verdicts. The outermost shades are near black: cut off.
+COLOURS = "colorbrewer:PuOr_r"
+SHADES = (0.07, 0.93)
+MOST_OPAQUE = 0.9
+
+_DASHES = ("7 5", "2 5", "14 5", "14 5 2 5")
+
+
+class _Grid(NamedTuple):
+    """The drawing space of the SVG layers: units of the segments' grid, and the size to show it at."""
+
+    height: int
+    width: int
+    shown_height: float
+    shown_width: float
+
+    def badge(self, x: float, y: float, text: str, *, tag: bool = False) -> str:
+        """Return a numbered disc at a point, or a square tag with a letter.
+
+        It stays undistorted although the grid's aspect may differ from the photograph's.
+        """
+        radius = 0.031 * max(self.shown_height, self.shown_width)
+        scale_x, scale_y = self.width / self.shown_width, self.height / self.shown_height
+        # Near a border of the picture a badge moves inwards, so that its number is never cut off.
+        margin_x, margin_y = 1.15 * radius * scale_x, 1.15 * radius * scale_y
+        x = min(max(x, margin_x), max(margin_x, self.width - margin_x))
+        y = min(max(y, margin_y), max(margin_y, self.height - margin_y))
+        size = radius * (1.25 if len(text) == 1 else 1.05)
+        fill, ink = ("#fff", "#14171a") if tag else ("#14171a", "#fff")
+        place = f'x="{-radius:.4g}" y="{-radius:.4g}" width="{2 * radius:.4g}" height="{2 * radius:.4g}" rx="3"'
+        shape = f"<rect {place}" if tag else f'<circle r="{radius:.4g}"'
+        return (
+            f'<g transform="translate({_short(x)} {_short(y)}) scale({scale_x:.6g} {scale_y:.6g})">'
+            f'{shape} fill="{fill}" stroke="{ink}" stroke-width="{radius * 0.16:.3g}"/>'
+            f'<text y="{size * 0.36:.3g}" text-anchor="middle" font-size="{size:.4g}" font-weight="700" '
+            f'font-family="system-ui, sans-serif" fill="{ink}">{text}</text></g>'
+        )
+
+
+def legend_colours(n: int = 21) -> list[str]:
+    """Return ``n`` hexadecimal colours of the heatmap's scale, from "speaks against" to "speaks for"."""
+    if n < 1:
+        raise ValueError(f"legend_colours(n={n}): n must be at least 1")
+    positions = np.linspace(-1.0, 1.0, n) if n > 1 else np.zeros(1)
+    return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in _colours(positions).tolist()]
+
+
+def opacity(strength: float) -> float:
+    """Return how opaque the heatmap is where the weight is ``strength`` (in [-1, 1]) of the largest one."""
+    # Below one, the exponent keeps middling superpixels visible, while zero stays fully transparent.
+    return float(MOST_OPAQUE * min(1.0, abs(strength)) ** 0.6)
+
+
+def write_pictures(
+    folder: Path,
+    stem: str,
+    *,
+    photo: NDArray[Any],
+    segments: NDArray[Any],
+    weights: NDArray[Any],
+    regions: Sequence[NDArray[Any]],
+    top: Sequence[int],
+) -> dict[str, str]:
+    """Write the pictures of one check and return their paths, relative to ``folder``.
+
+    Parameters
+    ----------
+    folder
+        The report's folder; the files go to ``images/`` in it.
+    stem
+        What the file names begin with: letters, digits, ``.``, ``_`` and ``-``, the first one a letter or digit.
+    photo
+        What the model sees, H'×W'×3, floats in [0, 1], at the image file's own resolution.
+    segments
+        Superpixel labels 0 … d-1, H×W, at the model's resolution.
+    weights
+        One weight per superpixel, of the target class.
+    regions
+        Boolean masks of any resolution that cover the same field of view as ``photo``.
+    top
+        Superpixels to number, strongest first.
+
+    Returns
+    -------
+    dict[str, str]
+        Paths under ``image``, ``heatmap`` and ``borders``, under ``regions`` if there are any, and under
+        ``top`` if any superpixel is to be numbered.
+
+    Raises
+    ------
+    ValueError
+        The stem cannot be a file name, or an array has the wrong shape.
+    """
+    if not PICTURE_PATH.fullmatch(f"images/{stem}"):
+        raise ValueError(
+            f"stem={stem!r}: a picture's name starts with a letter or digit, then holds these, '.', '_' and '-'"
+        )
+    segments = np.asarray(segments)
+    photo = np.asarray(photo)
+    if photo.ndim != 3 or photo.shape[2] != 3 or segments.ndim != 2 or not photo.size or not segments.size:
+        shapes = f"photo.shape={photo.shape}, segments.shape={segments.shape}"
+        raise ValueError(f"{shapes}: expected H'×W'×3 and H×W, neither of them empty")
+    grid = _grid(segments, photo)
+    files = {"heatmap": ("heatmap.png", _heatmap(segments, np.asarray(weights, dtype=np.float64)))}
+    suffix, data = _photo(photo)
+    files["image"] = (f"image.{suffix}", data)
+    files["borders"] = ("borders.svg", _borders_svg(grid, segments))
+    if len(regions):
+        files["regions"] = ("regions.svg", _regions_svg(grid, regions))
+    if len(top):
+        files["top"] = ("top.svg", _top_svg(grid, segments, top))
+    paths = {}
+    for name, (ending, content) in files.items():
+        paths[name] = f"images/{stem}-{ending}"
+        write_atomically(folder / paths[name], content)
+    return paths
+
+
+def _photo(photo: NDArray[Any]) -> tuple[str, bytes]:
+    pixels = (np.clip(np.nan_to_num(np.asarray(photo, dtype=np.float32)), 0, 1) * 255).round().astype(np.uint8)
+    picture = Image.fromarray(pixels)
+    longest = max(picture.size)
+    buffer = io.BytesIO()
+    if longest <= SMALL_PHOTO:
+        _enlarge(picture, longest).save(buffer, "PNG", optimize=True)
+        return "png", buffer.getvalue()
+    if longest > LONGEST_PHOTO:
+        picture.thumbnail((LONGEST_PHOTO, LONGEST_PHOTO), Image.Resampling.LANCZOS)
+    picture.save(buffer, "JPEG", quality=88, optimize=True)
+    return "jpg", buffer.getvalue()
+
+
+def _enlarge(picture: Image.Image, longest: int) -> Image.Image:
+    factor = max(1, round(ENLARGED / longest))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+def _heatmap(segments: NDArray[Any], weights: NDArray[np.float64]) -> bytes:
+    weights = np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0)
+    limit = float(np.abs(weights).max(initial=0.0))
+    strength = weights / limit if limit > 0 else weights
+    alpha = [round(255 * opacity(value)) for value in strength.tolist()]
+    table = np.column_stack([_colours(strength), np.asarray(alpha, dtype=np.uint8)])
+    picture = Image.fromarray(table[segments])
+    buffer = io.BytesIO()
+    # Twice the usual 224 pixels keeps borders crisp on a dense screen, and flat areas compress well.
+    _enlarge(picture, max(picture.size)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+@cache
+def _shades() -> NDArray[np.uint8]:
+    low, high = SHADES
+    rgba = cmap.Colormap(COLOURS)(np.linspace(low, high, 511))
+    return np.asarray(np.round(np.asarray(rgba)[:, :3] * 255), dtype=np.uint8)
+
+
+def _colours(strength: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return n×3 colours of strengths in [-1, 1]: zero is the exact middle of the scale."""
+    shades = _shades()
+    middle = len(shades) // 2
+    return shades[np.rint(np.clip(strength, -1, 1) * middle).astype(np.intp) + middle]
+
+
+def _grid(segments: NDArray[Any], photo: NDArray[Any]) -> _Grid:
+    height, width = segments.shape
+    scale = SVG_SIDE / max(photo.shape[:2])
+    return _Grid(height, width, photo.shape[0] * scale, photo.shape[1] * scale)
+
+
+def _svg(grid: _Grid, body: str) -> bytes:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {grid.width} {grid.height}" '
+        f'width="{grid.shown_width:.6g}" height="{grid.shown_height:.6g}" '
+        f'preserveAspectRatio="none">{body}</svg>\n'
+    ).encode()
+
+
+def _strokes(identifier: str, path: str, *strokes: tuple[str, float, float, str]) -> str:
+    """Return one path drawn several times, each (colour, width on screen, opacity, dashes) over the last."""
+    uses = "".join(
+        f'<use href="#{identifier}" stroke="{colour}" stroke-width="{width}" stroke-opacity="{alpha}"'
+        + (f' stroke-dasharray="{dashes}"' if dashes else "")
+        + "/>"
+        for colour, width, alpha, dashes in strokes
+    )
+    return (
+        f'<defs><path id="{identifier}" d="{path}" vector-effect="non-scaling-stroke"/></defs>'
+        f'<g fill="none" stroke-linejoin="round" stroke-linecap="butt">{uses}</g>'
+    )
+
+
+def _border_path(labels: NDArray[Any]) -> str:
+    """Return the borders between different labels as one path of straight runs.
+
+    Runs are found for all labels at once: where neighbours differ, the ends of each run of such places are
+    the non-zero steps along it.
+    """
+    across = _runs((labels[:, 1:] != labels[:, :-1]).T)
+    down = _runs(labels[1:, :] != labels[:-1, :])
+    vertical = (f"M{line + 1} {start}v{stop - start}" for line, start, stop in across)
+    horizontal = (f"M{start} {line + 1}h{stop - start}" for line, start, stop in down)
+    return "".join((*vertical, *horizontal))
+
+
+def _runs(places: NDArray[np.bool_]) -> Iterable[tuple[int, int, int]]:
+    """Yield (row, start, stop) for every run of true values along the rows."""
+    steps = np.diff(np.pad(places, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    _, stops = np.nonzero(steps == -1)
+    return zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True)
+
+
+def _borders_svg(grid: _Grid, segments: NDArray[Any]) -> bytes:
+    path = _border_path(segments)
+    return _svg(grid, _strokes("b", path, ("#000", 1.8, 0.28, ""), ("#fff", 0.9, 0.75, "")))
+
+
+def _top_svg(grid: _Grid, segments: NDArray[Any], top: Sequence[int]) -> bytes:
+    ranks = np.zeros(segments.shape, dtype=np.intp)
+    badges = []
+    for rank, label in enumerate(top, start=1):
+        mask = segments == label
+        if mask.any():
+            ranks[mask] = rank
+            badges.append(grid.badge(*_interior_point(mask), str(rank)))
+    outline = _border_path(np.pad(ranks, 1))
+    strokes = _strokes("t", outline, ("#fff", 3.4, 0.85, ""), ("#14171a", 1.4, 1, ""))
+    # The padding that closes outlines at the picture's edge has moved them by one unit.
+    return _svg(grid, f'<g transform="translate(-1 -1)">{strokes}</g>' + "".join(reversed(badges)))
+
+
+def _interior_point(mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return x, y of a point of the mask that lies far from its border.
+
+    Peeling squares and diamonds in turn leaves, last of all, the middle of the widest part (an octagonal
+    distance transform). Of several such pixels the one nearest to their mean is taken, which is inside.
+    """
+    rows, columns = np.nonzero(mask)
+    top, left = int(rows.min()), int(columns.min())
+    core = np.pad(mask[top : rows.max() + 1, left : columns.max() + 1], 1)
+    square = False
+    while True:
+        inner = core.copy()
+        inner[1:-1, 1:-1] &= core[:-2, 1:-1] & core[2:, 1:-1] & core[1:-1, :-2] & core[1:-1, 2:]
+        if square:
+            inner[1:-1, 1:-1] &= core[:-2, :-2] & core[2:, 2:] & core[2:, :-2] & core[:-2, 2:]
+        if not inner.any():
+            break
+        core, square = inner, not square
+    rows, columns = np.nonzero(core)
+    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
+    return float(columns[nearest]) - 0.5 + left, float(rows[nearest]) - 0.5 + top
+
+
+def _regions_svg(grid: _Grid, regions: Sequence[NDArray[Any]]) -> bytes:
+    body = []
+    for number, region in enumerate(regions):
+        outlines = _outlines(np.asarray(region, dtype=bool), grid)
+        if not outlines:
+            continue
+        path = "".join(_closed_path(points) for points in outlines)
+        # A white line under a dark dashed one: one of the two stands out on any photograph.
+        dashes = _DASHES[number % len(_DASHES)]
+        body.append(_strokes(f"r{number}", path, ("#fff", 5, 0.95, ""), ("#14171a", 2.4, 1, dashes)))
+        if len(regions) > 1:
+            longest = max(outlines, key=len)
+            x, y = longest[np.argmin(longest.sum(axis=1))].tolist()
+            body.append(grid.badge(x, y, region_letter(number), tag=True))
+    return _svg(grid, "".join(body))
+
+
+def region_letter(number: int) -> str:
+    """Return the letter that stands for a region where there are several: A, B, … Z, then 27, 28 and so on."""
+    return chr(ord("A") + number) if number < 26 else str(number + 1)
+
+
+def _outlines(mask: NDArray[np.bool_], grid: _Grid) -> list[NDArray[np.float64]]:
+    """Return closed outlines of a mask as k×2 arrays of x, y in the grid's units."""
+    step = max(1, math.ceil(max(mask.shape) / LONGEST_PHOTO))
+    height, width = (length / step for length in mask.shape)
+    mask = mask[::step, ::step]
+    # Contours cut corners by half a pixel: enlarging a coarse mask keeps its corners square.
+    factor = max(1, math.ceil(256 / max(mask.shape)))
+    mask = mask.repeat(factor, axis=0).repeat(factor, axis=1)
+    scale = np.array([grid.height / (height * factor), grid.width / (width * factor)])
+    limits = np.array([grid.height, grid.width])
+    # At the picture's edge half of the line would be cut off: keep it whole.
+    inset = 2.5 * limits / np.array([grid.shown_height, grid.shown_width])
+    outlines = []
+    for contour in find_contours(np.pad(mask, 1).astype(np.float64), 0.5):  # type: ignore[no-untyped-call]
+        points = approximate_polygon(contour, 0.75)  # type: ignore[no-untyped-call]
+        if len(points) < 4:
+            continue
+        # A pixel's centre is half a unit from its edge, and the padding moved everything by one.
+        placed = np.clip((points - 0.5) * scale, inset, limits - inset)
+        outlines.append(placed[:, ::-1])
+    return outlines
+
+
+def _closed_path(points: NDArray[np.float64]) -> str:
+    # The last point of a contour repeats the first one.
+    return "M" + "L".join(f"{_short(x)} {_short(y)}" for x, y in points[:-1].tolist()) + "Z"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,180 @@
+"""A browser for the report, and a small server that sends it under a strict content policy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+from pytest_lime.report.pictures import write_pictures
+from pytest_lime.report.render import render
+
+POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'"
+LONG = "a_name_without_a_space" * 24
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("PYTEST_LIME_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"PYTEST_LIME_REQUIRE_BROWSER=1, but {reason}", pytrace=False)
+    pytest.skip(f"browser tests need a browser: {reason}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium: env CHROMIUM, Debian's own, or the first one on the path."""
+    named = os.environ.get("CHROMIUM")
+    if named and not Path(named).is_file():
+        _missing(f"CHROMIUM={named} is no file")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = [named, *filter(os.path.isfile, ["/usr/bin/chromium"]), *map(shutil.which, names)]
+    path = next((path for path in found if path), None)
+    if path is None:
+        _missing("no Chromium was found; install one, or name it in the environment variable CHROMIUM")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    try:
+        playwright_api: Any = import_module("playwright.sync_api")
+    except ImportError:
+        _missing("playwright is not installed; pip install 'pytest-lime[browser]'")
+    with playwright_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield started
+        started.close()
+
+
+def _claim(status: str, estimate: float, interval: list[float]) -> dict[str, Any]:
+    return {
+        "claim": "mass",
+        "text": "mass(Box(20, 20, 70, 70), at_least=0.5)",
+        "meaning": "at least 0.5 of the positive weight lies in Box(20, 20, 70, 70)",
+        "status": status,
+        "estimate": estimate,
+        "interval": interval,
+        "relation": ">=",
+        "bound": 0.5,
+        "figure": f"{estimate:.2f}",
+        "scale": [0.0, 1.0],
+        "samples": 1000,
+        "note": "",
+    }
+
+
+def _record(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
+    rows, columns = np.mgrid[:96, :96]
+    segments = rows // 24 * 4 + columns // 24
+    weights = np.sin(np.arange(16.0) + 1)
+    region = (rows >= 20) & (rows < 70) & (columns >= 20) & (columns < 70)
+    order = np.argsort(-weights)
+    photo = np.stack([rows / 95, columns / 95, (rows + columns) / 190], axis=2).astype(np.float32)
+    paths = write_pictures(
+        folder, name, photo=photo, segments=segments, weights=weights, regions=[region], top=order[:4].tolist()
+    )
+    return {
+        "version": 1,
+        "id": name,
+        "test": f"tests/test_{name}.py::test_{name}",
+        "file": f"tests/test_{name}.py",
+        "line": 3,
+        "check": 0,
+        "kind": "check",
+        "outcome": "failed",
+        "reason": "",
+        "status": "fail",
+        "image": {"name": f"{name}.png", "width": 96, "height": 96, "sha256": "0" * 64},
+        "target": {"index": 1, "label": f"a {name}", "score": 0.4, "rank": 1},
+        "predictions": [{"index": 1, "label": f"a {name}", "score": 0.4}],
+        "claims": [_claim("fail", 0.3, [0.25, 0.35]), _claim("pass", 0.7, [0.6, 0.8])],
+        "explanation": {"superpixels": 16, "samples": 1000, "passes": 1001, "confidence": 0.95, "r2": 0.7},
+        "weights": [
+            {
+                "superpixel": int(label),
+                "rank": rank,
+                "weight": float(weights[label]),
+                "interval": [float(weights[label]) - 0.05, float(weights[label]) + 0.05],
+                "shares": [float(region[segments == label].mean())],
+            }
+            for rank, label in enumerate(order, start=1)
+        ],
+        "top": 4,
+        "regions": [{"text": "Box(20, 20, 70, 70)", "area": float(region.mean())}],
+        "view": {"box": [0, 0, 96, 96], "shape": [96, 96]},
+        "limit": float(np.abs(weights).max()),
+        "pictures": paths,
+        "options": {"segmenter": "grid"},
+        "rerun": f"pytest tests/test_{name}.py",
+        "message": "one line\nanother line",
+        **changes,
+    }
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with a card of every kind, one of them with very long and hostile texts."""
+    folder = tmp_path_factory.mktemp("report")
+    nasty = f"<script>alert(1)</script>\u202e{LONG}"
+    records = [
+        _record(folder, "cat"),
+        _record(
+            folder,
+            "long",
+            test=f"tests/{nasty}",
+            file=nasty,
+            target={"index": 1, "label": nasty, "score": 0.4, "rank": 1},
+            image={"name": nasty, "width": 96, "height": 96, "sha256": "0" * 64},
+            predictions=[{"index": 1, "label": nasty, "score": 0.4}],
+            claims=[{**_claim("fail", 0.3, [0.2, 0.4]), "meaning": nasty, "text": LONG, "figure": LONG}],
+            regions=[{"text": nasty, "area": 0.2}],
+            options={LONG: nasty},
+            message=nasty,
+            rerun=nasty,
+        ),
+        _record(folder, "dog", status="inconclusive", claims=[_claim("inconclusive", 0.52, [0.4, 0.6])]),
+        _record(folder, "cow", outcome="xfailed", reason="known, see issue 42"),
+        _record(folder, "owl", status="pass", outcome="passed", claims=[_claim("pass", 0.8, [0.7, 0.9])]),
+        _record(folder, "elk", kind="explanation", claims=[]),
+    ]
+    results = {
+        "format": "pytest-lime",
+        "version": 1,
+        "created": "2026-11-21T22:10:03+00:00",
+        "command": f"pytest {LONG}",
+        "duration": 41.2,
+        "environment": {"pytest-lime": "0.1.0", "device": "cpu"},
+        "records": records,
+    }
+    return render(results, folder)
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", POLICY)
+        super().end_headers()
+
+    def log_message(self, *args: Any, **kwargs: Any) -> None:
+        """Keep quiet: pytest's output is for the tests."""
+
+
+@pytest.fixture(scope="session")
+def served(report: Path) -> Iterator[str]:
+    """The address of the report on a local server that allows nothing but its own files."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(report.parent))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/index.html"
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,238 @@
+"""The report in a real browser: as a file, under a strict content policy, small, dark, on paper, without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLACES = ("file", "server")
+
+# Every text's colour against what is really behind it: the nearest ancestors, composed until one is opaque.
+CONTRASTS = """
+() => {
+  const parse = (text) => [...text.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
+  const over = (top, below) => top.slice(0, 3).map((c, i) => c * top[3] + below[i] * (1 - top[3])).concat(1);
+  const background = (element) => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      layers.push(colour);
+      if (colour[3] === 1) break;
+    }
+    return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255, 1]);
+  };
+  const light = (c) => {
+    const [r, g, b] = c.map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest("option, script")) continue;
+    const behind = background(element);
+    const style = getComputedStyle(element);
+    const ink = over(parse(element instanceof SVGElement ? style.fill : style.color), behind);
+    const [low, high] = [light(ink), light(behind)].sort((a, b) => a - b);
+    found.push([(high + 0.05) / (low + 0.05), walker.currentNode.data.trim(), element.outerHTML.slice(0, 80)]);
+  }
+  return found;
+}
+"""
+
+
+@pytest.fixture
+def address(report: Path, served: str) -> Callable[[str], str]:
+    return lambda place: report.as_uri() if place == "file" else served
+
+
+@pytest.fixture
+def visit(browser: Any, address: Callable[[str], str]) -> Iterator[Callable[..., Any]]:
+    """Open the report in a fresh context; on leaving, nothing was logged and nothing came from elsewhere."""
+    contexts = []
+    complaints: list[str] = []
+
+    def allowed(url: str) -> bool:
+        return url.startswith((address("file").rsplit("/", 1)[0], address("server").rsplit("/", 1)[0]))
+
+    def visit(place: str = "server", query: str = "", **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page.on(
+            "request",
+            lambda request: None if allowed(request.url) else complaints.append(f"outside: {request.url}"),
+        )
+        page.goto(address(place) + query)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def load_pictures(page: Any) -> None:
+    for picture in page.locator("img").all():
+        picture.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_every_picture_loads_and_the_style_applies(visit: Callable[..., Any], place: str, scripts: bool) -> None:
+    page = visit(place, java_script_enabled=scripts)
+    for picture in page.locator("img").all():
+        picture.scroll_into_view_if_needed()
+        handle = picture.element_handle()
+        handle.wait_for_element_state("visible")
+        box = picture.bounding_box()
+        assert box["width"] > 100
+        assert box["height"] == pytest.approx(box["width"], rel=0.01)
+    assert page.locator("article").count() == 6
+    assert page.locator("article .track").first.is_visible()
+    # The address of a picture is known only once it was decoded: a refused one would have no size.
+    if scripts:
+        load_pictures(page)
+        assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+        assert page.evaluate("getComputedStyle(document.body).margin") == "0px"
+
+
+def test_layers_lie_exactly_over_the_photograph(visit: Callable[..., Any]) -> None:
+    page = visit()
+    card = page.locator("#cat")
+    stack = card.locator(".layers .stack")
+    photo = stack.locator(".photo").bounding_box()
+    layers = stack.locator(".layer")
+    assert layers.count() == 4
+    for layer in layers.all():
+        assert layer.bounding_box() == pytest.approx(photo, abs=0.6)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_layers_are_switched_with_the_keyboard(visit: Callable[..., Any], scripts: bool) -> None:
+    page = visit(java_script_enabled=scripts)
+    card, other = page.locator("#cat"), page.locator("#dog")
+    for kind, name in (("heatmap", "Heatmap"), ("borders", "Borders"), ("regions", "Region"), ("top", "Numbers")):
+        box = card.get_by_role("checkbox", name=name)
+        layer = card.locator(f".layers .layer-{kind}")
+        assert box.is_checked()
+        assert layer.is_visible()
+        box.focus()
+        page.keyboard.press("Space")
+        assert not layer.is_visible()
+        assert other.locator(f".layers .layer-{kind}").is_visible()
+        page.keyboard.press("Space")
+        assert layer.is_visible()
+
+
+def test_the_whole_page_can_be_reached_with_the_keyboard_and_shows_where_one_is(visit: Callable[..., Any]) -> None:
+    page = visit()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.locator(".skip").bounding_box()["y"] >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "checks"
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+
+
+@pytest.mark.parametrize("width", [360, 700, 1280])
+def test_nothing_scrolls_sideways(visit: Callable[..., Any], width: int) -> None:
+    page = visit(viewport={"width": width, "height": 740})
+    for details in page.locator("details > summary").all():
+        details.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter((e) => !e.closest(".visually-hidden, .scroll, .skip") && e.checkVisibility())
+            .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+            .map((e) => `${e.tagName}.${e.className}`)"""
+    )
+    assert wide == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_from_their_ground(visit: Callable[..., Any], scheme: str) -> None:
+    page = visit(color_scheme=scheme)
+    for details in page.locator("details > summary").all():
+        details.click()
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 100
+    assert [entry for entry in found if entry[0] < 4.5] == []
+
+
+def test_the_dark_scheme_is_dark(visit: Callable[..., Any]) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert visit(color_scheme="dark").evaluate(ground) == "rgb(16, 18, 20)"
+    assert visit(color_scheme="light").evaluate(ground) == "rgb(247, 247, 245)"
+
+
+def test_paper_shows_what_a_screen_folds_away(visit: Callable[..., Any]) -> None:
+    page = visit(color_scheme="dark")
+    command = page.locator("#cat pre.command")
+    figures = page.locator("#cat .weights details td").first
+    assert not command.is_visible()
+    page.emulate_media(media="print")
+    assert command.bounding_box()["height"] > 10
+    assert figures.bounding_box()["height"] > 5
+    assert page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator(".toggles").first.is_visible()
+
+
+def test_hostile_texts_are_shown_and_not_run(visit: Callable[..., Any]) -> None:
+    page = visit()
+    assert "<script>alert(1)</script>" in page.locator("#long h3").inner_text()
+    assert page.locator("script").count() == 1
+
+
+def test_links_of_the_overview_lead_to_the_cards(visit: Callable[..., Any]) -> None:
+    page = visit(java_script_enabled=False)
+    page.locator(".overview a").nth(2).click()
+    assert page.url.endswith("#elk")
+    card = page.locator("#elk")
+    assert card.is_visible()
+    card.get_by_role("link", name="Back to the overview").click()
+    assert page.url.endswith("#top")
+
+
+def test_the_page_has_landmarks_and_named_tables(visit: Callable[..., Any]) -> None:
+    page = visit()
+    for role in ("banner", "main", "contentinfo"):
+        assert page.get_by_role(role).count() == 1
+    assert page.get_by_role("table", name="Every check with its verdict, failures first").count() == 1
+    assert page.get_by_role("article", name="a cat · cat.png").count() == 1
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_search_narrows_the_page_and_stays_in_the_address(visit: Callable[..., Any], place: str) -> None:
+    page = visit(place)
+    page.get_by_role("searchbox").fill("test_dog")
+    assert page.locator("article:visible").count() == 1
+    assert page.locator(".filters output").inner_text() == "1 of 6"
+    if place == "server":
+        assert page.url.endswith("?q=test_dog")
+        page.reload()
+        assert page.locator("article:visible").count() == 1
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("combobox").select_option("expected")
+    assert page.locator("article:visible").get_attribute("id") == "cow"
+    page.locator(".chips a").first.click()
+    assert page.locator("#cat").is_visible()
+
+
+def test_the_command_is_copied(visit: Callable[..., Any]) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    card = page.locator("#cat")
+    card.get_by_text("Run again, settings").click()
+    card.get_by_role("button", name="Copy").click()
+    card.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "pytest tests/test_cat.py"

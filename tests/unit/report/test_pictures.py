@@ -1,0 +1,261 @@
+"""The pictures of a check, against label maps small enough to know the answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pytest_lime.report import pictures
+from pytest_lime.report.pictures import legend_colours, opacity, region_letter, write_pictures
+
+QUARTERS = np.array([[0, 1], [2, 3]])
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def write(folder: Path, **changes: object) -> dict[str, str]:
+    given: dict[str, object] = {
+        "photo": np.zeros((40, 40, 3), np.float32),
+        "segments": QUARTERS,
+        "weights": np.array([1.0, -1.0, 0.0, 0.5]),
+        "regions": [],
+        "top": [],
+        **changes,
+    }
+    return write_pictures(folder, "stem", **given)  # type: ignore[arg-type]
+
+
+def pixels(path: Path) -> NDArray[np.int64]:
+    with Image.open(path) as picture:
+        return np.asarray(picture).astype(np.int64)
+
+
+def outline_points(path: Path) -> list[NDArray[np.float64]]:
+    paths = [element.attrib["d"] for element in ElementTree.parse(path).iter(f"{SVG}path")]
+    loops = [loop for d in paths for loop in d.rstrip("Z").split("Z")]
+    return [np.array([[float(n) for n in pair.split()] for pair in loop[1:].split("L")]) for loop in loops]
+
+
+def strokes(path: Path, identifier: str) -> str:
+    (found,) = [e for e in ElementTree.parse(path).iter(f"{SVG}path") if e.attrib["id"] == identifier]
+    return found.attrib["d"]
+
+
+def test_paths_are_relative_and_name_only_what_was_written(tmp_path: Path) -> None:
+    assert write(tmp_path) == {
+        "image": "images/stem-image.png",
+        "heatmap": "images/stem-heatmap.png",
+        "borders": "images/stem-borders.svg",
+    }
+    more = write(tmp_path, regions=[np.ones((2, 2), bool)], top=[3])
+    assert more["regions"] == "images/stem-regions.svg"
+    assert more["top"] == "images/stem-top.svg"
+    assert {f"images/{path.name}" for path in (tmp_path / "images").iterdir()} == set(more.values())
+
+
+@pytest.mark.parametrize("stem", ["", "../up", "a/b", ".hidden", "-x", "a b", "x\n"])
+def test_a_stem_that_leaves_the_folder_is_refused(tmp_path: Path, stem: str) -> None:
+    with pytest.raises(ValueError, match="stem="):
+        write_pictures(
+            tmp_path, stem, photo=np.zeros((2, 2, 3)), segments=QUARTERS, weights=np.zeros(4), regions=[], top=[]
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_photograph_of_the_wrong_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"photo.shape=\(4, 4\)"):
+        write(tmp_path, photo=np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "ending", "size"),
+    [
+        ((8, 8), "png", (512, 512)),
+        ((64, 32), "png", (256, 512)),
+        ((300, 451), "jpg", (451, 300)),
+        ((500, 2000), "jpg", (1024, 256)),
+    ],
+)
+def test_the_photograph_keeps_its_aspect_at_a_sensible_size(
+    tmp_path: Path, shape: tuple[int, int], ending: str, size: tuple[int, int]
+) -> None:
+    path = write(tmp_path, photo=np.full((*shape, 3), 0.5, np.float32))["image"]
+    assert path.endswith(ending)
+    with Image.open(tmp_path / path) as picture:
+        assert picture.size == size
+
+
+def test_a_tiny_picture_is_enlarged_in_whole_pixels(tmp_path: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (8, 8, 3)) / 255
+    shown = pixels(tmp_path / write(tmp_path, photo=photo.astype(np.float32))["image"])
+    assert np.array_equal(shown[::64, ::64], np.rint(photo * 255))
+    assert np.array_equal(shown, shown[::64, ::64].repeat(64, 0).repeat(64, 1))
+
+
+def test_the_heatmap_is_centred_at_zero(tmp_path: Path) -> None:
+    shown = pixels(tmp_path / write(tmp_path, weights=np.array([0.2, -0.2, 0.0, 0.1]))["heatmap"])
+    step = shown.shape[0] // 2
+    towards, against, nothing, half = (shown[y, x] for y in (0, step) for x in (0, step))
+    ends = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in legend_colours(3)]
+    assert against[:3].tolist() == ends[0]
+    assert nothing[:3].tolist() == ends[1]
+    assert towards[:3].tolist() == ends[2]
+    assert nothing[3] == 0
+    assert towards[3] == against[3] == round(255 * opacity(1.0))
+    assert 0 < half[3] < towards[3]
+    assert half[0] > half[2]  # orange speaks for
+    assert against[2] > against[1]  # purple speaks against
+
+
+def test_one_sided_weights_still_take_only_their_side_of_the_scale(tmp_path: Path) -> None:
+    shown = pixels(tmp_path / write(tmp_path, weights=np.array([1.0, 0.9, 0.8, 0.0]))["heatmap"])
+    assert (shown[..., 0] >= shown[..., 2] - 1).all()
+
+
+@pytest.mark.parametrize("weights", [np.zeros(4), np.array([np.nan, np.inf, -np.inf, 0.0])])
+def test_weights_without_strength_leave_the_photograph_untouched(tmp_path: Path, weights: NDArray[np.float64]) -> None:
+    assert not pixels(tmp_path / write(tmp_path, weights=weights)["heatmap"])[..., 3].any()
+
+
+def test_borders_are_the_runs_between_different_labels(tmp_path: Path) -> None:
+    assert strokes(tmp_path / write(tmp_path)["borders"], "b") == "M1 0v2M0 1h2"
+
+
+def test_one_superpixel_has_no_border(tmp_path: Path) -> None:
+    path = tmp_path / write(tmp_path, segments=np.zeros((5, 7), int), weights=np.ones(1))["borders"]
+    assert strokes(path, "b") == ""
+
+
+def test_border_runs_cover_exactly_the_places_where_neighbours_differ(tmp_path: Path) -> None:
+    labels = np.random.default_rng(3).integers(0, 4, (13, 9))
+    path = strokes(tmp_path / write(tmp_path, segments=labels)["borders"], "b")
+    across, down = np.zeros((13, 8), int), np.zeros((12, 9), int)
+    for x, y, way, length in re.findall(r"M(\d+) (\d+)([vh])(\d+)", path):
+        if way == "v":
+            across[int(y) : int(y) + int(length), int(x) - 1] += 1
+        else:
+            down[int(y) - 1, int(x) : int(x) + int(length)] += 1
+    assert np.array_equal(across, labels[:, 1:] != labels[:, :-1])
+    assert np.array_equal(down, labels[1:] != labels[:-1])
+
+
+def test_layers_have_the_grid_as_their_space_and_the_aspect_of_the_photograph(tmp_path: Path) -> None:
+    path = write(tmp_path, photo=np.zeros((100, 200, 3), np.float32))["borders"]
+    root = ElementTree.parse(tmp_path / path).getroot()
+    assert root.attrib["viewBox"] == "0 0 2 2"
+    assert root.attrib["preserveAspectRatio"] == "none"
+    assert float(root.attrib["width"]) == 2 * float(root.attrib["height"])
+
+
+@pytest.mark.parametrize("resolution", [8, 64, 300, 2400])
+def test_a_region_keeps_its_place_at_any_resolution(tmp_path: Path, resolution: int) -> None:
+    mask = np.zeros((resolution, resolution), bool)
+    low, high = resolution // 4, resolution * 3 // 4
+    mask[low:high, low : resolution // 2] = True
+    path = write(tmp_path, regions=[mask], segments=np.zeros((100, 100), int))["regions"]
+    (points,) = outline_points(tmp_path / path)
+    # Within one pixel of the finest of the two grids, plus the half pixel that a contour cuts off a corner.
+    tolerance = 100 / min(resolution, 256) * 0.8 if resolution >= 256 else 0.3
+    assert points.min(axis=0) == pytest.approx([25, 25], abs=tolerance)
+    assert points.max(axis=0) == pytest.approx([50, 75], abs=tolerance)
+
+
+def test_a_region_with_a_hole_and_two_parts_has_three_outlines(tmp_path: Path) -> None:
+    mask = np.zeros((20, 20), bool)
+    mask[2:10, 2:10] = True
+    mask[4:7, 4:7] = False
+    mask[14:18, 14:18] = True
+    assert len(outline_points(tmp_path / write(tmp_path, regions=[mask])["regions"])) == 3
+
+
+def test_the_outline_of_the_whole_picture_lies_inside_it(tmp_path: Path) -> None:
+    path = write(tmp_path, regions=[np.ones((10, 10), bool)], segments=np.zeros((10, 10), int))["regions"]
+    (points,) = outline_points(tmp_path / path)
+    assert 0 < points.min() < 0.1
+    assert 9.9 < points.max() < 10
+
+
+def test_several_regions_are_told_apart_by_letter_and_by_line(tmp_path: Path) -> None:
+    left = np.zeros((10, 10), bool)
+    left[:, :4] = True
+    path = tmp_path / write(tmp_path, regions=[left, ~left])["regions"]
+    tree = ElementTree.parse(path)
+    assert [element.text for element in tree.iter(f"{SVG}text")] == ["A", "B"]
+    dashes = [e.attrib["stroke-dasharray"] for e in tree.iter(f"{SVG}use") if "stroke-dasharray" in e.attrib]
+    assert len(set(dashes)) == 2
+    one = ElementTree.parse(tmp_path / write(tmp_path, regions=[left])["regions"])
+    assert not list(one.iter(f"{SVG}text"))
+    assert [region_letter(n) for n in (0, 25, 26)] == ["A", "Z", "27"]
+
+
+def badges(path: Path) -> dict[str, tuple[float, float]]:
+    found = {}
+    for group in ElementTree.parse(path).iter(f"{SVG}g"):
+        text = group.find(f"{SVG}text")
+        if text is not None and text.text:
+            x, y = re.findall(r"translate\((\S+) (\S+)\)", group.attrib["transform"])[0]
+            found[text.text] = (float(x), float(y))
+    return found
+
+
+def test_badges_carry_the_rank_and_lie_in_their_superpixel(tmp_path: Path) -> None:
+    segments = np.arange(4).repeat(25).reshape(2, 2, 5, 5).transpose(0, 2, 1, 3).reshape(10, 10)
+    path = write(tmp_path, segments=segments, top=[2, 1])["top"]
+    assert badges(tmp_path / path) == {"1": (2.5, 7.5), "2": (7.5, 2.5)}
+
+
+def test_a_badge_lies_inside_a_superpixel_that_bends_round_its_own_centre(tmp_path: Path) -> None:
+    segments = np.zeros((40, 40), int)
+    segments[4:36, 4:36] = 1
+    segments[4:30, 10:30] = 0  # a U: its mean is outside
+    path = write(tmp_path, segments=segments, top=[1])["top"]
+    x, y = badges(tmp_path / path)["1"]
+    assert segments[int(y), int(x)] == 1
+
+
+def test_a_top_superpixel_without_a_pixel_is_passed_over(tmp_path: Path) -> None:
+    assert set(badges(tmp_path / write(tmp_path, top=[9, 3])["top"])) == {"2"}
+
+
+def test_a_failed_write_leaves_the_old_pictures_and_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: (tmp_path / path).read_bytes() for path in write(tmp_path).values()}
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError("no space")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="no space"):
+        write(tmp_path, weights=np.array([0.0, 1.0, 1.0, 0.0]))
+    assert {f"images/{p.name}": p.read_bytes() for p in (tmp_path / "images").iterdir()} == before
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = {p: (tmp_path / p).read_bytes() for p in write(tmp_path, top=[0]).values()}
+    assert first == {p: (tmp_path / p).read_bytes() for p in write(tmp_path, top=[0]).values()}
+
+
+def test_the_legend_is_symmetric_in_length_and_neutral_in_the_middle() -> None:
+    colours = legend_colours()
+    assert len(colours) == 21
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)
+    middle = [int(colours[10][i : i + 2], 16) for i in (1, 3, 5)]
+    assert max(middle) - min(middle) <= 3
+    assert min(middle) > 240
+    assert legend_colours(1) == [colours[10]]
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        legend_colours(0)
+
+
+def test_opacity_grows_with_strength_on_both_sides() -> None:
+    values = [opacity(strength) for strength in (0.0, 0.1, 0.5, 1.0)]
+    assert values[0] == 0
+    assert values == sorted(values)
+    assert opacity(-0.5) == opacity(0.5)
+    assert opacity(7.0) == pictures.MOST_OPAQUE

@@ -1,0 +1,501 @@
+"""The page as text: what it says, in which order, and what it refuses to let through."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_lime.report.charts import Bar, WeightAxis, bar, between, number, ordinal, percent, signed, track
+from pytest_lime.report.render import render
+
+NASTY = "\u202e<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} \ud800"
+
+
+def claim(**changes: Any) -> dict[str, Any]:
+    return {
+        "claim": "top_overlap",
+        "text": "top_overlap(Box(1, 2, 3, 4), k=4, at_least=3)",
+        "meaning": "at least 3 of the 4 strongest superpixels lie in Box(1, 2, 3, 4)",
+        "status": "fail",
+        "estimate": 1.0,
+        "interval": [1.0, 2.0],
+        "relation": ">=",
+        "bound": 3.0,
+        "figure": "1 of 4",
+        "scale": [0.0, 4.0],
+        "samples": 1000,
+        "note": "",
+        **changes,
+    }
+
+
+def record(identifier: str = "test-cat-0", **changes: Any) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "id": identifier,
+        "test": f"tests/test_cat.py::{identifier}",
+        "file": "tests/test_cat.py",
+        "line": 12,
+        "check": 0,
+        "kind": "check",
+        "outcome": "failed",
+        "reason": "",
+        "status": "fail",
+        "image": {"name": "chelsea.png", "width": 451, "height": 300, "sha256": "0" * 64},
+        "target": {"index": 285, "label": "Egyptian cat", "score": 0.356, "rank": 2},
+        "predictions": [
+            {"index": 282, "label": "tiger cat", "score": 0.386},
+            {"index": 285, "label": "Egyptian cat", "score": 0.356},
+        ],
+        "claims": [claim()],
+        "explanation": {
+            "superpixels": 57,
+            "samples": 1000,
+            "passes": 1001,
+            "confidence": 0.95,
+            "r2": 0.71,
+            "intercept": 0.02,
+            "local_prediction": 0.31,
+            "sampler": "antithetic",
+            "seconds": 11.2,
+            "batch_size": 8,
+        },
+        "weights": [
+            {"superpixel": 17, "rank": 1, "weight": 0.121, "interval": [0.101, 0.141], "shares": [1.0]},
+            {"superpixel": 4, "rank": None, "weight": -0.08, "interval": [-0.1, -0.06], "shares": [0.62]},
+            {"superpixel": 9, "rank": 2, "weight": 0.05, "interval": None, "shares": [0.0]},
+        ],
+        "top": 2,
+        "regions": [{"text": "Box(1, 2, 3, 4)", "area": 0.31}],
+        "view": {"box": [75.2, 0.0, 375.8, 300.0], "shape": [224, 224]},
+        "limit": 0.121,
+        "pictures": {
+            "image": "images/a-image.jpg",
+            "heatmap": "images/a-heatmap.png",
+            "borders": "images/a-borders.svg",
+            "regions": "images/a-regions.svg",
+            "top": "images/a-top.svg",
+        },
+        "options": {"segmenter": "slic", "segments": 50, "seed": 0},
+        "rerun": "pytest 'tests/test_cat.py::test_head' --lime-seed=0",
+        "message": "first line\n  second line",
+        **changes,
+    }
+
+
+def results(*records: Any, **changes: Any) -> dict[str, Any]:
+    return {
+        "format": "pytest-lime",
+        "version": 1,
+        "created": "2026-11-21T22:10:03+00:00",
+        "command": "pytest example_suite",
+        "duration": 41.2,
+        "environment": {"pytest-lime": "0.1.0", "device": "cpu"},
+        "records": list(records),
+        **changes,
+    }
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(html)
+        self.text = " ".join(self.words.split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    def every(self, tag: str, name: str) -> list[str]:
+        return [attributes.get(name) or "" for found, attributes in self.tags if found == tag]
+
+
+def page(folder: Path, *records: Any, **changes: Any) -> Page:
+    return Page(render(results(*records, **changes), folder).read_text("utf-8"))
+
+
+def headline(folder: Path, *records: Any) -> str:
+    found = re.search(r"<h1[^>]*>(.*?)</h1>", page(folder, *records).html, re.DOTALL)
+    assert found
+    return re.sub(r"<[^>]+>", "", found[1])
+
+
+FAIL: dict[str, Any] = {"status": "fail"}
+UNSURE: dict[str, Any] = {"status": "inconclusive", "outcome": "passed"}
+EXPECTED: dict[str, Any] = {"status": "fail", "outcome": "xfailed", "reason": "see issue 42"}
+PASS: dict[str, Any] = {"status": "pass", "outcome": "passed"}
+EXPLAINED: dict[str, Any] = {"kind": "explanation", "claims": [], "status": "pass"}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "sentence"),
+    [
+        ([], "No check was recorded."),
+        ([FAIL], "The only check failed."),
+        ([UNSURE], "The only check is inconclusive."),
+        ([EXPECTED], "The only check failed as expected."),
+        ([PASS], "The only check passed."),
+        ([PASS] * 3, "All 3 checks passed."),
+        ([FAIL, FAIL, UNSURE, *[PASS] * 6], "2 of 9 checks failed, 1 is inconclusive."),
+        ([FAIL, UNSURE, UNSURE, EXPECTED], "1 of 4 checks failed, 2 are inconclusive, 1 failed as expected."),
+        ([UNSURE, EXPECTED, PASS], "No check failed: of 3, 1 is inconclusive and 1 failed as expected."),
+        ([EXPLAINED], "No check was made, only explanations."),
+        ([EXPLAINED, PASS, PASS], "All 2 checks passed."),
+    ],
+)
+def test_the_headline_is_a_sentence(tmp_path: Path, kinds: list[dict[str, Any]], sentence: str) -> None:
+    assert headline(tmp_path, *(record(f"r{n}", **kind) for n, kind in enumerate(kinds))) == sentence
+
+
+def test_cards_come_failures_first_and_keep_their_order_within(tmp_path: Path) -> None:
+    kinds = [PASS, EXPECTED, UNSURE, FAIL, EXPLAINED, FAIL]
+    shown = page(tmp_path, *(record(f"r{n}", **kind) for n, kind in enumerate(kinds)))
+    order = [f"r{n}" for n in (3, 5, 4, 2, 1, 0)]
+    assert [anchor for anchor in shown.every("article", "id") if anchor] == order
+    assert [anchor for anchor in shown.every("tr", "data-card") if anchor] == order
+
+
+def test_an_expected_failure_gives_its_reason_and_no_alarm(tmp_path: Path) -> None:
+    shown = page(tmp_path, record(**EXPECTED))
+    assert "Expected failure" in shown.text
+    assert "This failure is expected: see issue 42" in shown.text
+    assert "tone-fail" not in shown.html
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"outcome": "xpassed", "status": "pass"}, "The test was expected to fail, and passed."),
+        ({"outcome": "failed", "status": "pass"}, "The test failed for another reason."),
+        ({"outcome": "error", "status": "pass"}, "The test broke outside its own code, in a fixture."),
+        ({"outcome": "skipped", "status": "pass"}, "The test was skipped after this."),
+        ({"outcome": "xfailed", "status": "inconclusive"}, "The test failed as expected."),
+        (EXPLAINED, "The test failed by an assertion of its own"),
+        ({**EXPLAINED, "outcome": "passed"}, "Explained"),
+        ({"status": "of another version"}, "Inconclusive"),
+    ],
+)
+def test_how_the_test_ended_is_said_where_the_check_tells_another_story(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    assert words in page(tmp_path, record(**changes)).text
+
+
+def test_every_figure_has_words_beside_it(tmp_path: Path) -> None:
+    text = page(tmp_path, record()).text
+    for words in (
+        "Failed: at least 3 of the 4 strongest superpixels lie in Box(1, 2, 3, 4)",
+        "1 of 4",
+        "95 % interval 1 to 2",
+        "must be at least 3",
+        "1,000 samples",
+        "score 0.356, the model's 2nd choice",
+        "The strongest superpixel speaks for Egyptian cat with weight 0.121; 1 of the top 2 lies in the region.",
+        "Box(1, 2, 3, 4), 31 % of what the model sees.",
+        "columns 75 to 376 and rows 0 to 300 of chelsea.png (451 × 300 pixels), at 224 × 224.",
+        "+0.101 to +0.141",
+        "−0.080",
+        "62 % inside",
+        "R² 0.71",
+        "the surrogate says 0.31, the model 0.356",
+        "Intervals speak of sampling error only",
+        "2026-11-21 22:10 UTC",
+        "41.2 s",
+        "pytest 'tests/test_cat.py::test_head' --lime-seed=0",
+        "first line second line",
+    ):
+        assert words in text, words
+
+
+def test_a_figure_that_took_no_sample_has_no_interval(tmp_path: Path) -> None:
+    rank = claim(estimate=3.0, interval=[3.0, 3.0], relation="<=", bound=1.0, figure="rank 3", samples=0)
+    text = page(tmp_path, record(claims=[rank])).text
+    assert "rank 3 must be at most 1" in text
+    assert "interval 3" not in text
+    assert "0 samples" not in text
+
+
+def test_an_exhaustive_run_claims_no_sampling_error(tmp_path: Path) -> None:
+    explanation = {**record()["explanation"], "sampler": "exhaustive"}
+    assert "no sampling error" in page(tmp_path, record(explanation=explanation)).text
+
+
+def test_the_whole_image_is_said_to_be_whole(tmp_path: Path) -> None:
+    text = page(tmp_path, record(view={"box": [0, 0, 451, 300], "shape": [224, 224]})).text
+    assert "The model sees all of chelsea.png, 451 × 300 pixels, at 224 × 224." in text
+
+
+def test_two_regions_are_told_apart_by_letter(tmp_path: Path) -> None:
+    both = [{"text": "Box(0, 0, 1, 1)", "area": 0.1}, {"text": "Box(2, 2, 3, 3)", "area": 0.2}]
+    weights = [{"superpixel": 1, "rank": 1, "weight": 0.2, "interval": [0.1, 0.3], "shares": [1.0, 0.25]}]
+    shown = page(tmp_path, record(regions=both, weights=weights))
+    assert "in A, 25 % in B" in shown.text
+    assert "1 of the top 1 lies in region A, none in region B." in shown.text
+    assert "Outline of A: Box(0, 0, 1, 1); B: Box(2, 2, 3, 3)." in shown.every("img", "alt")
+
+
+def test_every_picture_has_words_for_those_who_do_not_see_it(tmp_path: Path) -> None:
+    alts = page(tmp_path, record()).every("img", "alt")
+    assert len(alts) == 7
+    assert all(len(alt) > 10 for alt in alts)
+    assert (
+        "Heatmap: the strongest superpixel speaks for Egyptian cat with weight 0.121; "
+        "1 of the top 2 lies in the region." in alts
+    )
+
+
+def test_pictures_load_late_and_keep_their_room(tmp_path: Path) -> None:
+    shown = page(tmp_path, record(view={"box": [0, 0, 400, 200], "shape": [224, 224]}))
+    assert set(shown.every("img", "loading")) == {"lazy"}
+    assert {(w, h) for w, h in zip(shown.every("img", "width"), shown.every("img", "height"), strict=True) if w} == {
+        ("1024", "512")
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://example.org/x.png",
+        "//example.org/x.png",
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "../secret.png",
+        "images/../../secret.png",
+        "images/..",
+        "images/a b.png",
+        "images/a.png\n",
+        "/images/a.png",
+        "images/sub/a.png",
+        'images/a.png" onerror="x',
+        7,
+        None,
+        ["images/a.png"],
+    ],
+)
+def test_a_picture_elsewhere_is_refused(tmp_path: Path, path: object) -> None:
+    shown = page(tmp_path, record(pictures={"image": path, "heatmap": path, "regions": path}))
+    assert shown.every("img", "src") == []
+    assert "names no picture that the report can show" in shown.text
+
+
+def test_every_text_of_a_record_is_shown_as_text(tmp_path: Path) -> None:
+    def spoil(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: item if key == "pictures" else spoil(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [spoil(item) for item in value]
+        return value + NASTY if isinstance(value, str) else value
+
+    nasty = record()
+    kind, status, outcome = (nasty.pop(key) for key in ("kind", "status", "outcome"))
+    nasty = {**spoil(nasty), "kind": kind, "status": status, "outcome": outcome, "reason": NASTY}
+    shown = page(tmp_path, nasty, command=NASTY, created=NASTY, environment={NASTY: NASTY})
+    assert "<script>alert" not in shown.html
+    assert "<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} ?" in shown.text
+    scripts = shown.every("script", "src")
+    assert scripts == ["report.js"]
+    assert not [name for _, attributes in shown.tags for name in attributes if name.startswith("on")]
+
+
+def test_foreign_text_is_isolated_from_the_direction_of_the_page(tmp_path: Path) -> None:
+    html = page(tmp_path, record(target={"label": "\u202egnirts", "index": 1})).html
+    body = html[html.index("<body") :]
+    outside = re.sub(r'<bdi[^>]*>.*?</bdi>|alt="[^"]*"', "", body, flags=re.DOTALL)
+    assert "\u202e" not in outside
+
+
+def test_the_page_obeys_a_strict_content_policy(tmp_path: Path) -> None:
+    shown = page(tmp_path, *(record(f"r{n}", **kind) for n, kind in enumerate([FAIL, PASS, EXPLAINED])))
+    assert "http" not in shown.html
+    assert not [attributes for _, attributes in shown.tags if "style" in attributes]
+    assert "style" not in [tag for tag, _ in shown.tags]
+    assert shown.every("link", "href") == ["icon.svg", "report.css"]
+    style = (tmp_path / "report.css").read_text("utf-8")
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "http" not in (tmp_path / "report.js").read_text("utf-8")
+
+
+def test_ids_are_unique_and_every_link_within_the_page_arrives(tmp_path: Path) -> None:
+    shown = page(
+        tmp_path, record("same"), record("same"), record("a b/<c>"), record(""), record("checks"), record("same--title")
+    )
+    ids = [attributes["id"] for _, attributes in shown.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    targets = [href[1:] for href in shown.every("a", "href") + shown.every("use", "href") if href[0] == "#"]
+    assert set(targets) <= set(ids)
+    assert set(shown.every("label", "for")) <= set(ids)
+    pointed = [a for _, attributes in shown.tags if (a := attributes.get("aria-labelledby"))]
+    assert set(pointed) <= set(ids)
+
+
+def test_a_card_can_be_reached_by_the_id_of_its_record(tmp_path: Path) -> None:
+    stem = "test-head-tabby-cat-b3a6ec4ff0"
+    assert stem in page(tmp_path, record(stem)).every("article", "id")
+
+
+def test_headings_do_not_skip_a_level(tmp_path: Path) -> None:
+    levels = [int(tag[1]) for tag, _ in page(tmp_path, record()).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_no_record_is_said_kindly(tmp_path: Path) -> None:
+    shown = page(tmp_path)
+    assert "No check was recorded." in shown.text
+    assert "Nothing to show yet" in shown.text
+    assert "--lime-report-all" in shown.text
+
+
+@pytest.mark.parametrize("broken", [{}, {"id": None}, dict.fromkeys(record()), dict.fromkeys(record(), "x")])
+def test_a_record_that_says_little_still_gives_a_card(tmp_path: Path, broken: dict[str, Any]) -> None:
+    shown = page(tmp_path, broken, record())
+    assert len(shown.every("article", "id")) == 2
+
+
+@pytest.mark.parametrize("name", sorted(set(record()) - {"version", "check"}))
+@pytest.mark.parametrize("value", [None, "text", 10**400, -1, [], [None, 3], {}, {"a": 1}, True])
+def test_no_single_wrong_value_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
+    assert len(page(tmp_path, {**record(), name: value}).every("article", "id")) == 1
+
+
+@pytest.mark.parametrize("name", sorted(claim()))
+@pytest.mark.parametrize("value", [None, "text", float("inf"), float("nan"), [], [1, None], [2, 1], {}])
+def test_no_single_wrong_value_in_a_claim_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
+    assert "Failed" in page(tmp_path, record(claims=[claim(**{name: value})])).text
+
+
+def test_rendering_leaves_the_records_as_they_were(tmp_path: Path) -> None:
+    given = results(record(), record(**PASS))
+    before = deepcopy(given)
+    render(given, tmp_path)
+    assert given == before
+
+
+def test_the_folder_holds_the_page_and_its_assets_only(tmp_path: Path) -> None:
+    path = render(results(record()), tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / "index.html"
+    files = {p.relative_to(path.parent).as_posix() for p in path.parent.rglob("*") if p.is_file()}
+    assert files == {"index.html", "report.css", "report.js", "icon.svg"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-0.0, "0"),
+        (3.0, "3"),
+        (0.356, "0.356"),
+        (-0.121, "−0.121"),
+        (0.5, "0.5"),
+        (0.01234, "0.0123"),
+        (0.00368, "0.00368"),
+        (-0.0000123, "−1.23e−05"),
+        (12.345, "12.3"),
+        (123.456, "123"),
+        (12000, "12,000"),
+        (-4321.5, "−4,322"),
+        (1e20, "1.00e+20"),
+        (None, "not known"),
+        (float("nan"), "not known"),
+        (float("inf"), "not known"),
+    ],
+)
+def test_numbers_in_words(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_other_words_for_numbers() -> None:
+    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 111)] == [
+        *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "111th")
+    ]
+    assert percent(0.356) == "35.6\xa0%"
+    assert percent(None) == "not known"
+    assert signed(0.05, 3) == "+0.050"
+    assert signed(-0.05, 3) == "−0.050"
+    assert signed(0.0, 3) == "0"
+    assert signed(0.0004, 3) == "0"
+    assert signed(0.0000123, 7) == "+1.23e−05"
+    assert signed(None, 3) == "not known"
+    assert between(0.46, 0.6) == "0.46 to 0.60"
+    assert between(1, 2) == "1 to 2"
+    assert between(3, 3) == "3 to 3"
+    assert between(-0.1, 0.25) == "−0.10 to 0.25"
+
+
+def test_a_track_places_its_marks_on_the_scale() -> None:
+    chart = track(estimate=1.0, interval=(1.0, 2.0), relation=">=", bound=3.0, scale=(0.0, 4.0))
+    assert chart is not None
+    assert (chart.estimate, chart.bound) == ("25%", "75%")
+    assert chart.interval == Bar("25%", "25%")
+    assert chart.accepted == Bar("75%", "25%")
+    assert chart.bound_label is not None
+    assert chart.bound_label.text == "at least 3"
+    assert [end.text for end in chart.ends] == ["0", "4"]
+
+
+def test_a_track_shades_the_other_side_for_an_upper_bound() -> None:
+    chart = track(estimate=0.9, interval=None, relation="<=", bound=0.1, scale=(0.0, 1.0))
+    assert chart is not None
+    assert chart.accepted == Bar("0%", "10%")
+    assert chart.bound_label is not None
+    assert (chart.bound_label.anchor, chart.bound_label.text) == ("start", "at most 0.1")
+
+
+@pytest.mark.parametrize(("relation", "bound"), [("<=", 1.0), (">=", 3.0)])
+def test_a_bound_at_the_end_of_its_scale_still_shows_what_it_accepts(relation: str, bound: float) -> None:
+    chart = track(estimate=2.0, interval=None, relation=relation, bound=bound, scale=(1.0, 3.0))
+    assert chart is not None
+    assert chart.accepted is not None
+    assert float(chart.accepted.width.rstrip("%")) > 5
+    assert [end.text for end in chart.ends] == ["1", "3"]
+
+
+def test_a_track_keeps_marks_outside_its_scale_at_the_edge() -> None:
+    chart = track(estimate=9.0, interval=(-3.0, 9.0), relation=">=", bound=3.0, scale=(0.0, 4.0))
+    assert chart is not None
+    assert chart.estimate == "100%"
+    assert chart.interval == Bar("0%", "100%")
+
+
+@pytest.mark.parametrize("scale", [None, (1.0, 1.0), (4.0, 0.0)])
+def test_a_track_without_a_scale_makes_one_that_holds_all_its_marks(scale: tuple[float, float] | None) -> None:
+    chart = track(estimate=-2.0, interval=(-3.0, -1.0), relation=">=", bound=0.0, scale=scale)
+    assert chart is not None
+    places = [chart.interval.x if chart.interval else "", chart.estimate or "", chart.bound or ""]
+    assert all(0 < float(place.rstrip("%")) < 100 for place in places)
+    positive = track(estimate=2.0, interval=None, relation=">=", bound=1.0, scale=None)
+    assert positive is not None
+    assert positive.ends[0].text == "0"
+    assert track(estimate=None, interval=None, relation=">=", bound=1.0, scale=scale) is None
+    assert track(estimate=0.0, interval=None, relation=">=", bound=None, scale=None) is not None
+
+
+def test_the_weight_axis_always_holds_zero() -> None:
+    axis = WeightAxis([0.1, 0.3])
+    assert [tick.text for tick in axis.ticks] == ["0", "+0.300"]
+    assert axis.bar(0.3).x == axis.zero
+    both = WeightAxis([-0.5, 0.5])
+    assert both.zero == "50%"
+    assert both.bar(-0.5).width == both.bar(0.5).width
+    assert WeightAxis([]).bar(0.0).width == "0%"
+
+
+def test_a_bar_is_measured_by_what_full_means() -> None:
+    assert bar(0.25, 1.0) == Bar("0%", "25%")
+    assert bar(None, 1.0) == Bar("0%", "0%")
+    assert bar(-1.0, 0.0) == Bar("0%", "0%")
