@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_lime.claims import Claim, judge
-from pytest_lime.errors import ClaimFailed, InconclusiveWarning, OptionError, one_line, user_error
+from pytest_lime.errors import ClaimFailed, InconclusiveWarning, OptionError, is_for_the_user, one_line, user_error
 from pytest_lime.explainer import explain
 from pytest_lime.explanation import Explanation
 from pytest_lime.models import Model
@@ -19,6 +19,8 @@ from pytest_lime.report.evidence import describe, draw
 from pytest_lime.verdicts import Check
 
 __all__ = ["Lime"]
+
+__tracebackhide__ = is_for_the_user
 
 
 class Lime:

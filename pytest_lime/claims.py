@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.errors import OptionError, RegionError, one_line
+from pytest_lime.errors import OptionError, RegionError, is_for_the_user, one_line
 from pytest_lime.explanation import Explanation, check_k
 from pytest_lime.regions import Region, check_region
 from pytest_lime.verdicts import WORDS, Check, Verdict, decide
 
 __all__ = ["Claim", "judge", "mass", "pointing", "predicted", "top_overlap"]
+
+__tracebackhide__ = is_for_the_user
 
 
 class Claim(abc.ABC):

@@ -38,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(folder: Path, *, browser: bool) -> int:
     from pytest_lime.records import read_results, verdict_of  # noqa: PLC0415  (not needed for --help)
-    from pytest_lime.results import describe_counts, summary_line  # noqa: PLC0415
+    from pytest_lime.results import WORDS, describe_counts, summary_line  # noqa: PLC0415
 
     records = read_results(folder)["records"]
     for record in records:
-        print(f"{verdict_of(record).upper()}  {summary_line(record)}")
+        print(f"{WORDS[verdict_of(record)]}  {summary_line(record)}")
     print(describe_counts(records))
     page = (folder / "index.html").absolute()
     print(f"report: {page}")

@@ -22,7 +22,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "ClaimFailed",
@@ -105,6 +105,14 @@ def one_line(value: object, limit: int = 80) -> str:
     """Return ``repr(value)`` on one line of at most `limit` characters, for use in a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def is_for_the_user(caught: Any) -> bool:
+    """Whether the exception in `caught` (pytest's ``ExceptionInfo``) is told at the user's own line.
+
+    A module that says ``__tracebackhide__ = is_for_the_user`` has its frames hidden then.
+    """
+    return isinstance(getattr(caught, "value", None), LimeError | InconclusiveWarning)
 
 
 def user_error(function: Callable[P, T]) -> Callable[P, T]:

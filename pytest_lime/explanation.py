@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.errors import OptionError, RegionError, TargetError, nearest, one_line, user_error
+from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
 from pytest_lime.regions import Region, check_region
 
 __all__ = ["Explanation", "Figure", "find_class"]
+
+__tracebackhide__ = is_for_the_user
 
 Array = NDArray[np.float64]
 # Scores of a float32 network differ by about this share between batch sizes and machines.

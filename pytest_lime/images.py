@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 
-from pytest_lime.errors import ImageError, ModelError, one_line
+from pytest_lime.errors import ImageError, ModelError, is_for_the_user, one_line
 
 __all__ = ["Image", "View", "load_image", "resize_pixels"]
+
+__tracebackhide__ = is_for_the_user
 
 KINDS = "a path, a PIL image, an H×W or H×W×C array (C = 1, 3 or 4), or a C×H×W tensor"
 

@@ -157,8 +157,9 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
 
 def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
     node_id = workers.plain_node_id(request.node)
-    given = [argument for argument in request.config.invocation_params.args if str(argument).startswith("--lime-")]
-    kept = [argument for argument in map(str, given) if not argument.startswith("--lime-report")]
+    # Not the arguments as they were written, which a worker of pytest-xdist does not know.
+    given = {name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive")}
+    kept = [f"--lime-{name}={value}" for name, value in given.items() if value]
     path, line, _ = request.node.location
     return {
         "test": node_id,
@@ -175,7 +176,9 @@ def pytest_runtest_makereport(
     report = yield
     made = item.stash.get(LIME, None)
     if made is not None:
-        records = made.take_records(failed=call.excinfo is not None)
+        # What was explained before a skip is evidence of nothing; an expected failure is reported as skipped, too.
+        skipped = report.skipped and not hasattr(report, "wasxfail")
+        records = made.take_records(failed=call.excinfo is not None and not skipped)
         if records:
             report.lime_records = records  # type: ignore[attr-defined]  # travels with the report, also from a worker
     return report

@@ -19,6 +19,7 @@ __all__ = [
     "FORMAT",
     "PICTURE_PATH",
     "RESULTS",
+    "VERDICTS",
     "VERSION",
     "count_verdicts",
     "file_stem",
@@ -33,7 +34,8 @@ VERSION = 1
 RESULTS = "results.json"
 # What a record may name as a picture: a plain file in the report's own folder.
 PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
-VERDICTS = ("fail", "inconclusive", "expected failure", "pass")
+# The gravest first: in this order they stand in every report and list.
+VERDICTS = ("fail", "explanation", "inconclusive", "expected", "pass", "explained")
 
 
 def file_stem(node_id: str, check: int) -> str:
@@ -48,17 +50,23 @@ def file_stem(node_id: str, check: int) -> str:
 
 
 def verdict_of(record: Mapping[str, Any]) -> str:
-    """Return the one word that a report files a check under: one of `VERDICTS`.
+    """Return what a report files a record under, a key of `VERDICTS`.
 
-    A failure that the test expects (``xfail``) is an expected failure.
+    A failure that the test expects (``xfail``) is ``"expected"``. An explanation that no
+    claim judged is ``"explanation"`` where its test failed, by an assertion of its own,
+    and else ``"explained"``. A status that this version does not know is nothing to be
+    sure of, so it is ``"inconclusive"``.
     """
-    if record["status"] == "fail" and record["outcome"] == "xfailed":
-        return "expected failure"
-    return str(record["status"])
+    status, outcome = record.get("status"), record.get("outcome")
+    if record.get("kind") == "explanation":
+        return "explanation" if outcome in ("failed", "error") else "explained"
+    if status == "fail":
+        return "expected" if outcome == "xfailed" else "fail"
+    return "pass" if status == "pass" else "inconclusive"
 
 
 def count_verdicts(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return how many of `records` have each verdict, the gravest first."""
+    """Return how many of `records` have each verdict of `VERDICTS`."""
     counts = Counter(map(verdict_of, records))
     return {verdict: counts[verdict] for verdict in VERDICTS}
 

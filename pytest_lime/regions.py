@@ -16,9 +16,11 @@ from PIL import Image as PILImage
 from PIL import UnidentifiedImageError
 from skimage import draw
 
-from pytest_lime.errors import RegionError, one_line
+from pytest_lime.errors import RegionError, is_for_the_user, one_line
 
 __all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "check_region", "whole"]
+
+__tracebackhide__ = is_for_the_user
 
 Bounds = tuple[float, float, float, float]
 # Annotation tools round outwards: a border one pixel beyond the image is no mistake.

@@ -32,7 +32,16 @@ __all__ = ["Results", "describe_counts", "summary_line"]
 
 FOLDER = "lime-report"
 PACKAGES = ("pytest-lime", "pytest", "torch", "numpy", "scikit-image", "scikit-learn", "pillow")
-MARKUP = {"fail": "red", "inconclusive": "yellow", "expected failure": "yellow", "pass": "green"}
+JUDGED = {"fail": "failed", "inconclusive": "inconclusive", "expected": "failed as expected", "pass": "passed"}
+WORDS = {
+    "fail": "FAIL",
+    "explanation": "TEST FAILED",
+    "inconclusive": "INCONCLUSIVE",
+    "expected": "EXPECTED FAILURE",
+    "pass": "PASS",
+    "explained": "EXPLAINED",
+}
+MARKUP = {"fail": "red", "explanation": "red", "pass": "green"}
 
 
 class Results:
@@ -178,7 +187,7 @@ class Results:
         for record in records:
             verdict = verdict_of(record)
             if verbose or verdict != "pass":
-                terminalreporter.write(verdict.upper(), **{MARKUP[verdict]: True})
+                terminalreporter.write(WORDS[verdict], **{MARKUP.get(verdict, "yellow"): True})
                 terminalreporter.line(f"  {summary_line(record)}")
         if records:
             terminalreporter.line(describe_counts(records))
@@ -214,16 +223,21 @@ def _environment(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
     """Return how many checks there were, with which verdicts, and what they cost, in words."""
-    words = {"fail": "failed", "pass": "passed", "expected failure": "failed as expected"}
-    counts = ", ".join(f"{count} {words.get(word, word)}" for word, count in count_verdicts(records).items() if count)
+    counts = count_verdicts(records)
+    checks = sum(counts[verdict] for verdict in JUDGED)
+    told = ", ".join(f"{counts[verdict]} {JUDGED[verdict]}" for verdict in JUDGED if counts[verdict])
+    unjudged = len(records) - checks
     passes = sum(record["explanation"]["passes"] for record in records)
     seconds = sum(record["explanation"]["seconds"] for record in records)
-    checks = f"{len(records)} {'check' if len(records) == 1 else 'checks'}"
-    return f"{checks}: {counts or 'none made'}; {passes:,} forward passes in {seconds:.1f} s"
+    return (
+        f"{checks} {'check' if checks == 1 else 'checks'}{f': {told}' if told else ''}; "
+        + (f"{unjudged} explained without a claim; " if unjudged else "")
+        + f"{passes:,} forward passes in {seconds:.1f} s"
+    )
 
 
 def summary_line(record: Mapping[str, Any]) -> str:
-    """Return one line on a check: target, image, the figures that decide, and its test."""
+    """Return one line on a record: target, image, the figures that decide, and its test."""
     words = {">=": "at least", "<=": "at most"}
     decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
     figures = "; ".join(
@@ -231,4 +245,4 @@ def summary_line(record: Mapping[str, Any]) -> str:
         for claim in decisive
     )
     subject = f"{record['target']['label']} in {record['image']['name']}"
-    return f"{subject}: {figures or 'explained; the test failed by another assertion'}  [{record['test']}]"
+    return f"{subject}: {figures or 'explained, without a claim'}  [{record['test']}]"

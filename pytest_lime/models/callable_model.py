@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime.errors import ModelError, OptionError, one_line
+from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.images import Image, resize_pixels
 from pytest_lime.models.protocol import check_labels, check_size
 
 __all__ = ["CallableModel"]
+
+__tracebackhide__ = is_for_the_user
 
 DTYPES = ("float64", "float32", "uint8")
 

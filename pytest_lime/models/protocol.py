@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime.errors import ModelError, OptionError, one_line
+from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.images import Image, View
 
 __all__ = ["Model", "check_labels", "check_model", "check_scores", "check_size", "prepare"]
+
+__tracebackhide__ = is_for_the_user
 
 
 @runtime_checkable

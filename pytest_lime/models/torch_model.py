@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime.errors import ModelError, OptionError, nearest, one_line
+from pytest_lime.errors import ModelError, OptionError, is_for_the_user, nearest, one_line
 from pytest_lime.images import RESAMPLING, Image, resize_pixels
 from pytest_lime.models.protocol import check_labels, check_size
 from pytest_lime.options import LimeOptions
 
 __all__ = ["TorchModel"]
+
+__tracebackhide__ = is_for_the_user
 
 OUTPUTS = ("logits", "probabilities", "scores")
 

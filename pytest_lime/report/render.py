@@ -21,7 +21,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pytest_lime.records import PICTURE_PATH, write_atomically
+from pytest_lime.records import PICTURE_PATH, verdict_of, write_atomically
 from pytest_lime.report.charts import (
     UNKNOWN,
     Bar,
@@ -71,7 +71,6 @@ _ENDINGS = {
     "error": "The test broke outside its own code, in a fixture.",
 }
 _PAGE_IDS = ("top", "checks", "overview-title", "cards-title", "scale", *(f"icon-{mood}" for mood in _WORDS))
-_BROKEN = ("failed", "error")
 
 
 @dataclass(frozen=True)
@@ -277,18 +276,8 @@ def _anchor(record: Mapping[str, Any], taken: Counter[str]) -> str:
     return f"{name}--{taken[name]}" if taken[name] > 1 else name
 
 
-def _mood(record: Mapping[str, Any]) -> str:
-    outcome, status = _text(record.get("outcome")), _text(record.get("status"))
-    if record.get("kind") == "explanation":
-        return "explanation" if outcome in _BROKEN else "explained"
-    if status == "fail":
-        return "expected" if outcome == "xfailed" else "fail"
-    # A status that this version does not know is nothing to be sure of.
-    return status if status in ("pass", "inconclusive") else "inconclusive"
-
-
 def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, str]]) -> _Card:
-    mood = _mood(record)
+    mood = verdict_of(record)
     image = _mapping(record.get("image"))
     target = _mapping(record.get("target"))
     explanation = _mapping(record.get("explanation"))
