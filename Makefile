@@ -1,0 +1,51 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer; both make .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := .ci/constraints.txt
+REPORT := lime-report
+# Builds of packages, too, use the pinned versions.
+export PIP_CONSTRAINT := $(abspath $(CONSTRAINTS))
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test browser lint format wheel clean
+
+help: ## List the targets.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.package ## Run the example suite on a real network and write its report.
+	$(BIN)/pytest example_suite -v --lime-report=$(REPORT) --lime-report-all
+	@echo "Open the report in a browser: $(abspath $(REPORT)/index.html)"
+
+test: $(VENV)/.package ## Run all tests against the installed package.
+	$(BIN)/pytest
+
+browser: $(VENV)/.package ## Run the tests of the report in Chromium; without one they fail.
+	PYTEST_LIME_REQUIRE_BROWSER=1 $(BIN)/pytest tests/report
+
+lint: $(VENV)/.package ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.package ## Format the code.
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/.package ## Build the wheel into dist.
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) $(REPORT) dist build
+
+$(VENV)/.dependencies: pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pytest-lime needs Python 3.11 or newer; say which: make PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet '.[demo,test,browser,lint]'
+	@touch $@
+
+# The wheel, not an editable install, so that a file missing from it fails a test.
+$(VENV)/.package: $(VENV)/.dependencies $(shell find pytest_lime -type f -not -name '*.pyc')
+	$(BIN)/pip install --quiet --no-deps --force-reinstall .
+	@touch $@
