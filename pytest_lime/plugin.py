@@ -14,7 +14,7 @@ import pytest
 
 from pytest_lime import workers
 from pytest_lime.errors import LimeError, OptionError, nearest
-from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, check_names, from_text, resolve
+from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
 from pytest_lime.results import Results
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _read_layer(config: pytest.Config, source: str) -> tuple[str, dict[str, Any]
         if text:
             try:
                 values[name] = from_text(name, text)
-                resolve((source, {name: values[name]}))
+                LimeOptions(**{name: values[name]})
             except OptionError as error:
                 spelt = f"--lime-{name}" if source == "command line" else f"{key} in {config.inipath}"
                 raise pytest.UsageError(f"{spelt}: {error}") from None
@@ -179,8 +179,12 @@ def pytest_runtest_makereport(
         # What was explained before a skip is evidence of nothing; an expected failure is reported as skipped, too.
         skipped = report.skipped and not hasattr(report, "wasxfail")
         records = made.take_records(failed=call.excinfo is not None and not skipped)
+        # Both travel with the report, also from a worker.
         if records:
-            report.lime_records = records  # type: ignore[attr-defined]  # travels with the report, also from a worker
+            report.lime_records = records  # type: ignore[attr-defined]
+        problems = item.config.stash[RESULTS].take_problems()
+        if problems:
+            report.lime_problems = problems  # type: ignore[attr-defined]
     return report
 
 

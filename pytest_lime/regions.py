@@ -74,15 +74,11 @@ def check_region(region: Region, size: tuple[int, int], image: str) -> NDArray[n
     """
     region.check(size, image)
     mask = region.mask(size)
+    subject = f"{region!r} on image {image!r}, which is {size[1]}×{size[0]} pixels"
+    if max(region.bounds(size)) <= 1 < max(size):
+        raise RegionError(f"{subject}, lies in its first pixel: coordinates are pixels, not shares of the image.")
     if not mask.any():
-        hint = ""
-        x0, y0, x1, y1 = region.bounds(size)
-        if max(x1, y1) <= 1 and min(x0, y0) >= 0:
-            hint = "; coordinates are pixels, not shares of the image"
-        raise RegionError(
-            f"{region!r} is empty on image {image!r}, which is {size[1]}×{size[0]} pixels: "
-            f"a region must hold at least one pixel{hint}."
-        )
+        raise RegionError(f"{subject}, is empty: a region must hold at least one pixel; correct its coordinates.")
     return mask
 
 

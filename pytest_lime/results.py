@@ -68,6 +68,7 @@ class Results:
         self._began = time.time()
         self._records: dict[str, dict[str, Any]] = {}
         self._problems: list[str] = []
+        self._drawn: set[str] = set()
         self._written: Path | None = None
 
     def _choose_folder(self) -> tuple[Path, str]:
@@ -98,13 +99,22 @@ class Results:
         if reason not in self._problems:
             self._problems.append(reason)
 
+    def take_problems(self) -> list[str]:
+        """Hand over what `failed_to_write` was told since the last call."""
+        problems, self._problems = self._problems, []
+        return problems
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the records that a test's report carries."""
+        for problem in getattr(report, "lime_problems", ()):
+            self.failed_to_write(problem)
         # A rerun replaces the attempt before it.
         rerun = str(report.outcome) == "rerun"
-        for record in () if rerun else getattr(report, "lime_records", ()):
-            record["outcome"], record["reason"] = _outcome(report)
-            self._records[record["id"]] = record
+        for record in getattr(report, "lime_records", ()):
+            self._drawn.update(record["pictures"].values())
+            if not rerun:
+                record["outcome"], record["reason"] = _outcome(report)
+                self._records[record["id"]] = record
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""
@@ -147,7 +157,7 @@ class Results:
         write_results(results, self.folder)
         page = render(results, self.folder)
         kept = {path for record in records for path in record["pictures"].values()}
-        for path in old - kept:
+        for path in (old | self._drawn) - kept:
             (self.folder / path).unlink(missing_ok=True)
         return page
 
@@ -162,17 +172,16 @@ class Results:
         return {path for path in named if PICTURE_PATH.fullmatch(path)}
 
     def _remove_stale(self) -> None:
-        try:
+        stale = self._drawn | self._pictures()
+        # Where the report is not ours, or damaged, only what this run drew is ours to remove.
+        with contextlib.suppress(RecordError):
             read_results(self.folder)
-        except RecordError:
-            return
-        for path in [*self._pictures(), "index.html", RESULTS]:
-            (self.folder / path).unlink(missing_ok=True)
-        from pytest_lime.report.render import ASSETS  # noqa: PLC0415
+            from pytest_lime.report.render import ASSETS  # noqa: PLC0415
 
-        for path in ASSETS:
+            stale |= {"index.html", RESULTS, *ASSETS}
+        for path in stale:
             (self.folder / path).unlink(missing_ok=True)
-        for folder in (self.folder / "images", self.folder):
+        for folder in (self.folder / "images", self.folder / "assets", self.folder):
             # Whatever else the user keeps there stays.
             with contextlib.suppress(OSError):
                 folder.rmdir()
