@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_lime import __version__
-from pytest_lime.errors import LimeError
+from pytest_lime.errors import LimeError, RecordError
 
 __all__ = ["main"]
 
@@ -41,9 +41,11 @@ def _show(folder: Path, *, browser: bool) -> int:
     from pytest_lime.results import WORDS, describe_counts, summary_line  # noqa: PLC0415
 
     records = read_results(folder)["records"]
-    for record in records:
-        print(f"{WORDS[verdict_of(record)]}  {summary_line(record)}")
-    print(describe_counts(records))
+    try:
+        lines = [f"{WORDS[verdict_of(record)]}  {summary_line(record)}" for record in records]
+        print("\n".join([*lines, describe_counts(records)]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"{str(folder)!r} holds a damaged record ({error!r}); run the tests again.") from None
     page = (folder / "index.html").absolute()
     print(f"report: {page}")
     if browser and not webbrowser.open(page.as_uri()):

@@ -237,7 +237,7 @@ class Explanation:
 
     def shares(self, region: Region | NDArray[np.bool_]) -> Array:
         """Return the share of each superpixel's area that lies in `region`, (d,) in [0, 1]."""
-        mask = self.region_mask(region) if isinstance(region, Region) else region
+        mask = region if isinstance(region, np.ndarray) else self.region_mask(region)
         area = np.bincount(self.segments.ravel())
         return np.asarray(np.bincount(self.segments.ravel(), weights=mask.ravel()) / area)
 
@@ -270,7 +270,8 @@ class Explanation:
         gradient = np.where(weights > 0, shares - estimate, 0.0) / total
         half = normal_quantile(self.confidence) * float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
         # E[(t+Z)⁺] − t⁺ for standard normal Z: what noise alone adds to a positive part.
-        steps = np.abs(weights) / np.where(errors > 0, errors, 1.0)
+        # At 40 it is nothing, and far beyond its square is no float any more.
+        steps = np.minimum(np.abs(weights) / np.where(errors > 0, errors, 1.0), 40.0)
         normal = NormalDist()
         excess = errors * np.array([normal.pdf(t) - t * normal.cdf(-t) for t in steps])
         inside, outside = float(excess @ shares), float(excess @ (1 - shares))

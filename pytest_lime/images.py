@@ -110,7 +110,9 @@ def _read_file(path: Path) -> Image:
         raise ImageError(f"image {str(path)!r} is in no format that Pillow reads; save it as PNG or JPEG.") from None
     except (OSError, SyntaxError, ValueError, PILImage.DecompressionBombError) as error:
         raise ImageError(f"image {str(path)!r} cannot be read ({error}); save it anew as PNG or JPEG.") from None
-    return Image(_to_rgb(array, path.name), path.name)
+    # A name of bytes that are no UTF-8 could neither be printed nor stored.
+    name = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return Image(_to_rgb(array, name), name)
 
 
 def _pil_array(opened: PILImage.Image) -> NDArray[Any]:

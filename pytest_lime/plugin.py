@@ -71,11 +71,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "lime(**options): options of pytest-lime for the checks of a test, such as samples=2000"
     )
     layers = [_read_layer(config, "command line"), _read_layer(config, "ini file")]
-    inconclusive = config.getoption("lime_inconclusive") or config.getini("lime_inconclusive") or "warn"
+    given, ini = config.getoption("lime_inconclusive"), config.getini("lime_inconclusive")
+    inconclusive = given or ini or "warn"
     if inconclusive not in INCONCLUSIVE:
+        spelt = f"--lime-inconclusive={given!r}" if given else f"lime_inconclusive={ini!r} in {config.inipath}"
         raise pytest.UsageError(
-            f"lime_inconclusive={inconclusive!r} must be one of {', '.join(INCONCLUSIVE)}"
-            f"{nearest(inconclusive, INCONCLUSIVE)}."
+            f"{spelt} must be one of {', '.join(INCONCLUSIVE)}{nearest(inconclusive, INCONCLUSIVE)}."
         )
     results = Results(config, layers=layers, inconclusive=inconclusive)
     config.stash[RESULTS] = results
@@ -147,7 +148,9 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
 def _marked(item: pytest.Item) -> dict[str, Any]:
     """Return the options of the item's markers, the closest the strongest."""
     merged: dict[str, Any] = {}
-    for mark in item.iter_markers("lime"):
+    # pytest gives the marks of a parameter after those of its function, and they are closer.
+    parameter = [mark for mark in getattr(getattr(item, "callspec", None), "marks", ()) if mark.name == "lime"]
+    for mark in [*parameter, *item.iter_markers("lime")]:
         if mark.args:
             raise OptionError(f"@pytest.mark.lime takes options by name only, not {mark.args[0]!r}.")
         check_names(mark.kwargs, "@pytest.mark.lime")
@@ -176,9 +179,11 @@ def pytest_runtest_makereport(
     report = yield
     made = item.stash.get(LIME, None)
     if made is not None:
-        # What was explained before a skip is evidence of nothing; an expected failure is reported as skipped, too.
+        # An explanation is evidence where an assertion of the user's own may have been about it: not where a claim
+        # or an error of ours failed the test, nor before a skip (an expected failure is reported as skipped, too).
         skipped = report.skipped and not hasattr(report, "wasxfail")
-        records = made.take_records(failed=call.excinfo is not None and not skipped)
+        others = call.excinfo is not None and not isinstance(call.excinfo.value, LimeError)
+        records = made.take_records(failed=others and not skipped)
         # Both travel with the report, also from a worker.
         if records:
             report.lime_records = records  # type: ignore[attr-defined]

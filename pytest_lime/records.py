@@ -42,7 +42,7 @@ def file_stem(node_id: str, check: int) -> str:
     """Return a file name for a check of a test: a readable slug of at most 60 characters, a dash, ten hex digits.
 
     >>> file_stem("tests/test_cat.py::test_head[tabby cat]", 0)
-    'test-head-tabby-cat-b3a6ec4ff0'
+    'test-head-tabby-cat-be9d50f09a'
     """
     name = node_id.rpartition("::")[2] or node_id
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-") or "check"
@@ -123,4 +123,7 @@ def read_results(folder: Path) -> dict[str, Any]:
             f"{str(path)!r} has version {results.get('version')!r} and this pytest-lime reads {VERSION}; "
             "use the version that wrote it, or run the tests again."
         )
+    records = results.get("records")
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise RecordError(f"{str(path)!r} is damaged (it has no list of records); run the tests again to make it anew.")
     return results

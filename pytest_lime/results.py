@@ -181,7 +181,7 @@ class Results:
             stale |= {"index.html", RESULTS, *ASSETS}
         for path in stale:
             (self.folder / path).unlink(missing_ok=True)
-        for folder in (self.folder / "images", self.folder / "assets", self.folder):
+        for folder in (self.folder / "images", self.folder):
             # Whatever else the user keeps there stays.
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -250,7 +250,9 @@ def summary_line(record: Mapping[str, Any]) -> str:
     words = {">=": "at least", "<=": "at most"}
     decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
     figures = "; ".join(
-        f"{claim['claim']} {claim['figure']}, needs {words[claim['relation']]} {claim['bound']:.4g}"
+        # A claim of the user's own may have no finite bound, which a record leaves out.
+        f"{claim['claim']} {claim['figure']}"
+        + (f", needs {words[claim['relation']]} {claim['bound']:.4g}" if claim["bound"] is not None else "")
         for claim in decisive
     )
     subject = f"{record['target']['label']} in {record['image']['name']}"

@@ -90,7 +90,7 @@ class Verdict:
             "relation": self.relation,
             "bound": _finite(self.bound),
             "figure": self.figure,
-            "scale": list(self.scale),
+            "scale": [_finite(end) for end in self.scale],
             "samples": self.samples,
             "note": self.note,
         }

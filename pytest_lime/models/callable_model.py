@@ -98,10 +98,10 @@ class CallableModel:
                 returned.detach().cpu() if isinstance(returned, torch.Tensor) else torch.as_tensor(np.asarray(returned))
             )
             scores = scores.double()
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError):
             raise ModelError(
                 f"classifier_fn returned {one_line(returned)}; it must return an N×classes array of numbers."
-            ) from error
+            ) from None
         if self.output == "probabilities" and scores.ndim == 2 and bool(scores.isfinite().all()):
             sums = scores.sum(dim=1)
             if bool((scores < -1e-3).any()) or bool(((sums - 1).abs() > 1e-2).any()):

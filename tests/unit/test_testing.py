@@ -377,9 +377,7 @@ class TestFakeModel:
         # Recorded once: a change of these numbers is a change of what users' tests see.
         model = FakeModel()
         found = model.predict(torch.from_numpy(model.prepare(self.picture()))[None])
-        np.testing.assert_allclose(
-            found.numpy(), [[0.652999205, 0.197415328, 0.149585467]], rtol=0, atol=1e-6
-        )
+        np.testing.assert_allclose(found.numpy(), [[0.652999205, 0.197415328, 0.149585467]], rtol=0, atol=1e-6)
 
     @pytest.mark.parametrize("size", [(32, 32), (17, 40)])
     @pytest.mark.parametrize("given", [(32, 32), (17, 40), (5, 5), (200, 100)])
@@ -431,9 +429,7 @@ class TestFakeModel:
 
 
 def test_all_is_exactly_what_is_public():
-    public = {
-        name for name, value in vars(testing).items() if getattr(value, "__module__", "") == testing.__name__
-    }
+    public = {name for name, value in vars(testing).items() if getattr(value, "__module__", "") == testing.__name__}
     assert {name for name in public if not name.startswith("_")} == set(testing.__all__)
 
 

@@ -1,0 +1,163 @@
+"""The contract between a classifier and the explainer."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pytest_lime import CallableModel, Model, ModelError, OptionError, TorchModel
+from pytest_lime.images import Image
+from pytest_lime.models.protocol import check_labels, check_model, check_scores, check_size, prepare
+from pytest_lime.testing import FakeModel
+
+IMAGE = Image(np.random.default_rng(0).random((6, 8, 3), dtype=np.float32), "cat.png")
+
+
+class Own:
+    """A user's model that prepares what `prepared` says."""
+
+    labels: tuple[str, ...] | None = None
+
+    def __init__(self, prepared: Any = None, input_size: tuple[int, int] | None = None) -> None:
+        self.prepared = prepared
+        self.input_size: tuple[int, int] | None = input_size
+
+    def prepare(self, image: Image) -> NDArray[np.float32]:
+        planes = np.moveaxis(image.pixels, -1, 0)
+        made: NDArray[np.float32] = planes if self.prepared is None else self.prepared(planes)
+        return made
+
+    def predict(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.flatten(1)
+
+
+class TestCheckModel:
+    @pytest.mark.parametrize(
+        "model",
+        [Own(), FakeModel(), TorchModel(torch.nn.Identity(), size=8), CallableModel(len)],
+        ids=lambda model: type(model).__name__,
+    )
+    def test_models(self, model: Any) -> None:
+        assert check_model(model) is model
+        assert isinstance(model, Model)
+
+    @pytest.mark.parametrize(
+        ("model", "words"),
+        [
+            (torch.nn.Identity(), "wrap the network: TorchModel("),
+            (FakeModel, "pass an instance of it"),
+            (lambda images: images, "wrap the function: CallableModel("),
+            (None, "None is no model for pytest-lime; use TorchModel, CallableModel, or an object with labels"),
+            ("resnet50", "'resnet50' is no model"),
+        ],
+    )
+    def test_others_are_told_what_to_do(self, model: Any, words: str) -> None:
+        with pytest.raises(ModelError) as caught:
+            check_model(model)
+        assert words in str(caught.value)
+
+
+class TestPrepare:
+    def test_what_the_model_sees_and_where(self) -> None:
+        pixels, view = prepare(Own(lambda planes: planes[:, 1:5, 2:8]), IMAGE)
+        np.testing.assert_array_equal(pixels, np.moveaxis(IMAGE.pixels, -1, 0)[:, 1:5, 2:8])
+        assert pixels.dtype == np.float32
+        assert (view.size, view.shape, view.box) == ((6, 8), (4, 6), (2.0, 1.0, 8.0, 5.0))
+
+    @pytest.mark.parametrize(
+        "convert", [lambda planes: planes.astype(np.float64), torch.from_numpy], ids=["f64", "torch"]
+    )
+    def test_other_kinds_of_arrays_are_taken(self, convert: Any) -> None:
+        pixels, _ = prepare(Own(lambda planes: convert(np.ascontiguousarray(planes))), IMAGE)
+        assert pixels.dtype == np.float32
+        np.testing.assert_array_equal(pixels, np.moveaxis(IMAGE.pixels, -1, 0))
+
+    @pytest.mark.parametrize(
+        ("make", "size", "words"),
+        [
+            (lambda planes: planes[0], None, "array of shape (6, 8); it must be C×H×W"),
+            (lambda planes: planes[None], None, "array of shape (1, 3, 6, 8)"),
+            (lambda planes: planes[:2], None, "with C = 1 or 3"),
+            (lambda planes: planes[:, :0], None, "array of shape (3, 0, 8)"),
+            (lambda planes: np.moveaxis(planes, 0, -1), None, "array of shape (6, 8, 3)"),
+            (lambda planes: planes, (8, 6), "6×8 pixels and model.input_size says 8×6"),
+            (lambda planes: planes * 255, None, "they must lie in [0, 1]: normalisation belongs in predict"),
+            (lambda planes: (planes - 0.5) / 0.25, None, "normalisation belongs in predict"),
+            (lambda planes: planes * np.nan, None, "they must lie in [0, 1]"),
+            (lambda planes: planes[:, :, ::-1], None, "may only resize, crop and pad"),
+            (lambda planes: 1 - planes, None, "may only resize, crop and pad"),
+        ],
+    )
+    def test_errors(self, make: Any, size: tuple[int, int] | None, words: str) -> None:
+        with pytest.raises(ModelError) as caught:
+            prepare(Own(make, size), IMAGE)
+        assert words in str(caught.value)
+
+
+class TestCheckScores:
+    @pytest.mark.parametrize("kind", [torch.tensor, np.array, list])
+    def test_accepted(self, kind: Any) -> None:
+        scores = check_scores(kind([[0.25, 0.75], [1.0, 0.0]]), 2, ("a", "b"))
+        assert torch.equal(scores.float(), torch.tensor([[0.25, 0.75], [1.0, 0.0]]))
+
+    def test_without_labels_any_number_of_classes_will_do(self) -> None:
+        assert check_scores(torch.zeros(2, 5), 2, None).shape == (2, 5)
+
+    @pytest.mark.parametrize(
+        ("scores", "labels", "words"),
+        [
+            (torch.zeros(3, 2), None, "shape (3, 2) for a batch of 2 images; it must return 2×classes"),
+            (torch.zeros(2), ("a", "b"), "it must return 2×2"),
+            (torch.zeros(2, 3), ("a", "b"), "3 scores an image and has 2 labels"),
+            (torch.zeros(2, 0), None, "one column a class"),
+            (None, None, "the model returned None"),
+            (object(), None, "the model returned <object"),
+            ([[1.0], [1.0, 2.0]], None, "the model returned [[1.0], [1.0, 2.0]]"),
+        ],
+    )
+    def test_errors(self, scores: Any, labels: tuple[str, ...] | None, words: str) -> None:
+        with pytest.raises(ModelError) as caught:
+            check_scores(scores, 2, labels)
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "pair"), [(224, (224, 224)), ((3, 5), (3, 5)), ([3, 5], (3, 5)), (np.int64(7), (7, 7)), ((1, 1), (1, 1))]
+)
+def test_sizes(size: Any, pair: tuple[int, int]) -> None:
+    assert check_size(size) == pair
+
+
+@pytest.mark.parametrize("size", [0, -1, (0, 5), (3, 4, 5), (3,), 2.5, (2.5, 3), "224", None, True, (None, 3)])
+def test_wrong_sizes(size: Any) -> None:
+    with pytest.raises(OptionError, match=r"size=.* must be \(height, width\), whole numbers of at least 1"):
+        check_size(size)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [(None, None), (["a", "b"], ("a", "b")), (("a",), ("a",)), ({1: "b", 0: "a"}, ("a", "b")), (iter(["a"]), ("a",))],
+)
+def test_labels(labels: Any, names: tuple[str, ...] | None) -> None:
+    assert check_labels(labels) == names
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ("cat", "list of names"),
+        ([], "list of names"),
+        (["a", 1], "list of names"),
+        (3, "list of names"),
+        ({}, "indices 0…K−1"),
+        ({1: "a", 2: "b"}, "indices 0…K−1"),
+        ({0: "a", 2: "b"}, "indices 0…K−1"),
+        ({"a": 0, "b": 1}, "indices 0…K−1"),
+        ({0: "a", 1: 2}, "list of names"),
+    ],
+)
+def test_wrong_labels(labels: Any, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        check_labels(labels)

@@ -1,0 +1,148 @@
+"""Evidence: the record of a check is plain JSON, and its pictures are files."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_lime import Box, Claim, Explanation, mass, pointing, predicted, top_overlap
+from pytest_lime.claims import judge
+from pytest_lime.images import load_image
+from pytest_lime.records import VERSION
+from pytest_lime.report.evidence import describe, draw
+from pytest_lime.verdicts import Check
+
+Build = Callable[..., Explanation]
+WEIGHTS = [0.5, -0.2, 0.1, 0.0, 0.3, -0.4, 0.05, -0.01]
+LEFT, RIGHT = Box(0, 0, 10, 10), Box(10, 0, 20, 10)
+PLACE = {"id": "test-cat-0123456789", "test": "test_cat.py::test_cat", "file": "test_cat.py", "line": 7}
+
+
+def record_of(explanation: Explanation, *claims: Claim) -> dict[str, Any]:
+    """Return the record as a reader of the file finds it."""
+    record: dict[str, Any] = json.loads(json.dumps(describe(judge(explanation, claims), extra=PLACE), allow_nan=False))
+    return record
+
+
+class TestDescribe:
+    def test_what_is_known_of_a_check(self, explanation_of: Build) -> None:
+        explanation = explanation_of(WEIGHTS, targets=(1,), error=0.01)
+        record = record_of(explanation, mass(LEFT, at_least=0.9), predicted())
+        assert record["version"] == VERSION
+        assert {name: record[name] for name in PLACE} == PLACE
+        assert (record["kind"], record["status"]) == ("check", "fail")
+        assert record["image"] == {
+            "name": "cells.png",
+            "width": 20,
+            "height": 10,
+            "sha256": load_image(explanation.image.pixels).sha256,
+        }
+        assert record["target"] == {"index": 1, "label": "dog", "score": 0.2, "rank": 2}
+        assert [one["label"] for one in record["predictions"]] == ["cat", "dog", "bird"]
+        assert [one["claim"] for one in record["claims"]] == ["mass", "predicted"]
+        assert record["claims"][0] == json.loads(json.dumps(mass(LEFT, at_least=0.9).judge(explanation).as_json()))
+        assert record["regions"] == [{"text": "Box(0, 0, 10, 10)", "area": 0.5}]
+        assert record["view"] == {"box": [0, 0, 20, 10], "shape": [10, 20]}
+        assert record["options"]["samples"] == 1000
+        assert record["limit"] == 0.5
+        assert record["pictures"] == {}
+        numbers = record["explanation"]
+        assert (numbers["superpixels"], numbers["samples"], numbers["confidence"]) == (8, 400, 0.95)
+        assert (numbers["r2"], numbers["intercept"], numbers["device"]) == (0.75, 0.125, "cpu")
+        assert numbers["local_prediction"] == pytest.approx(0.125 + sum(WEIGHTS), abs=1e-12)
+
+    @pytest.mark.parametrize(
+        ("claim", "status"),
+        [
+            (mass(LEFT, at_least=0.1), "pass"),
+            (mass(LEFT, at_least=0.9), "fail"),
+            (top_overlap(LEFT, k=3, at_least=3), "inconclusive"),
+        ],
+    )
+    def test_status(self, explanation_of: Build, claim: Claim, status: str) -> None:
+        # The third of the top 3 is a tie between both sides.
+        explanation = explanation_of([0.5, 0.1, 0.1, 0.0, 0.3, 0.0, 0.0, 0.0])
+        assert record_of(explanation, claim)["status"] == status
+
+    def test_an_explanation_that_no_claim_judged(self, explanation_of: Build) -> None:
+        record = describe(Check(explanation_of(WEIGHTS), ()), extra=PLACE)
+        assert record["kind"] == "explanation"
+        assert (record["claims"], record["regions"]) == ([], [])
+
+    def test_regions_are_listed_once(self, explanation_of: Build) -> None:
+        claims = (mass(LEFT, at_least=0.1), pointing(RIGHT), top_overlap(LEFT, at_least=1), predicted())
+        record = record_of(explanation_of(WEIGHTS), *claims)
+        assert [region["text"] for region in record["regions"]] == [repr(LEFT), repr(RIGHT)]
+        # One share of each superpixel a region.
+        by_superpixel = {weight["superpixel"]: weight["shares"] for weight in record["weights"]}
+        assert (by_superpixel[0], by_superpixel[7]) == ([1, 0], [0, 1])
+
+    @pytest.mark.parametrize(
+        "covariance", [np.full((1, 8, 8), np.inf), np.zeros((1, 8, 8))], ids=["too few samples", "enumerated"]
+    )
+    def test_it_is_json_whatever_is_known(self, explanation_of: Build, covariance: Any) -> None:
+        claims = (
+            mass(LEFT, at_most="area"),
+            pointing(RIGHT, 0),
+            top_overlap(LEFT, k=2, at_least=0.5),
+            predicted(0.1, 3),
+        )
+        record = record_of(explanation_of(WEIGHTS, covariance=covariance), *claims)
+        intervals = [weight["interval"] for weight in record["weights"]]
+        assert all(interval is None for interval in intervals) == bool(np.isinf(covariance).all())
+
+    def test_nothing_at_all_was_found(self, explanation_of: Build) -> None:
+        record = record_of(explanation_of([0.0] * 8), mass(LEFT, at_least=0.5))
+        assert (record["limit"], record["top"]) == (0, 0)
+
+
+class TestNumbering:
+    @pytest.mark.parametrize(
+        ("claims", "ranks"),
+        [
+            ((mass(LEFT, at_least=0.1),), {0: 1, 4: 2, 2: 3, 6: 4}),
+            ((top_overlap(LEFT, k=2, at_least=1),), {0: 1, 4: 2}),
+            ((top_overlap(LEFT, k=1, at_least=1), top_overlap(LEFT, k=3, at_least=1)), {0: 1, 4: 2, 2: 3}),
+            ((top_overlap(LEFT, k=8, at_least=1),), {0: 1, 4: 2, 2: 3, 6: 4}),
+        ],
+    )
+    def test_as_many_as_the_claims_speak_of(
+        self, explanation_of: Build, claims: tuple[Claim, ...], ranks: dict[int, int]
+    ) -> None:
+        record = record_of(explanation_of(WEIGHTS), *claims)
+        numbered = {weight["superpixel"]: weight["rank"] for weight in record["weights"] if weight["rank"]}
+        assert numbered == ranks
+        assert record["top"] == len(ranks)
+
+    def test_weights_are_listed_by_magnitude(self, explanation_of: Build) -> None:
+        listed = [weight["weight"] for weight in record_of(explanation_of(WEIGHTS), predicted())["weights"]]
+        assert listed == [0.5, -0.4, 0.3, -0.2, 0.1, 0.05, -0.01, 0.0]
+
+    def test_a_long_list_is_cut(self, explanation_of: Build) -> None:
+        weights = [math.cos(j) for j in range(40)]
+        listed = record_of(explanation_of(weights), predicted())["weights"]
+        assert len(listed) == 16
+        assert [one["weight"] for one in listed] == sorted(weights, key=abs, reverse=True)[:16]
+
+
+class TestDraw:
+    @pytest.mark.parametrize("claims", [(), (mass(LEFT, at_least=0.1), pointing(RIGHT))])
+    def test_pictures_are_files_in_the_folder(
+        self, explanation_of: Build, tmp_path: Path, claims: tuple[Claim, ...]
+    ) -> None:
+        pictures = draw(judge(explanation_of(WEIGHTS, error=0.01), claims), tmp_path, PLACE["id"])  # type: ignore[arg-type]
+        assert pictures
+        for path in pictures.values():
+            assert path.startswith("images/test-cat-0123456789")
+            assert (tmp_path / path).stat().st_size > 0
+        written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+        assert written == set(pictures.values())
+
+    def test_a_crop_and_padding_are_drawn_too(self, explanation_of: Build, tmp_path: Path) -> None:
+        for box in ((10.0, 0.0, 30.0, 10.0), (-5.5, -2.25, 45.0, 12.0)):
+            explanation = explanation_of(WEIGHTS, file_size=(10, 40), box=box)
+            assert draw(judge(explanation, (mass(Box(10, 0, 20, 10), at_least=0.1),)), tmp_path, "check-0")

@@ -1,0 +1,210 @@
+"""Options: defaults, every rule, layers, and the spelling of an ini file."""
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pytest_lime import LimeOptions, OptionError
+from pytest_lime.options import OPTION_NAMES, check_names, from_text, resolve
+
+DEFAULTS = {
+    "segmenter": "slic",
+    "segments": 50,
+    "align_to_regions": True,
+    "fill": "segment_mean",
+    "samples": 1000,
+    "sampler": "antithetic",
+    "kernel_width": 0.25,
+    "alpha": 1e-9,
+    "confidence": 0.95,
+    "seed": 0,
+    "device": "auto",
+    "batch_size": "auto",
+}
+
+
+def test_the_defaults_and_their_order() -> None:
+    assert dataclasses.asdict(LimeOptions()) == DEFAULTS
+    assert list(OPTION_NAMES) == list(DEFAULTS)
+
+
+def test_options_are_frozen_and_keyword_only() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        LimeOptions().seed = 1  # type: ignore[misc]
+    with pytest.raises(TypeError, match="positional"):
+        LimeOptions("slic")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("segmenter", "grid"),
+        ("segments", 2),
+        ("segments", 1000),
+        ("samples", np.int64(7)),
+        ("sampler", "exhaustive"),
+        ("kernel_width", 3),
+        ("alpha", 0),
+        ("confidence", 0.5),
+        ("seed", 2**63),
+        ("batch_size", 1),
+        ("device", "cuda:1"),
+        ("device", torch.device("cpu")),
+        ("align_to_regions", False),
+    ],
+)
+def test_accepted(name: str, value: Any) -> None:
+    kept = getattr(LimeOptions(**{name: value}), name)
+    assert kept == (str(value) if name == "device" else value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("segmenter", "slik", "the nearest is 'slic'"),
+        ("segmenter", 3, "label map"),
+        ("segmenter", np.zeros((2, 2)), "label map"),
+        ("segmenter", np.zeros((2, 2, 2), dtype=int), "label map"),
+        ("segments", 1, "at least 2 and at most 1000"),
+        ("segments", 1001, "at most 1000"),
+        ("segments", 10.0, "whole number"),
+        ("segments", True, "whole number"),
+        ("align_to_regions", 1, "True or False"),
+        ("fill", "segment_meen", "the nearest is 'segment_mean'"),
+        ("fill", (0, 0), "one or three numbers"),
+        ("fill", (0.0, 0.0, 1.1), "floats in"),
+        ("fill", (0, 0, 256), "whole numbers in 0…255"),
+        ("fill", (-1, 0, 0), "whole numbers in 0…255"),
+        ("fill", (math.nan,) * 3, "floats in"),
+        ("fill", None, "must be"),
+        ("fill", True, "must be"),
+        ("fill", ("a", "b", "c"), "must be"),
+        ("samples", 1, "at least 2"),
+        ("samples", "many", "whole number"),
+        ("sampler", "antithetik", "the nearest is 'antithetic'"),
+        ("sampler", [[0, 1]], "N×d array"),
+        ("sampler", np.array([0, 1]), "N×d array"),
+        ("sampler", np.array([[0, 2]]), "only 0 and 1"),
+        ("sampler", np.zeros((0, 3)), "at least one row"),
+        ("kernel_width", 0, "greater than 0"),
+        ("kernel_width", math.inf, "greater than 0"),
+        ("kernel_width", "0.25", "number"),
+        ("kernel_width", np.array([0.1, 0.2]), "number"),
+        ("alpha", -1e-9, "at least 0"),
+        ("alpha", math.nan, "at least 0"),
+        ("confidence", 0, "between 0 and 1"),
+        ("confidence", 1, "between 0 and 1"),
+        ("confidence", 95, "between 0 and 1"),
+        ("seed", -1, "at least 0"),
+        ("device", "cdua", "the nearest is 'cuda'"),
+        ("device", "cuda:x", "must be"),
+        ("device", "cuda:", "must be"),
+        ("device", "auto:1", "must be"),
+        ("batch_size", 0, "at least 1"),
+        ("batch_size", "big", "'auto'"),
+        ("batch_size", 2.5, "whole number"),
+    ],
+)
+def test_rejected_with_the_name_and_the_rule(name: str, value: Any, words: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        LimeOptions(**{name: value})
+    assert str(caught.value).startswith(name)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "colour"),
+    [
+        ("#ff8000", (1.0, 128 / 255, 0.0)),
+        ("black", (0.0, 0.0, 0.0)),
+        ("#ff800080", (1.0, 128 / 255, 0.0)),
+        (0, (0.0,)),
+        (255, (1.0,)),
+        (1, (1 / 255,)),
+        (1.0, (1.0,)),
+        ((0, 51, 255), (0.0, 0.2, 1.0)),
+        ((0, 0.5, 1), (0.0, 0.5, 1.0)),
+        (np.array([0, 51, 255], dtype=np.uint8), (0.0, 0.2, 1.0)),
+    ],
+)
+def test_colours(given: Any, colour: tuple[float, ...]) -> None:
+    assert LimeOptions(fill=given).fill == pytest.approx(colour, abs=1e-15)
+
+
+def test_checked_options_pass_the_check_unchanged() -> None:
+    # `lime.check` resolves layers and hands the outcome to `explain`, which checks again.
+    once = LimeOptions(fill=(1, 1, 1), device=torch.device("cpu"))  # type: ignore[arg-type]
+    twice = LimeOptions(**{name: getattr(once, name) for name in OPTION_NAMES})
+    assert dataclasses.asdict(twice) == dataclasses.asdict(once)
+
+
+def test_as_json_is_json() -> None:
+    options = LimeOptions(segmenter=np.zeros((4, 6), dtype=int), sampler=np.eye(3), fill=(0, 0, 0))
+    values = json.loads(json.dumps(options.as_json(), allow_nan=False))
+    assert values["segmenter"] == "array of shape 4×6"
+    assert values["sampler"] == "array of shape 3×3"
+    assert values["fill"] == [0, 0, 0]
+    assert list(values) == list(DEFAULTS)
+
+
+def test_layers_the_first_is_the_strongest() -> None:
+    layers = [("call", {"seed": 1}), ("marker", {"seed": 2, "samples": 20}), ("ini", {"samples": 30, "segments": 9})]
+    merged = resolve(*layers)
+    assert (merged.seed, merged.samples, merged.segments, merged.alpha) == (1, 20, 9, 1e-9)
+    assert dataclasses.asdict(resolve()) == DEFAULTS
+
+
+def test_a_wrong_value_names_the_layer_that_gave_it() -> None:
+    with pytest.raises(OptionError, match=r"^ini: samples=0 must"):
+        resolve(("call", {"seed": 1}), ("ini", {"samples": 0}))
+    with pytest.raises(OptionError, match=r"^call: sampler: the mask matrix"):
+        resolve(("call", {"sampler": np.array([[3]])}))
+
+
+def test_a_value_that_a_stronger_layer_replaces_is_not_checked() -> None:
+    assert resolve(("call", {"samples": 10}), ("ini", {"samples": 0})).samples == 10
+
+
+def test_an_unknown_name_is_told_with_its_place_and_the_nearest() -> None:
+    with pytest.raises(OptionError, match=r"^marker: there is no option 'sampels'; the nearest is 'samples'; the opt"):
+        check_names(["seed", "sampels"], "marker")
+    with pytest.raises(OptionError, match=r"lime\.check: there is no option"):
+        resolve(("lime.check", {"num_samples": 1}))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("samples", " 500 ", 500),
+        ("kernel_width", "0.5", 0.5),
+        ("alpha", "1e-3", 1e-3),
+        ("segmenter", "grid", "grid"),
+        ("fill", "0, 0.5, 1", (0, 0.5, 1)),
+        ("fill", "#00ff00", "#00ff00"),
+        ("fill", "0", 0),
+        ("batch_size", "auto", "auto"),
+        ("batch_size", "32", 32),
+        ("device", "cuda:0", "cuda:0"),
+        ("align_to_regions", "Off", False),
+        ("align_to_regions", "YES", True),
+    ],
+)
+def test_from_text(name: str, text: str, value: Any) -> None:
+    read = from_text(name, text)
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_from_text_of_a_boolean_must_be_one() -> None:
+    with pytest.raises(OptionError, match="align_to_regions='maybe' must be true or false"):
+        from_text("align_to_regions", "maybe")
+
+
+def test_text_that_is_no_number_is_left_to_the_option() -> None:
+    with pytest.raises(OptionError, match="samples='lots'"):
+        resolve(("ini", {"samples": from_text("samples", "lots")}))

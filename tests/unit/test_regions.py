@@ -1,0 +1,333 @@
+"""Regions: known areas, combinations, and what is told of wrong ones."""
+
+import math
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PILImage
+
+from pytest_lime import Box, Ellipse, Mask, Polygon, Region, RegionError, whole
+from pytest_lime.regions import check_region
+
+SIZE = (8, 12)  # height, width
+SHAPES: list[Region] = [
+    Box(1, 2, 5, 6),
+    Ellipse(6, 4, 3, 2),
+    Polygon([(0, 0), (8, 0), (0, 8)]),
+    Mask(np.arange(96).reshape(SIZE) % 5 == 0),
+    whole(),
+]
+
+
+@pytest.mark.parametrize(
+    ("region", "pixels"),
+    [
+        (Box(0, 0, 2, 1), 2),
+        (Box(0, 0, 12, 8), 96),
+        (Box(0.5, 0.5, 2.5, 1.5), 2),  # the border on a centre belongs to the left and the top
+        (Box(0.6, 0.6, 2.4, 1.4), 0),
+        (Box(-1, -1, 1, 1), 1),
+        (whole(), 96),
+        (~whole(), 0),
+        (~Box(0, 0, 2, 1), 94),
+        (Box(0, 0, 4, 4) | Box(2, 2, 6, 6), 28),
+        (Box(0, 0, 4, 4) & Box(2, 2, 6, 6), 4),
+        (Polygon([(0, 0), (6, 0), (6, 4), (0, 4)]), 24),
+        (Ellipse(6, 4, 0.8, 0.8), 4),
+        (Ellipse(1.5, 1.5, 1, 1), 5),
+    ],
+)
+def test_known_areas_in_pixels(region: Region, pixels: int) -> None:
+    mask = region.mask(SIZE)
+    assert mask.shape == SIZE
+    assert mask.dtype == np.bool_
+    assert mask.sum() == pixels
+
+
+@pytest.mark.parametrize("side", [50, 100, 200])
+def test_areas_approach_those_of_geometry(side: int) -> None:
+    # Pixels that the outline crosses are right to half a pixel on average, and there are about `side` of them.
+    radius = side * 0.4
+    disc = Ellipse(side / 2, side / 2, radius, radius).mask((side, side)).sum()
+    assert disc == pytest.approx(math.pi * radius**2, abs=side / 2)
+    triangle = Polygon([(0, 0), (side, 0), (0, side)]).mask((side, side)).sum()
+    assert triangle == pytest.approx(side**2 / 2, abs=side)
+
+
+def test_a_box_lies_where_its_coordinates_say() -> None:
+    rows, columns = np.nonzero(Box(3, 1, 6, 2).mask(SIZE))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (1, 1, 3, 5)
+
+
+@pytest.mark.parametrize("region", SHAPES, ids=repr)
+@pytest.mark.parametrize("other", SHAPES, ids=repr)
+def test_combinations_are_those_of_sets(region: Region, other: Region) -> None:
+    a, b = region.mask(SIZE), other.mask(SIZE)
+    np.testing.assert_array_equal((region | other).mask(SIZE), a | b)
+    np.testing.assert_array_equal((region & other).mask(SIZE), a & b)
+    np.testing.assert_array_equal((~region).mask(SIZE), ~a)
+    assert ~~region is region
+
+
+@pytest.mark.parametrize(
+    ("region", "text"),
+    [
+        (Box(1, 2, 3.5, 4), "Box(1, 2, 3.5, 4)"),
+        (Ellipse(1, 2, 3, 4), "Ellipse(1, 2, 3, 4)"),
+        (Polygon([(0, 0), (1, 0), (0, 1)]), "Polygon([(0, 0), (1, 0), (0, 1)])"),
+        (
+            Polygon([(0, 0), (1, 0), (2, 1), (1, 2), (0, 2)]),
+            "Polygon([(0, 0), (1, 0), (2, 1), (1, 2), … 5 points])",
+        ),
+        (Mask(np.ones((2, 3))), "Mask(<array of 3×2 pixels>)"),
+        (~whole(), "~whole()"),
+        (Box(0, 0, 1, 1) | Box(1, 1, 2, 2) | whole(), "Box(0, 0, 1, 1) | Box(1, 1, 2, 2) | whole()"),
+        (~(Box(0, 0, 1, 1) | whole()), "~(Box(0, 0, 1, 1) | whole())"),
+        (Box(0, 0, 1, 1) & (whole() | Box(1, 1, 2, 2)), "Box(0, 0, 1, 1) & (whole() | Box(1, 1, 2, 2))"),
+    ],
+)
+def test_reprs(region: Region, text: str) -> None:
+    assert repr(region) == text
+
+
+def test_the_repr_of_a_combination_is_code_for_it() -> None:
+    region = ~(Box(1, 1, 3, 3) | Ellipse(6, 4, 3, 2)) & (Box(0, 0, 9, 9) | Polygon([(0, 0), (8, 0), (0, 8)]))
+    again: Region = eval(repr(region))
+    assert again == region
+
+
+@pytest.mark.parametrize("region", SHAPES, ids=repr)
+def test_regions_pickle(region: Region) -> None:
+    copy = pickle.loads(pickle.dumps(region))
+    np.testing.assert_array_equal(copy.mask(SIZE), region.mask(SIZE))
+    assert repr(copy) == repr(region)
+
+
+@pytest.mark.parametrize("other", [None, 3, np.ones(SIZE, dtype=bool)])
+def test_only_regions_combine(other: Any) -> None:
+    with pytest.raises(TypeError, match="unsupported operand"):
+        _ = whole() | (other if not isinstance(other, np.ndarray) else "array")
+    with pytest.raises(TypeError, match="unsupported operand"):
+        _ = whole() & (other if not isinstance(other, np.ndarray) else "array")
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "words"),
+    [
+        (
+            Box,
+            (
+                5,
+                0,
+                5,
+                1,
+            ),
+            "x0 < x1",
+        ),
+        (
+            Box,
+            (
+                0,
+                3,
+                5,
+                1,
+            ),
+            "not a corner with width and height",
+        ),
+        (
+            Box,
+            (
+                "1",
+                0,
+                5,
+                1,
+            ),
+            "x0='1' must be a number",
+        ),
+        (
+            Box,
+            (
+                0,
+                math.nan,
+                5,
+                1,
+            ),
+            "y0=nan must be a number",
+        ),
+        (
+            Box,
+            (
+                0,
+                0,
+                math.inf,
+                1,
+            ),
+            "x1=inf",
+        ),
+        (
+            Box,
+            (
+                0,
+                0,
+                5,
+                True,
+            ),
+            "y1=True",
+        ),
+        (
+            Ellipse,
+            (
+                0,
+                0,
+                0,
+                1,
+            ),
+            "both radii",
+        ),
+        (
+            Ellipse,
+            (
+                0,
+                None,
+                1,
+                1,
+            ),
+            "cy=None",
+        ),
+        (Polygon, (3,), "list of points"),
+        (Polygon, ([(0, 0), (1, 1)],), "at least three"),
+        (Polygon, ([(0, 0), (1, 1), 2],), "point 2 is 2"),
+        (Polygon, ([(0, 0), (1, 1), "ab"],), "point 2 is 'ab'"),
+        (Polygon, ([(0, 0), (1, 1), (1, "a")],), "y of point 2='a'"),
+        (Polygon, ([(0, 0), (1, 0), (2, 0)],), "one line"),
+        (Mask, (np.ones((2, 2, 2)),), "H×W"),
+        (Mask, (np.ones((0, 2)),), "H×W"),
+        (Mask, (np.array([["a"]]),), "H×W"),
+        (Mask, (np.array([[np.nan]]),), "NaN"),
+        (Mask, ("nowhere.png",), "does not exist"),
+    ],
+)
+def test_a_region_that_cannot_be_is_refused_when_it_is_made(shape: Any, arguments: tuple[Any, ...], words: str) -> None:
+    with pytest.raises(RegionError) as caught:
+        shape(*arguments)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Box(0, 0, 14, 4),
+        Box(-2, 0, 4, 4),
+        Ellipse(6, 4, 3, 6),
+        Polygon([(0, 0), (20, 0), (0, 5)]),
+        Box(0, 0, 4, 4) | Box(0, 0, 4, 20),
+        ~Box(0, 0, 4, 20),
+        whole() | (Box(0, 0, 20, 4) & Box(0, 0, 20, 6)),
+    ],
+    ids=repr,
+)
+def test_coordinates_outside_the_image_are_told(region: Region) -> None:
+    with pytest.raises(RegionError, match=r"reaches outside image 'cat\.png', which is 12×8 pixels"):
+        check_region(region, SIZE, "cat.png")
+
+
+@pytest.mark.parametrize(
+    ("region", "pixels"),
+    [
+        (Box(-1, -1, 13, 9), 96),  # annotation tools round outwards
+        (Box(-50, -50, 4, 4) & whole(), 16),
+        (whole() & Box(-50, -50, 4, 4), 16),
+        ((Box(-50, 0, 4, 4) | Box(0, 0, 60, 1)) & whole(), 24),
+        ((Box(-50, 0, 4, 4) & Box(-30, 0, 2, 4)) & whole(), 8),
+        (Box(-50, 0, 4, 4) & Box(2, 0, 60, 4), 8),
+    ],
+    ids=repr,
+)
+def test_what_whole_or_another_region_cuts_is_no_mistake(region: Region, pixels: int) -> None:
+    assert check_region(region, SIZE, "cat.png").sum() == pixels
+
+
+@pytest.mark.parametrize(
+    "region", [~whole(), Box(0, 0, 2, 2) & Box(5, 5, 7, 7), Mask(np.zeros(SIZE)), Box(0.6, 0.6, 1.4, 1.4)], ids=repr
+)
+def test_an_empty_region_is_told(region: Region) -> None:
+    with pytest.raises(RegionError, match=r"on image 'cat\.png', which is 12×8 pixels, is empty") as caught:
+        check_region(region, SIZE, "cat.png")
+    assert "shares of the image" not in str(caught.value)
+
+
+@pytest.mark.parametrize("region", [Box(0.1, 0.1, 0.4, 0.45), Box(0.1, 0.2, 0.9, 0.8), Box(0, 0, 0.5, 1)], ids=repr)
+def test_shares_of_the_image_are_recognised(region: Region) -> None:
+    with pytest.raises(RegionError, match="coordinates are pixels, not shares of the image"):
+        check_region(region, SIZE, "cat.png")
+
+
+def test_the_only_pixel_of_an_image_is_a_region() -> None:
+    assert check_region(Box(0, 0, 1, 1), (1, 1), "dot.png").tolist() == [[True]]
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda mask: mask,
+        lambda mask: ~mask,
+        lambda mask: mask & whole(),
+        lambda mask: (mask | Box(0, 0, 1, 1)) & whole(),
+        lambda mask: ~(mask & whole()) & Box(0, 0, 4, 4),
+    ],
+)
+def test_a_mask_of_another_size_is_told_wherever_it_stands(combine: Any) -> None:
+    with pytest.raises(RegionError, match=r"is 8×12 pixels and image 'cat\.png' is 12×8"):
+        check_region(combine(Mask(np.ones((12, 8)))), SIZE, "cat.png")
+
+
+INSIDE = np.zeros(SIZE, dtype=bool)
+INSIDE[2:5, 3:9] = True
+
+
+def save(picture: PILImage.Image, folder: Path, name: str = "mask.png") -> Path:
+    path = folder / name
+    picture.save(path)
+    return path
+
+
+def test_mask_files_of_every_mode(tmp_path: Path) -> None:
+    eight = PILImage.fromarray(INSIDE.astype(np.uint8) * 255)
+    indexed = PILImage.fromarray(INSIDE.astype(np.uint8))
+    indexed.putpalette([255, 255, 255, 0, 0, 0] + [0] * 762)  # colour 0 is white: the index counts, not the colour
+    pictures = {
+        "one.png": PILImage.fromarray(INSIDE),
+        "gray.png": eight,
+        "faint.png": PILImage.fromarray(INSIDE.astype(np.uint8)),
+        "sixteen.png": PILImage.fromarray(INSIDE.astype(np.uint16) * 300),
+        "indexed.png": indexed,
+        "colour.png": PILImage.merge("RGB", [PILImage.new("L", (12, 8)), eight, PILImage.new("L", (12, 8))]),
+    }
+    for name, picture in pictures.items():
+        mask = Mask(save(picture, tmp_path, name))
+        np.testing.assert_array_equal(mask.mask(SIZE), INSIDE, err_msg=name)
+        assert repr(mask) == f"Mask({str(tmp_path / name)!r})"
+
+
+def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    path.write_text("not a picture", encoding="utf-8")
+    with pytest.raises(RegionError, match="no readable picture"):
+        Mask(path)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float64])
+def test_mask_arrays_of_every_kind(dtype: type) -> None:
+    np.testing.assert_array_equal(Mask(INSIDE.astype(dtype)).inside, INSIDE)
+
+
+def test_a_mask_does_not_change_with_the_array_it_came_from() -> None:
+    array = INSIDE.copy()
+    mask = Mask(array)
+    array[:] = True
+    np.testing.assert_array_equal(mask.inside, INSIDE)
+    with pytest.raises(ValueError, match="read-only"):
+        mask.inside[0, 0] = True
