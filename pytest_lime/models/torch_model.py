@@ -38,7 +38,7 @@ class TorchModel:
         Of the resize, antialiased.
     mean, std : sequence of one or three floats, or a float
         Normalisation, in units of [0, 1] pixels: the network gets ``(x − mean) / std``.
-        One value each means a network for gray images.
+        A sequence of one value means a network for gray images.
     channels : 1 or 3, optional
         Of the network's input; by default as many as `mean` has values, else 3.
     labels : sequence of str, or dict from index to str, optional
@@ -63,8 +63,8 @@ class TorchModel:
         size: tuple[int, int] | int,
         resize: int | None = None,
         interpolation: str = "bilinear",
-        mean: Sequence[float] | float = (0.0,),
-        std: Sequence[float] | float = (1.0,),
+        mean: Sequence[float] | float = 0.0,
+        std: Sequence[float] | float = 1.0,
         channels: int | None = None,
         labels: Sequence[str] | dict[int, str] | None = None,
         output: str = "logits",
@@ -92,7 +92,7 @@ class TorchModel:
         means, deviations = _per_channel("mean", mean), _per_channel("std", std)
         if any(value <= 0 for value in deviations):
             raise OptionError(f"std={one_line(std)} must be greater than 0.")
-        stated = len(means) if isinstance(mean, Sequence) and tuple(mean) != (0.0,) else 3
+        stated = len(means) if hasattr(mean, "__len__") else 3
         self.channels = stated if channels is None else channels
         if self.channels not in (1, 3) or {len(means), len(deviations)} - {1, self.channels}:
             raise OptionError(

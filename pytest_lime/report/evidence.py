@@ -28,8 +28,10 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
     regions = _regions(check)
     shares = [explanation.shares(region) for region in regions]
     weights, interval = explanation.weights[0], explanation.interval[0]
-    order = np.argsort(-np.abs(weights), kind="stable")[:LISTED]
     ranks = {superpixel: rank for rank, superpixel in enumerate(_top(check), start=1)}
+    strongest = np.argsort(-np.abs(weights), kind="stable")
+    # Whatever has a number in the picture has its figures beside it.
+    order = [superpixel for place, superpixel in enumerate(strongest) if place < LISTED or superpixel in ranks]
     best = np.argsort(-explanation.prediction, kind="stable")[:5]
     height, width = explanation.image.size
     return {
