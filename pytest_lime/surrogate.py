@@ -44,8 +44,8 @@ class Fit:
         Weighted coefficient of determination on the samples; 1 where the scores do not
         vary and are met, as in scikit-learn.
     covariance : K×d×d float64 array
-        Sampling covariance of the weights; zero for an enumeration, infinite where
-        there are too few samples to tell.
+        Sampling covariance of the weights; zero for an enumeration, infinite where the
+        masks do not tell: too few samples, or superpixels never hidden, or only together.
     """
 
     weights: Array
@@ -91,7 +91,7 @@ def fit_ridge(
     mean_scores = sample_weights @ scores / total
     centred = shown - mean_shown
     weighted = centred * sample_weights[:, None]
-    inverse = _inverse(weighted.T @ centred, alpha)
+    inverse, untold = _inverse(weighted.T @ centred, alpha)
     weights = (inverse @ (weighted.T @ (scores - mean_scores))).T
     intercept = mean_scores - weights @ mean_shown
     residuals = scores - intercept - shown @ weights.T
@@ -113,6 +113,7 @@ def fit_ridge(
             if paired:
                 influence = _add_pairs(influence)
             covariance[row] = influence.T @ influence * (units / spare) if spare > 0 else np.inf
+        covariance[:, untold, :] = covariance[:, :, untold] = np.inf
     return Fit(weights=weights, intercept=intercept, r2=r2, covariance=covariance)
 
 
@@ -123,9 +124,14 @@ def _add_pairs(influence: Array) -> Array:
     return np.concatenate([pairs, influence[even:]])
 
 
-def _inverse(gram: Array, alpha: float) -> Array:
-    """Invert ``gram + alpha·I``; directions that the masks leave open get 0, not rounding divided by `alpha`."""
+def _inverse(gram: Array, alpha: float) -> tuple[Array, NDArray[np.bool_]]:
+    """Invert ``gram + alpha·I``, and say which superpixels the masks do not tell from each other.
+
+    Directions that the masks leave open get 0, not rounding divided by `alpha`.
+    """
     values, vectors = np.linalg.eigh(gram)
     told = values > len(values) * np.finfo(np.float64).eps * values.max(initial=0.0)
     inverted = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=told)
-    return np.asarray((vectors * inverted) @ vectors.T)
+    # A superpixel is told when its own axis lies in what the masks span.
+    untold = (vectors[:, ~told] ** 2).sum(axis=1) > 1e-6
+    return np.asarray((vectors * inverted) @ vectors.T), untold
