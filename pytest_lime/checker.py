@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 from pytest_lime.claims import Claim, judge
 from pytest_lime.errors import ClaimFailed, InconclusiveWarning, OptionError, is_for_the_user, one_line, user_error
-from pytest_lime.explainer import explain
+from pytest_lime.explainer import run
 from pytest_lime.explanation import Explanation
 from pytest_lime.models import Model
 from pytest_lime.options import LimeOptions, resolve
@@ -65,7 +67,8 @@ class Lime:
         self._inconclusive = inconclusive
         self._draw_all = draw_all
         self._failed_to_draw = failed_to_draw
-        self._made = 0
+        # Taking the next number is atomic, so checks in threads do not share one.
+        self._numbers = itertools.count()
         self._records: list[dict[str, Any]] = []
         self._unjudged: list[Explanation] = []
         # A misspelt marker or ini value is told before any image is read.
@@ -101,23 +104,29 @@ class Lime:
         """
         if not claims:
             raise OptionError("lime.check: no claim is given; add one, such as top_overlap(region, k=4, at_least=3).")
-        for claim in claims:
+        given: tuple[Any, ...] = claims
+        for claim in given:
             if not isinstance(claim, Claim):
+                # A claim that was not called prints as an address, which says little.
+                name = getattr(claim, "__name__", "")
+                shown = f"{name}, which is not called," if name else one_line(claim)
                 raise OptionError(
-                    f"lime.check: {one_line(claim)} is no claim; after image and target come claims, such as "
+                    f"lime.check: {shown} is no claim; after image and target come claims, such as "
                     "mass(region, at_least=0.5), and options by name."
                 )
         if isinstance(target, list | tuple):
             raise OptionError("lime.check: target must be one class; make one check for each.")
         regions = [region for claim in claims for region in claim.regions]
-        explanation = self._explain(image, target, regions, options)
+        explanation = self._explain("lime.check", image, target, regions, options)
         check = judge(explanation, claims)
         where = self._keep(check)
         self._raise_or_warn(check, where)
         return check
 
     @user_error
-    def explain(self, image: Any, target: Any = None, *, regions: Sequence[Region] = (), **options: Any) -> Explanation:
+    def explain(
+        self, image: Any, target: Any = None, *, regions: Region | Sequence[Region] = (), **options: Any
+    ) -> Explanation:
         """Explain `image` with the options of this test, for assertions of your own.
 
         If the test fails, the report shows the explanation.
@@ -131,32 +140,31 @@ class Lime:
         -------
         Explanation
         """
-        explanation = self._explain(image, target, regions, options)
+        explanation = self._explain("lime.explain", image, target, regions, options)
         self._unjudged.append(explanation)
         return explanation
 
     def take_records(self, *, failed: bool) -> list[dict[str, Any]]:
         """Hand over the records of the checks made since the last call.
 
-        With `failed`, explanations that no claim judged become evidence too, since a
+        With `failed`, explanations of this test that no claim judged become evidence too, since a
         plain assertion about one of them may be what failed.
         """
-        unjudged, self._unjudged = self._unjudged, []
         if failed:
+            unjudged, self._unjudged = self._unjudged, []
             for explanation in unjudged:
                 self._keep(Check(explanation, ()))
         records, self._records = self._records, []
         return records
 
-    def _explain(self, image: Any, target: Any, regions: Sequence[Region], options: Mapping[str, Any]) -> Explanation:
-        resolved = resolve(("lime.check", options), *self._layers)
-        merged = {name: getattr(resolved, name) for name in resolved.__dataclass_fields__}
-        return explain(self.model, image, target, regions=regions, **merged)
+    def _explain(self, where: str, image: Any, target: Any, regions: Any, options: Mapping[str, Any]) -> Explanation:
+        return run(self.model, image, target, resolve((where, options), *self._layers), regions)
 
     def _keep(self, check: Check) -> str:
         """Record `check`, draw what the report will show, and return where it will stand."""
-        stem = file_stem(self._place["test"], self._made)
-        record = describe(check, extra={"id": stem, "check": self._made, **self._place})
+        number = next(self._numbers)
+        stem = file_stem(self._place["test"], number)
+        record = describe(check, extra={"id": stem, "check": number, **self._place})
         where = f"{self._shown}/index.html#{stem}"
         record["message"] = (
             check.message(where) if check.verdicts else f"an assertion about {check.explanation!r} failed"
@@ -166,8 +174,8 @@ class Lime:
                 record["pictures"] = draw(check, self._folder, stem)
             except OSError as error:
                 self._failed_to_draw(f"{error.strerror or error} ({error.filename or self._folder})")
-        self._made += 1
-        self._records.append(record)
+        # Plain JSON values from here on: what cannot be written is an error of this test, not of the whole run.
+        self._records.append(json.loads(json.dumps(record, allow_nan=False)))
         return where
 
     def _raise_or_warn(self, check: Check, where: str) -> None:

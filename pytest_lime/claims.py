@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.errors import OptionError, RegionError, is_for_the_user, one_line
+from pytest_lime.errors import OptionError, RegionError, is_for_the_user, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
-from pytest_lime.regions import Region, check_region
-from pytest_lime.verdicts import WORDS, Check, Verdict, decide
+from pytest_lime.regions import Region
+from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
 
 __all__ = ["Claim", "judge", "mass", "pointing", "predicted", "top_overlap"]
 
@@ -29,6 +29,19 @@ class Claim(abc.ABC):
         What verdicts and reports call it.
     regions : tuple of Region
         Areas that it speaks of; superpixels are split along their borders.
+
+    Examples
+    --------
+    >>> from pytest_lime import Verdict
+    >>> class FewSuperpixels(Claim):
+    ...     name = "few_superpixels"
+    ...
+    ...     def judge(self, explanation):
+    ...         count = len(explanation.top(10, min_weight=0.05))
+    ...         return Verdict(
+    ...             meaning="at most 5 superpixels weigh 0.05 or more",
+    ...             estimate=count, interval=(count, count), relation="<=", bound=5,
+    ...         )
     """
 
     name: str = "claim"
@@ -40,10 +53,30 @@ class Claim(abc.ABC):
 
 
 def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
-    """Return the verdicts on all `claims`, also when the first has failed."""
-    return Check(explanation, tuple(claim.judge(explanation) for claim in claims))
+    """Return the verdicts on all `claims`, also when the first has failed.
+
+    Raises
+    ------
+    OptionError
+        A user's own claim returns something else than a `Verdict`.
+    """
+    return Check(explanation, tuple(_judge(explanation, claim) for claim in claims))
 
 
+def _judge(explanation: Explanation, claim: Claim) -> Verdict:
+    verdict: Any = claim.judge(explanation)
+    name = claim.name if claim.name != Claim.name else type(claim).__name__
+    if not isinstance(verdict, Verdict):
+        raise OptionError(f"{name}.judge returned {one_line(verdict)}; it must return a pytest_lime.Verdict.")
+    return dataclasses.replace(
+        verdict,
+        claim=verdict.claim or name,
+        text=verdict.text or one_line(claim),
+        regions=verdict.regions or tuple(claim.regions),
+    )
+
+
+@user_error
 def top_overlap(region: Region, k: int = 4, *, at_least: float) -> Claim:
     """Claim that of the `k` superpixels of largest weight at least so many lie in `region`.
 
@@ -75,6 +108,7 @@ def top_overlap(region: Region, k: int = 4, *, at_least: float) -> Claim:
     return _TopOverlap(region, k, at_least)
 
 
+@user_error
 def mass(region: Region, *, at_least: float | None = None, at_most: float | str | None = None) -> Claim:
     """Claim that `region` holds at least, or at most, a share of the positive weight.
 
@@ -104,6 +138,7 @@ def mass(region: Region, *, at_least: float | None = None, at_most: float | str 
     return _Mass(region, at_least, at_most)
 
 
+@user_error
 def pointing(region: Region, tolerance: float = 15) -> Claim:
     """Claim that the superpixel of largest weight lies in `region`, or within `tolerance` pixels of it.
 
@@ -132,6 +167,7 @@ def pointing(region: Region, tolerance: float = 15) -> Claim:
     return _Pointing(region, tolerance)
 
 
+@user_error
 def predicted(at_least: float | None = None, rank: int | None = 1) -> Claim:
     """Claim that the model gives the target at all: within the first `rank` classes, with a score of `at_least`.
 
@@ -158,194 +194,187 @@ def predicted(at_least: float | None = None, rank: int | None = 1) -> Claim:
 
 
 def _check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
-    number = float(value) if hasattr(value, "__float__") and not isinstance(value, bool | str) else math.nan
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
     if not (math.isfinite(number) and low <= number <= high):
         limits = f" in [{low:g}, {high:g}]" if math.isfinite(high) else f" of at least {low:g}"
         raise OptionError(f"{claim}: {name}={one_line(value)} must be a number{limits if low > -math.inf else ''}.")
 
 
-def _check_is_region(claim: str, region: Any) -> None:
-    if not isinstance(region, Region):
-        raise RegionError(f"{claim}: {one_line(region)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
+@dataclasses.dataclass(frozen=True, repr=False)
+class _RegionClaim(Claim):
+    """What the claims about one region share."""
+
+    region: Region
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.region, Region):
+            raise RegionError(
+                f"{self.name}: {one_line(self.region)} is no region; pass Box, Polygon, Ellipse, Mask or whole()."
+            )
+
+    @property
+    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]  # a constant of other claims
+        return (self.region,)
+
+    def notes(self, explanation: Explanation) -> str:
+        """Say what of the region the crop cuts away, and whether anything speaks for the class."""
+        notes = []
+        hidden = _cut_away(explanation, self.region)
+        if hidden > 0.1:
+            notes.append(
+                f"{hidden:.0%} of {self.region!r} lies in the part of the image that the model's crop cuts away"
+            )
+        speaks = explanation.speaks()
+        if speaks is not True:
+            told = (
+                "no superpixel speaks" if speaks is False else "the samples do not tell whether any superpixel speaks"
+            )
+            notes.append(f"{told} for {explanation.labels[0]!r}")
+        return "; ".join(notes)
 
 
-def _cut_note(explanation: Explanation, region: Region) -> str:
-    """Say how much of `region` the model's crop cuts away, where it is more than a tenth."""
-    mask = check_region(region, explanation.image.size, explanation.image.name)
+def _cut_away(explanation: Explanation, region: Region) -> float:
+    """Return the share of `region` that the model does not see."""
+    mask = region.mask(explanation.image.size)
     x0, y0, x1, y1 = explanation.view.box
-    height, width = mask.shape
-    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
+    rows, columns = (np.arange(length) + 0.5 for length in mask.shape)
     seen = ((rows >= y0) & (rows < y1))[:, None] & ((columns >= x0) & (columns < x1))[None]
-    hidden = 1 - float((mask & seen).sum() / mask.sum())
-    return (
-        f"{hidden:.0%} of {region!r} lies in the part of the image that the model's crop cuts away"
-        if hidden > 0.1
-        else ""
-    )
+    return 1 - float((mask & seen).sum() / mask.sum())
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _TopOverlap(Claim):
-    region: Region
+class _TopOverlap(_RegionClaim):
     k: int
     at_least: float
     name = "top_overlap"
 
     def __post_init__(self) -> None:
-        _check_is_region(self.name, self.region)
+        super().__post_init__()
         check_k(self.k)
         given: Any = self.at_least
-        if isinstance(given, float):
-            _check_number(self.name, "at_least", given, 1e-9, 1)
-        elif isinstance(given, bool) or not hasattr(given, "__index__") or not 0 < given <= self.k:
+        counted = hasattr(given, "__index__") and not isinstance(given, bool) and not getattr(given, "shape", ())
+        if (not counted or not 0 < given <= self.k) and not (isinstance(given, float | np.floating) and 0 < given <= 1):
             raise OptionError(
-                f"top_overlap: at_least={one_line(given)} must be a whole number of superpixels in "
-                f"1…k={self.k}, or a float in (0, 1], a share of k."
+                f"top_overlap: at_least={one_line(given)} must be a whole number of superpixels in 1…k={self.k}, "
+                "such as 3, or a float in (0, 1], a share of k."
             )
 
     def __repr__(self) -> str:
         return f"top_overlap({self.region!r}, k={self.k}, at_least={self.at_least})"
 
     @property
-    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]
-        return (self.region,)
-
-    @property
     def needed(self) -> int:
         """How many superpixels `at_least` asks for."""
         # A share of 0.6 of 5 is 3, not 4, whatever binary fractions make of it.
-        return math.ceil(self.at_least * self.k - 1e-9) if isinstance(self.at_least, float) else int(self.at_least)
+        share = isinstance(self.at_least, float | np.floating)
+        return math.ceil(float(self.at_least) * self.k - 1e-9) if share else int(self.at_least)
 
     def judge(self, explanation: Explanation) -> Verdict:
         found = explanation.overlap(self.region, self.k)
         positive = len(explanation.top(self.k))
-        notes = [_cut_note(explanation, self.region)]
-        if positive < self.k:
-            notes.append(f"only {positive} superpixels speak for {explanation.labels[0]!r} at all")
+        notes = [self.notes(explanation)]
+        if 0 < positive < self.k:
+            notes.append(f"only {positive} of the {self.k} speak for {explanation.labels[0]!r} at all")
         return Verdict(
-            claim=self.name,
-            text=repr(self),
             meaning=f"at least {self.needed} of the {self.k} superpixels that speak most for "
             f"{explanation.labels[0]!r} lie in {self.region!r}",
-            status=decide(found.interval, ">=", self.needed),
-            estimate=float(found),
+            estimate=found,
             interval=found.interval,
             relation=">=",
             bound=self.needed,
             figure=f"{float(found):.0f} of {self.k}",
             scale=(0.0, float(self.k)),
             samples=explanation.samples,
-            regions=self.regions,
+            top=self.k,
             note="; ".join(filter(None, notes)),
         )
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _Mass(Claim):
-    region: Region
+class _Mass(_RegionClaim):
     at_least: float | None
     at_most: float | str | None
     name = "mass"
 
     def __post_init__(self) -> None:
-        _check_is_region(self.name, self.region)
+        super().__post_init__()
         if (self.at_least is None) == (self.at_most is None):
             raise OptionError("mass: give exactly one of at_least and at_most; for both bounds make two claims.")
         if self.at_least is not None:
             _check_number(self.name, "at_least", self.at_least, 0, 1)
-        elif self.at_most != "area":
-            if isinstance(self.at_most, str):
-                raise OptionError(f"mass: at_most={self.at_most!r} must be a number in [0, 1], or 'area'.")
+        elif not isinstance(self.at_most, str):
             _check_number(self.name, "at_most", self.at_most, 0, 1)
+        elif self.at_most != "area":
+            raise OptionError(f"mass: at_most={self.at_most!r} must be a number in [0, 1], or 'area'.")
 
     def __repr__(self) -> str:
         bound = f"at_most={self.at_most!r}" if self.at_least is None else f"at_least={self.at_least!r}"
         return f"mass({self.region!r}, {bound})"
 
-    @property
-    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]
-        return (self.region,)
-
     def judge(self, explanation: Explanation) -> Verdict:
         found = explanation.mass(self.region)
-        relation = "<=" if self.at_least is None else ">="
+        relation: Relation = "<=" if self.at_least is None else ">="
         wanted = self.at_most if self.at_least is None else self.at_least
         area = float(explanation.region_mask(self.region).mean())
         bound = area if wanted == "area" else float(wanted or 0.0)
         label = explanation.labels[0]
         meaning = f"{WORDS[relation]} {bound:.3g} of the weight that speaks for {label!r} lies in {self.region!r}"
-        notes = [_cut_note(explanation, self.region)]
-        if wanted == "area":
-            meaning += ", its share of the area"
-        if not len(explanation.top(1)):
-            notes.append(f"no superpixel speaks for {explanation.labels[0]!r}")
         return Verdict(
-            claim=self.name,
-            text=repr(self),
-            meaning=meaning,
-            status=decide(found.interval, relation, bound),  # type: ignore[arg-type]  # one of the two literals
-            estimate=float(found),
+            meaning=f"{meaning}, its share of the area" if wanted == "area" else meaning,
+            estimate=found,
             interval=found.interval,
-            relation=relation,  # type: ignore[arg-type]
+            relation=relation,
             bound=bound,
-            figure=f"{float(found):.3g}",
             scale=(0.0, 1.0),
             samples=explanation.samples,
-            regions=self.regions,
-            note="; ".join(filter(None, notes)),
+            note=self.notes(explanation),
         )
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _Pointing(Claim):
-    region: Region
+class _Pointing(_RegionClaim):
     tolerance: float
     name = "pointing"
 
     def __post_init__(self) -> None:
-        _check_is_region(self.name, self.region)
+        super().__post_init__()
         _check_number(self.name, "tolerance", self.tolerance, 0, math.inf)
 
     def __repr__(self) -> str:
         return f"pointing({self.region!r}, tolerance={self.tolerance:g})"
 
-    @property
-    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]
-        return (self.region,)
-
     def judge(self, explanation: Explanation) -> Verdict:
         interval = explanation.simultaneous_interval(explanation.superpixels)[0]
-        weights = explanation.weights[0]
-        strongest = int(weights.argmax())
+        strongest = int(explanation.weights[0].argmax())
         candidates = np.flatnonzero(interval[:, 1] >= interval[:, 0].max())
         distances = self._distances(explanation, np.union1d(candidates, [strongest]))
-        found = distances[strongest]
-        ends = (min(distances.values()), max(distances.values()))
-        notes = [_cut_note(explanation, self.region)]
-        if weights[strongest] <= 0:
-            notes.append(f"no superpixel speaks for {explanation.labels[0]!r}")
-        longest = math.hypot(*explanation.image.size)
+        found, ends = distances[strongest], (min(distances.values()), max(distances.values()))
+        farthest = max(math.hypot(*explanation.image.size), float(self.tolerance) + 1)
+        figure = "inside" if found == 0 else f"{found:.0f} pixels away"
+        # What does not speak for the class is no place that speaks most for it.
+        if explanation.weights[0, strongest] <= 0:
+            found, figure = farthest, "nowhere"
+            ends = (farthest if explanation.speaks() is False else ends[0], farthest)
         return Verdict(
-            claim=self.name,
-            text=repr(self),
             meaning=f"the superpixel that speaks most for {explanation.labels[0]!r} lies in {self.region!r}, "
             f"or within {self.tolerance:g} pixels of it",
-            status=decide(ends, "<=", self.tolerance),
             estimate=found,
             interval=ends,
             relation="<=",
-            bound=float(self.tolerance),
-            figure="inside" if found == 0 else f"{found:.0f} pixels away",
-            scale=(0.0, max(longest, float(self.tolerance))),
+            bound=self.tolerance,
+            figure=figure,
+            scale=(0.0, farthest),
             samples=explanation.samples,
-            regions=self.regions,
-            note="; ".join(filter(None, notes)),
+            top=1,
+            note=self.notes(explanation),
         )
 
     def _distances(self, explanation: Explanation, superpixels: NDArray[Any]) -> dict[int, float]:
         """Return how far each superpixel is from the region, in pixels of the image file."""
-        mask = check_region(self.region, explanation.image.size, explanation.image.name)
-        rows, columns = np.nonzero(mask)
+        rows, columns = np.nonzero(self.region.mask(explanation.image.size))
         shares = explanation.shares(self.region)
         x0, y0, x1, y1 = explanation.view.box
         height, width = explanation.view.shape
@@ -374,10 +403,9 @@ class _Predicted(Claim):
             raise OptionError("predicted: give at_least, or rank, or both.")
         if self.at_least is not None:
             _check_number(self.name, "at_least", self.at_least, -math.inf, math.inf)
-        if self.rank is not None and (
-            isinstance(self.rank, bool) or not hasattr(self.rank, "__index__") or self.rank < 1
-        ):
-            raise OptionError(f"predicted: rank={one_line(self.rank)} must be a whole number of at least 1, or None.")
+        rank: Any = self.rank
+        if rank is not None and (isinstance(rank, bool) or not hasattr(rank, "__index__") or rank < 1):
+            raise OptionError(f"predicted: rank={one_line(rank)} must be a whole number of at least 1, or None.")
 
     def __repr__(self) -> str:
         parts = [f"at_least={self.at_least!r}"] if self.at_least is not None else []
@@ -385,8 +413,7 @@ class _Predicted(Claim):
         return f"predicted({', '.join(parts)})"
 
     def judge(self, explanation: Explanation) -> Verdict:
-        score, rank = float(explanation.score[0]), explanation.rank()
-        label = explanation.labels[0]
+        score, rank, classes = float(explanation.score[0]), explanation.rank(), len(explanation.prediction)
         wishes = []
         if self.rank is not None:
             wishes.append(
@@ -399,11 +426,8 @@ class _Predicted(Claim):
         # The figure shown is the one that decides: the rank when it fails, or when it is all that is asked.
         by_rank = self.rank is not None and (not ranked or self.at_least is None)
         estimate, bound = (float(rank), float(self.rank or 1)) if by_rank else (score, float(self.at_least or 0.0))
-        classes = len(explanation.prediction)
         return Verdict(
-            claim=self.name,
-            text=repr(self),
-            meaning=f"{label!r} {' and '.join(wishes)}",
+            meaning=f"{explanation.labels[0]!r} {' and '.join(wishes)}",
             status="pass" if ranked and scored else "fail",
             estimate=estimate,
             interval=(estimate, estimate),
@@ -411,5 +435,5 @@ class _Predicted(Claim):
             bound=bound,
             figure=f"rank {rank} (score {score:.3g})" if by_rank else f"score {score:.3g} (rank {rank})",
             scale=(1.0, float(max(classes, 2))) if by_rank else (min(0.0, score, bound), max(1.0, score, bound)),
-            samples=0,
+            note=f"a rank of {self.rank} among {classes} classes asks nothing" if (self.rank or 0) >= classes else "",
         )

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.errors import TargetError, user_error
+from pytest_lime.errors import RegionError, TargetError, one_line, user_error
 from pytest_lime.explanation import Explanation, find_class, project_region
 from pytest_lime.forward import Forward, choose_device
 from pytest_lime.images import load_image
-from pytest_lime.models.protocol import Model, check_model, prepare
+from pytest_lime.models.protocol import Model, check_labels, check_model, prepare
 from pytest_lime.options import LimeOptions, resolve
 from pytest_lime.perturbation import MaskStream, fill_image
 from pytest_lime.regions import Region
 from pytest_lime.segmentation import segment
 from pytest_lime.surrogate import cosine_distance, fit_ridge, kernel
 
-__all__ = ["SampleStream", "explain"]
+__all__ = ["SampleStream", "explain", "run"]
 
 
 @user_error
 def explain(
-    model: Model, image: Any, target: Any = None, *, regions: Sequence[Region] = (), **options: Any
+    model: Model, image: Any, target: Any = None, *, regions: Region | Sequence[Region] = (), **options: Any
 ) -> Explanation:
     """Explain which superpixels of `image` speak for `target`.
 
@@ -38,7 +38,7 @@ def explain(
     target : label, index, None, or a list of labels and indices
         The class explained; None is the one that the model predicts. Of several, each
         has a row in `Explanation.weights`, and all come from the same samples.
-    regions : sequence of Region
+    regions : Region or sequence of Region
         Superpixels are split along their borders (unless ``align_to_regions=False``).
     **options
         The fields of `LimeOptions`.
@@ -57,7 +57,18 @@ def explain(
     LIME for images: Ribeiro, Singh and Guestrin, KDD 2016. With the same masks and
     ``alpha=1`` weights, intercept and score equal those of ``lime`` 0.2.0.1.
     """
-    stream = SampleStream(model, image, target, resolve(("explain", options)), regions=regions)
+    return run(model, image, target, resolve(("explain", options)), regions)
+
+
+def run(model: Any, image: Any, target: Any, options: LimeOptions, regions: Any = ()) -> Explanation:
+    """Explain as `explain` does, with options that are checked already."""
+    if isinstance(regions, Region):
+        regions = (regions,)
+    listed = list(regions) if isinstance(regions, Iterable) else [regions]
+    for region in listed:
+        if not isinstance(region, Region):
+            raise RegionError(f"regions: {one_line(region)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
+    stream = SampleStream(model, image, target, options, regions=listed)
     stream.extend(stream.wanted)
     return stream.look()
 
@@ -104,12 +115,12 @@ class SampleStream:
             batch_size=options.batch_size,
         )
         self.wanted = self._masks.length or options.samples
+        names = check_labels(self._model.labels)
         # A label that does not exist is told before any pass where the labels are known.
-        if self._model.labels is not None:
-            _targets(target, tuple(self._model.labels), None)
+        if names is not None:
+            _targets(target, names, None)
         self._prediction = self._forward.whole()
-        names = self._model.labels
-        self._class_names = tuple(map(str, range(len(self._prediction)))) if names is None else tuple(names)
+        self._class_names = names or tuple(map(str, range(len(self._prediction))))
         self._targets = _targets(target, self._class_names, self._prediction)
         self._drawn: list[NDArray[np.uint8]] = []
         self._scores: list[NDArray[np.float64]] = []
@@ -158,10 +169,13 @@ class SampleStream:
             weights=fit.weights,
             intercept=fit.intercept,
             covariance=fit.covariance,
+            freedom=fit.freedom,
+            rounding=fit.rounding,
             r2=fit.r2,
             prediction=self._prediction,
             class_names=self._class_names,
             samples=len(masks),
+            passes=self.passes,
             sampler=self._masks.sampler,
             seconds=self.seconds,
             batch_size=self._forward.batch_size,

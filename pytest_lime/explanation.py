@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
-from pytest_lime.regions import Region, check_region
+from pytest_lime.regions import Region
 
 __all__ = ["Explanation", "Figure", "find_class"]
 
 __tracebackhide__ = is_for_the_user
 
 Array = NDArray[np.float64]
-# Scores of a float32 network differ by about this share between batch sizes and machines.
-ROUNDING = 1e-6
+# Standard errors by which a weight may be off when the noise of weights near 0 is reckoned with.
+DOUBT = 3.0
 SIGNS = ("positive", "negative", "both")
 
 
@@ -89,6 +89,10 @@ class Explanation:
     intercept : (K,) float64 array
     covariance : K×d×d float64 array
         Sampling covariance of the weights.
+    freedom : float
+        Degrees of freedom of the intervals' t distribution; infinite for an enumeration.
+    rounding : (K,) float64 array
+        How far the rounding of the forward passes alone may move a weight.
     r2 : (K,) float64 array
         Weighted R² of the surrogate on the samples.
     prediction : float64 array, one value a class of the model
@@ -97,6 +101,8 @@ class Explanation:
         A label for each value of `prediction`.
     samples : int
         Masked copies that were scored.
+    passes : int
+        Images that the model has seen for this explanation.
     sampler : str
         How their masks were drawn.
     seconds : float
@@ -116,10 +122,13 @@ class Explanation:
     weights: Array
     intercept: Array
     covariance: Array
+    freedom: float
+    rounding: Array
     r2: Array
     prediction: Array
     class_names: tuple[str, ...]
     samples: int
+    passes: int
     sampler: str
     seconds: float
     batch_size: int
@@ -155,12 +164,15 @@ class Explanation:
     def simultaneous_interval(self, comparisons: int) -> Array:
         """Return intervals that hold at once for `comparisons` weights (Bonferroni), K×d×2.
 
-        They are no narrower than the rounding of the forward passes, a millionth of the
-        largest weight, so that no verdict hangs on a tie that rounding breaks.
+        They are no narrower than the rounding of the forward passes, so that no verdict
+        hangs on a tie that rounding breaks.
         """
-        rounding = ROUNDING * np.abs(self.weights).max(axis=1, keepdims=True)
-        half = normal_quantile(self.confidence, comparisons) * self.standard_errors + rounding
+        half = self._quantile(comparisons) * self.standard_errors + self.rounding[:, None]
         return np.stack([self.weights - half, self.weights + half], axis=-1)
+
+    def _quantile(self, comparisons: int = 1) -> float:
+        """Return t such that ±t standard errors hold `confidence`, for each of `comparisons` at once."""
+        return float(-stdtrit(self.freedom, (1 - self.confidence) / (2 * comparisons)))
 
     @property
     def local_pred(self) -> Array:
@@ -185,9 +197,19 @@ class Explanation:
         return self.targets.index(index)
 
     def rank(self, target: Any = None) -> int:
-        """Return the place of `target` among all classes by the model's score; 1 is the highest."""
+        """Return the place of `target` among all classes by the model's score; 1 is the highest.
+
+        Of classes with the same score each has the last of their places.
+        """
         index = self.targets[self.row(target)]
-        return int((self.prediction > self.prediction[index]).sum()) + 1
+        return int((self.prediction >= self.prediction[index]).sum())
+
+    def speaks(self, target: Any = None) -> bool | None:
+        """Return whether any superpixel speaks for `target`; None where the samples do not tell."""
+        interval = self.simultaneous_interval(self.superpixels)[self.row(target)]
+        if interval[:, 0].max() > 0:
+            return True
+        return None if interval[:, 1].max() > 0 else False
 
     def heatmap(self, target: Any = None) -> Array:
         """Return the weight of the superpixel that each pixel belongs to, H×W."""
@@ -245,35 +267,31 @@ class Explanation:
     def mass(self, region: Region, target: Any = None) -> Figure:
         """Return the share of the positive weight that lies in `region`, ``Σ β⁺ r / Σ β⁺``.
 
-        It is 0 where no superpixel has a positive weight. The interval joins the normal
-        interval of the ratio (delta method) with the most that weights near 0 can shift
-        it: noise has a positive part too, so a plain estimate leans towards the
-        region's share of the area.
+        It is 0, and its interval all of [0, 1], where no superpixel has a positive weight.
+        The interval joins the t interval of the ratio (delta method) with the most that
+        weights near 0 can shift it: noise has a positive part too, so a plain estimate
+        leans towards the region's share of the superpixels.
         """
         row = self.row(target)
         weights, shares = self.weights[row], self.shares(region)
         positive = np.maximum(weights, 0)
         total = positive.sum()
-        estimate = float(positive @ shares / total) if total > 0 else 0.0
+        estimate = min(1.0, float(positive @ shares / total)) if total > 0 else 0.0
         words = f"{estimate:.3g} of the weight that speaks for {self.labels[row]!r} lies in {region!r}"
         return self._figure(estimate, self._mass_interval(row, shares, estimate), words)
 
     def _mass_interval(self, row: int, shares: Array, estimate: float) -> tuple[float, float]:
-        weights, covariance = self.weights[row], self.covariance[row]
+        weights, covariance, rounding = self.weights[row], self.covariance[row], float(self.rounding[row])
         positive = np.maximum(weights, 0)
         total = float(positive.sum())
-        if not np.isfinite(covariance).all() or (total == 0 and covariance.any()):
+        # Where nothing speaks for the class, or the samples do not tell, a share of it has no value.
+        if not np.isfinite(covariance).all() or total <= rounding * self.superpixels:
             return 0.0, 1.0
-        if total == 0:
-            return estimate, estimate
         errors = np.sqrt(np.diagonal(covariance))
         gradient = np.where(weights > 0, shares - estimate, 0.0) / total
-        half = normal_quantile(self.confidence) * float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
-        # E[(t+Z)⁺] − t⁺ for standard normal Z: what noise alone adds to a positive part.
-        # At 40 it is nothing, and far beyond its square is no float any more.
-        steps = np.minimum(np.abs(weights) / np.where(errors > 0, errors, 1.0), 40.0)
-        normal = NormalDist()
-        excess = errors * np.array([normal.pdf(t) - t * normal.cdf(-t) for t in steps])
+        half = self._quantile() * float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
+        half += rounding * float(np.abs(gradient).sum())
+        excess = errors * _noise_excess(np.abs(weights) / np.maximum(errors, np.finfo(np.float64).tiny))
         inside, outside = float(excess @ shares), float(excess @ (1 - shares))
         numerator = float(positive @ shares)
         low = (numerator - inside) / (total - inside) if total > inside else 0.0
@@ -296,19 +314,31 @@ class Explanation:
         check_k(k, self.superpixels)
         row = self.row(target)
         inside = self.shares(region) >= 0.5
+        interval = self.simultaneous_interval(self.superpixels)[row]
+        least, most = overlap_bounds(interval[:, 0], interval[:, 1], inside, k)
         order = np.argsort(-self.weights[row], kind="stable")
         estimate = float(inside[order[:k]].sum())
-        interval = self.simultaneous_interval(self.superpixels)[row]
+        # What speaks against the class from first to last has nothing that speaks most for it.
+        if self.weights[row].max() <= 0:
+            estimate = least = 0.0
+        if self.speaks(target) is False:
+            most = 0.0
         words = f"{estimate:.0f} of the {k} superpixels that speak most for {self.labels[row]!r} lie in {region!r}"
-        return self._figure(estimate, overlap_bounds(interval[:, 0], interval[:, 1], inside, k), words)
+        return self._figure(estimate, (least, most), words)
 
     def _figure(self, value: float, interval: tuple[float, float], words: str) -> Figure:
         return Figure(value, interval=interval, words=words, samples=self.samples, confidence=self.confidence)
 
 
-def normal_quantile(confidence: float, comparisons: int = 1) -> float:
-    """Return z such that ±z holds `confidence` of a normal variable, for each of `comparisons` at once."""
-    return NormalDist().inv_cdf(1 - (1 - confidence) / (2 * comparisons))
+def _noise_excess(steps: Array) -> Array:
+    """Return a bound on ``E[(t + Z)⁺] − t⁺``, what noise adds to a positive part, in standard errors.
+
+    Z is standard normal. The true t is unknown, and what is seen of it, `steps`, has an
+    error of 1; the bound takes the worst t within `DOUBT` of what is seen.
+    """
+    true = np.maximum(0.0, steps - DOUBT)
+    density = np.exp(-(np.minimum(true, 40.0) ** 2) / 2) / np.sqrt(2 * np.pi)
+    return np.asarray(np.maximum(density - true * ndtr(-true), 0.0))
 
 
 def overlap_bounds(low: Array, high: Array, inside: NDArray[np.bool_], k: int) -> tuple[float, float]:
@@ -348,7 +378,8 @@ def project_region(region: Region, image: Image, view: View) -> NDArray[np.bool_
     """Check `region` against `image` and carry it to what the model sees."""
     if not isinstance(region, Region):
         raise RegionError(f"{one_line(region)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
-    mask = view.project(check_region(region, image.size, image.name))
+    region.check(image.size, image.name)
+    mask = region.project(view)
     if not mask.any():
         x0, y0, x1, y1 = view.box
         raise RegionError(

@@ -37,9 +37,8 @@ def choose_device(option: str, model: Model) -> torch.device:
     OptionError
         The device is not there.
     """
-    wanted = option
-    if wanted == "auto":
-        wanted = str(getattr(model, "device", "auto"))
+    # A model that says nothing of devices may not know of any.
+    wanted = str(getattr(model, "device", "cpu")) if option == "auto" else option
     if wanted == "auto":
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         return accelerator or torch.device("cpu")
@@ -158,6 +157,10 @@ class Forward:
         self.model = model
         self.device = device
         self.passes = 0
+        self._classes: int | None = None
+        place = getattr(model, "to", None)
+        if callable(place):
+            place(device)
         self._image = torch.from_numpy(pixels).to(device)[None]
         self._fill = torch.from_numpy(fill).to(device)[None]
         self._segments = torch.from_numpy(segments).to(device)
@@ -172,16 +175,30 @@ class Forward:
     def whole(self) -> NDArray[np.float64]:
         """Return the scores of the image as it is, (classes,).
 
+        The image is scored twice, the second time beside its fill, since what changes
+        then would make every figure depend on chance or on the batch.
+
         Raises
         ------
         ModelError
-            The model returns something else than finite scores of its classes.
+            The model returns something else than finite scores of its classes, or other
+            scores the second time.
         """
         with torch.inference_mode():
-            scores = self._predict(self._image.contiguous(memory_format=torch.channels_last))
-        self.passes += 1
-        row: NDArray[np.float64] = _to_host(scores)[0]
-        return row
+            alone = self._predict(self._image.clone(memory_format=torch.channels_last))
+            self._classes = alone.shape[1]
+            beside = torch.cat([self._image, self._fill]).contiguous(memory_format=torch.channels_last)
+            again = self._predict(beside)
+        self.passes += 3
+        first: NDArray[np.float64] = _to_host(alone)[0]
+        off = np.abs(_to_host(again)[0] - first).max()
+        # Sixteen-bit networks round to about this share of their scores.
+        if off > 0.01 * np.abs(first).max():
+            raise ModelError(
+                f"the model scored the same image differently (by up to {off:.3g}) when asked again beside another: "
+                "switch off dropout and other chance, and put batch normalisation into evaluation mode."
+            )
+        return first
 
     def scores(self, masks: NDArray[np.uint8], classes: list[int]) -> NDArray[np.float64]:
         """Return the scores of `classes` for each mask.
@@ -224,9 +241,11 @@ class Forward:
             began = self._now() if timed else 0.0
             try:
                 scores = self._predict(self._masked(shown[start : start + size]))
-            except torch.OutOfMemoryError:
-                if not self._smaller(size):
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
                     raise
+                if not self._smaller(size):
+                    raise ModelError(f"one image does not fit into the memory of {self.device}: {error}") from None
                 continue
             if timed and self._sizes is not None:
                 self._sizes.measured(size, self._now() - began)
@@ -240,14 +259,13 @@ class Forward:
 
     def _predict(self, batch: torch.Tensor) -> torch.Tensor:
         try:
-            return check_scores(self.model.predict(batch), len(batch), self.model.labels)
-        except (ModelError, torch.OutOfMemoryError):
-            raise
+            return check_scores(self.model.predict(batch), len(batch), self.model.labels, self._classes)
         except Exception as error:
-            error.add_note(
-                f"pytest-lime: raised inside {self.model!r} on a batch of shape {tuple(batch.shape)}, "
-                f"{batch.dtype} in [0, 1], on {batch.device}"
-            )
+            if not (isinstance(error, ModelError) or _out_of_memory(error)):
+                error.add_note(
+                    f"pytest-lime: raised inside {self.model!r} on a batch of shape {tuple(batch.shape)}, "
+                    f"{batch.dtype} in [0, 1], on {batch.device}"
+                )
             raise
 
     def _smaller(self, size: int) -> bool:
@@ -262,6 +280,14 @@ class Forward:
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
         return time.perf_counter()
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # Torch has a class of its own for accelerators only.
+    told = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in told
+    )
 
 
 def _to_host(scores: torch.Tensor) -> NDArray[np.float64]:

@@ -82,13 +82,20 @@ def _check_fill(value: Any) -> Any:
             return tuple(channel / 255 for channel in ImageColor.getrgb(value)[:3])
         except ValueError:
             return _choice("fill", FILLS, value, also)
-    channels = tuple(value) if isinstance(value, Iterable) else (value,)
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    channels = tuple(value) if isinstance(value, Iterable) and not isinstance(value, bytes) else (value,)
     error = OptionError(f"fill={one_line(value)} must be 'segment_mean', 'image_mean', or {also}.")
     if len(channels) not in (1, 3):
         raise error
     whole = all(hasattr(channel, "__index__") and not isinstance(channel, bool) for channel in channels)
     if not whole and not all(hasattr(one, "__float__") and not isinstance(one, bool) for one in channels):
         raise error
+    if whole and max(channels) == 1:
+        raise OptionError(
+            f"fill={one_line(value)} is ambiguous: write 1.0 for the brightest value of floats in [0, 1], or 255 of "
+            "whole numbers in 0…255."
+        )
     scaled = tuple(float(channel) / 255 if whole else float(channel) for channel in channels)
     if not all(0 <= channel <= 1 for channel in scaled):
         raise error
@@ -120,7 +127,8 @@ def _check_device(value: Any) -> str:
     kinds = ("auto", "cpu", "cuda", "mps", "xpu")
     if kind not in kinds or (":" in text and not (index.isdecimal() and kind != "auto")):
         raise OptionError(
-            f"device={text!r} must be 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or 'xpu'{nearest(text, kinds)}."
+            f"device={text!r} must be 'auto', 'cpu', 'cuda' (a GPU of NVIDIA or AMD), 'cuda:0', 'mps' or 'xpu'"
+            f"{'' if text == 'gpu' else nearest(text, kinds)}."
         )
     return text
 

@@ -5,6 +5,7 @@ Nothing heavy is imported until a fixture is used.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Generator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_lime import workers
-from pytest_lime.errors import LimeError, OptionError, nearest
+from pytest_lime.errors import InconclusiveWarning, LimeError, OptionError, nearest
 from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
 from pytest_lime.results import Results
 
@@ -89,7 +90,8 @@ def _read_layer(config: pytest.Config, source: str) -> tuple[str, dict[str, Any]
     for name in COMMAND_LINE if source == "command line" else OPTION_NAMES:
         key = f"lime_{name}"
         text = config.getoption(key) if source == "command line" else config.getini(key)
-        if text:
+        # An ini value that is not there reads as empty; an empty one on the command line is a slip.
+        if text or (source == "command line" and text is not None):
             try:
                 values[name] = from_text(name, text)
                 LimeOptions(**{name: values[name]})
@@ -164,11 +166,14 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
     given = {name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive")}
     kept = [f"--lime-{name}={value}" for name, value in given.items() if value]
     path, line, _ = request.node.location
+    # From where the user stands, which need not be the folder that node ids start from.
+    _, separator, inside = node_id.partition("::")
+    reached = os.path.relpath(request.node.path, request.config.invocation_params.dir)
     return {
         "test": node_id,
         "file": str(path).replace("\\", "/"),
         "line": (line or 0) + 1,
-        "rerun": shlex.join(["pytest", node_id, *kept]),
+        "rerun": shlex.join(["pytest", f"{reached}{separator}{inside}", *kept]),
     }
 
 
@@ -182,7 +187,7 @@ def pytest_runtest_makereport(
         # An explanation is evidence where an assertion of the user's own may have been about it: not where a claim
         # or an error of ours failed the test, nor before a skip (an expected failure is reported as skipped, too).
         skipped = report.skipped and not hasattr(report, "wasxfail")
-        others = call.excinfo is not None and not isinstance(call.excinfo.value, LimeError)
+        others = call.excinfo is not None and not isinstance(call.excinfo.value, LimeError | InconclusiveWarning)
         records = made.take_records(failed=others and not skipped)
         # Both travel with the report, also from a worker.
         if records:

@@ -17,12 +17,14 @@ from pytest_lime.errors import RecordError
 
 __all__ = [
     "FORMAT",
+    "PAGE",
     "PICTURE_PATH",
     "RESULTS",
     "VERDICTS",
     "VERSION",
     "count_verdicts",
     "file_stem",
+    "is_foreign",
     "read_results",
     "verdict_of",
     "write_atomically",
@@ -32,6 +34,7 @@ __all__ = [
 FORMAT = "pytest-lime"
 VERSION = 1
 RESULTS = "results.json"
+PAGE = "index.html"
 # What a record may name as a picture: a plain file in the report's own folder.
 PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
 # The gravest first: in this order they stand in every report and list.
@@ -93,8 +96,19 @@ def write_results(results: Mapping[str, Any], folder: Path) -> Path:
     """Write `results` to ``results.json`` in `folder` and return its path."""
     path = folder / RESULTS
     text = json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode())
+    write_atomically(path, f"{text}\n".encode(errors="backslashreplace"))
     return path
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether `folder` holds a page or results that pytest-lime did not write, and so must not replace."""
+    try:
+        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return (folder / PAGE).exists()
+    except (OSError, ValueError):
+        return True
+    return not (isinstance(results, dict) and results.get("format") == FORMAT)
 
 
 def read_results(folder: Path) -> dict[str, Any]:

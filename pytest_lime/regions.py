@@ -17,6 +17,7 @@ from PIL import UnidentifiedImageError
 from skimage import draw
 
 from pytest_lime.errors import RegionError, is_for_the_user, one_line
+from pytest_lime.images import View
 
 __all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "check_region", "whole"]
 
@@ -42,17 +43,39 @@ class Region(abc.ABC):
     def bounds(self, size: tuple[int, int]) -> Bounds:
         """Return x0, y0, x1, y1 of what was asked for; it may reach beyond an image of `size`."""
 
-    def check(self, size: tuple[int, int], image: str) -> None:
-        """Raise a `RegionError` where a coordinate lies outside an image of `size`."""
+    def check(self, size: tuple[int, int], image: str, *, cut: bool = False) -> None:
+        """Raise a `RegionError` where this cannot be meant of an image of `size`, which `image` names.
+
+        Every part of a combination is checked, since a mistaken part under ``~`` or ``|``
+        would be lost in the rest. With `cut` another region cuts away what reaches beyond
+        the image.
+        """
         height, width = size
         x0, y0, x1, y1 = self.bounds(size)
-        if x0 < -TOLERANCE or y0 < -TOLERANCE or x1 > width + TOLERANCE or y1 > height + TOLERANCE:
-            extent = f"x {x0:g}…{x1:g}, y {y0:g}…{y1:g}"
+        subject = f"{self!r} on image {image!r}, which is {width}×{height} pixels,"
+        outside = x0 < -TOLERANCE or y0 < -TOLERANCE or x1 > width + TOLERANCE or y1 > height + TOLERANCE
+        if outside and not cut:
             raise RegionError(
-                f"{self!r} reaches outside image {image!r}, which is {width}×{height} pixels ({extent}): "
+                f"{subject} reaches outside of it (from x={x0:g}, y={y0:g} to x={x1:g}, y={y1:g}): "
                 "coordinates are pixels of the image file before the model's resize and crop; "
                 "correct them, or cut with `& whole()`."
             )
+        if min(x0, y0) >= 0 and max(x1, y1) <= 1 < max(size) and any(end % 1 for end in (x0, y0, x1, y1)):
+            raise RegionError(f"{subject} lies in its first pixel: coordinates are pixels, not shares of the image.")
+        mask = self.mask(size)
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != size:
+            raise RegionError(
+                f"{self!r}: its method mask must return a bool array of shape {size}, not {one_line(mask)}."
+            )
+        if not mask.any():
+            raise RegionError(f"{subject} is empty: a region must hold at least one pixel; correct its coordinates.")
+
+    def project(self, view: View) -> NDArray[np.bool_]:
+        """Return the region on the pixels that a model sees: those that it covers by half or more.
+
+        Combinations are formed there, so that a region and its complement share no pixel.
+        """
+        return view.project(self.mask(view.size))
 
     def __invert__(self) -> Region:
         return self.region if isinstance(self, _Not) else _Not(self)
@@ -73,19 +96,17 @@ def check_region(region: Region, size: tuple[int, int], image: str) -> NDArray[n
         The region reaches outside the image or holds no pixel of it; `image` names it.
     """
     region.check(size, image)
-    mask = region.mask(size)
-    subject = f"{region!r} on image {image!r}, which is {size[1]}×{size[0]} pixels"
-    if max(region.bounds(size)) <= 1 < max(size):
-        raise RegionError(f"{subject}, lies in its first pixel: coordinates are pixels, not shares of the image.")
-    if not mask.any():
-        raise RegionError(f"{subject}, is empty: a region must hold at least one pixel; correct its coordinates.")
-    return mask
+    return region.mask(size)
 
 
 def _finite(shape: str, name: str, value: Any) -> float:
-    if isinstance(value, bool | str) or not hasattr(value, "__float__") or not math.isfinite(float(value)):
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
         raise RegionError(f"{shape}: {name}={one_line(value)} must be a number, in pixels of the image file.")
-    return float(value)
+    return number
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -219,7 +240,7 @@ class Mask(Region):
 
     def __post_init__(self) -> None:
         from_file = isinstance(self.source, str | os.PathLike)
-        array = _read_mask(Path(self.source)) if from_file else np.asarray(self.source)
+        array = _read_mask(Path(self.source)) if from_file else _as_array(self.source)
         if array.ndim != 2 or array.dtype.kind not in "biuf" or array.size == 0:
             raise RegionError(
                 f"Mask: an array of shape {array.shape} and dtype {array.dtype} is no mask; "
@@ -245,20 +266,37 @@ class Mask(Region):
     def bounds(self, size: tuple[int, int]) -> Bounds:
         return 0.0, 0.0, float(self.inside.shape[1]), float(self.inside.shape[0])
 
-    def check(self, size: tuple[int, int], image: str) -> None:
+    def check(self, size: tuple[int, int], image: str, *, cut: bool = False) -> None:
         if self.inside.shape != size:
             raise RegionError(
                 f"{self!r} is {self.inside.shape[1]}×{self.inside.shape[0]} pixels and image {image!r} is "
                 f"{size[1]}×{size[0]}: a mask must have the size of the image file, before the model's resize and crop."
             )
+        super().check(size, image, cut=cut)
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         return self.inside
 
 
+def _as_array(source: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(source.detach().cpu() if hasattr(source, "detach") else source)
+    except (TypeError, ValueError, RuntimeError):
+        raise RegionError(
+            f"Mask({one_line(source)}) is no mask; it must be an H×W array or the path of a picture."
+        ) from None
+
+
 def _read_mask(path: Path) -> NDArray[Any]:
     try:
         with PILImage.open(path) as opened:
+            if opened.format == "JPEG":
+                raise RegionError(f"Mask({str(path)!r}): JPEG blurs the border of a mask; save it as PNG.")
+            if opened.mode in ("RGBA", "LA"):
+                alpha: NDArray[Any] = np.asarray(opened.getchannel("A"))
+                # Where a drawing program left the surroundings transparent, their colour says nothing.
+                if alpha.min() < 255:
+                    return alpha >= 128
             # An indexed picture is read by its indices: colour 0 is outside.
             if opened.mode in ("1", "L", "P", "I", "F") or opened.mode.startswith("I;16"):
                 return np.asarray(opened)
@@ -282,13 +320,16 @@ class _Whole(Region):
         return np.ones(size, dtype=bool)
 
 
+_WHOLE = _Whole()
+
+
 def whole() -> Region:
     """Return the region that is the whole image; ``r & whole()`` cuts `r` at the image's border.
 
     >>> ~whole(), Box(0, 0, 4, 4) & whole()
     (~whole(), Box(0, 0, 4, 4) & whole())
     """
-    return _Whole()
+    return _WHOLE
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -301,11 +342,21 @@ class _Not(Region):
     def bounds(self, size: tuple[int, int]) -> Bounds:
         return 0.0, 0.0, float(size[1]), float(size[0])
 
-    def check(self, size: tuple[int, int], image: str) -> None:
+    def check(self, size: tuple[int, int], image: str, *, cut: bool = False) -> None:
         self.region.check(size, image)
+        super().check(size, image, cut=cut)
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         return ~self.region.mask(size)
+
+    def project(self, view: View) -> NDArray[np.bool_]:
+        inner = self.region.project(view)
+        if not inner.any():
+            raise RegionError(
+                f"{self!r}: {self.region!r} holds no pixel of what the model sees, so that all of it would be left: "
+                "the crop cuts it away, or it is smaller than a pixel of the model."
+            )
+        return _WHOLE.project(view) & ~inner
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -320,12 +371,15 @@ class _Or(Region):
         a, b = self.first.bounds(size), self.second.bounds(size)
         return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
-    def check(self, size: tuple[int, int], image: str) -> None:
-        self.first.check(size, image)
-        self.second.check(size, image)
+    def check(self, size: tuple[int, int], image: str, *, cut: bool = False) -> None:
+        self.first.check(size, image, cut=cut)
+        self.second.check(size, image, cut=cut)
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         return self.first.mask(size) | self.second.mask(size)
+
+    def project(self, view: View) -> NDArray[np.bool_]:
+        return self.first.project(view) | self.second.project(view)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -340,22 +394,16 @@ class _And(Region):
         a, b = self.first.bounds(size), self.second.bounds(size)
         return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
 
-    def check(self, size: tuple[int, int], image: str) -> None:
-        # What reaches beyond the image may be cut by the other side; a mask's size may not differ.
-        _check_parts(self, size, image)
-        super().check(size, image)
+    def check(self, size: tuple[int, int], image: str, *, cut: bool = False) -> None:
+        self.first.check(size, image, cut=True)
+        self.second.check(size, image, cut=True)
+        super().check(size, image, cut=cut)
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         return self.first.mask(size) & self.second.mask(size)
 
-
-def _check_parts(region: Region, size: tuple[int, int], image: str) -> None:
-    """Check those parts of `region` that no other part can cut to the image."""
-    if isinstance(region, _And | _Or):
-        _check_parts(region.first, size, image)
-        _check_parts(region.second, size, image)
-    elif isinstance(region, Mask | _Not):
-        region.check(size, image)
+    def project(self, view: View) -> NDArray[np.bool_]:
+        return self.first.project(view) & self.second.project(view)
 
 
 def _nested(region: Region, *same: type[Region]) -> str:

@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 
 from pytest_lime import workers
-from pytest_lime.errors import RecordError
+from pytest_lime.errors import RecordError, one_line
 from pytest_lime.records import (
     FORMAT,
+    PAGE,
     PICTURE_PATH,
     RESULTS,
     VERSION,
     count_verdicts,
+    is_foreign,
     read_results,
     verdict_of,
     write_results,
@@ -63,7 +65,7 @@ class Results:
         self.layers = layers
         self.inconclusive = inconclusive
         self.draw_all = bool(config.getoption("lime_report_all"))
-        self.asked_for = self.draw_all or bool(config.getoption("lime_report"))
+        self.asked_for = self.draw_all or config.getoption("lime_report") is not None
         self.folder, self.shown = self._choose_folder()
         self._began = time.time()
         self._records: dict[str, dict[str, Any]] = {}
@@ -76,18 +78,35 @@ class Results:
             return workers.folder_of_controller(self.config)
         invoked = Path(self.config.invocation_params.dir)
         given, ini = self.config.getoption("lime_report"), self.config.getini("lime_report")
+        if given == "":
+            raise pytest.UsageError("--lime-report: no folder is named; say --lime-report=DIR.")
         if given or not ini:
             folder = invoked / (given or FOLDER)
         else:
             folder = (self.config.inipath.parent if self.config.inipath else invoked) / ini
         folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve would follow links, and name another folder)
-        if folder.exists() and not folder.is_dir():
+        try:
+            is_file, foreign = folder.exists() and not folder.is_dir(), is_foreign(folder)
+        except OSError as error:
+            raise pytest.UsageError(
+                f"--lime-report: {one_line(str(folder))} cannot be used: {error.strerror}."
+            ) from None
+        if is_file:
             raise pytest.UsageError(f"--lime-report: {str(folder)!r} is a file; name a folder for the report.")
+        if foreign and (given or ini):
+            raise pytest.UsageError(f"--lime-report: {self._refusal(folder)}")
         try:
             shown = folder.relative_to(invoked)
         except ValueError:
             shown = folder
         return folder, shown.as_posix()
+
+    @staticmethod
+    def _refusal(folder: Path) -> str:
+        return (
+            f"{str(folder)!r} holds an {PAGE} or {RESULTS} that pytest-lime did not write and will not replace; "
+            "name another folder, or delete them."
+        )
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -133,6 +152,9 @@ class Results:
         records = list(self._records.values())
         if not (records or self.asked_for) or self.config.getoption("collectonly", False):
             return
+        if is_foreign(self.folder):
+            self.failed_to_write(self._refusal(self.folder))
+            return
         try:
             if self.asked_for or any(record["status"] != "pass" or record["kind"] != "check" for record in records):
                 self._written = self._write(records)
@@ -140,6 +162,8 @@ class Results:
                 self._remove_stale()
         except OSError as error:
             self.failed_to_write(f"{error.strerror or error} ({error.filename or self.folder})")
+        except Exception as error:  # whatever it is, the results of the tests come first
+            self.failed_to_write(f"{type(error).__name__}: {error} ({self.folder})")
 
     def _write(self, records: list[dict[str, Any]]) -> Path:
         from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2, for a report only)
@@ -178,7 +202,7 @@ class Results:
             read_results(self.folder)
             from pytest_lime.report.render import ASSETS  # noqa: PLC0415
 
-            stale |= {"index.html", RESULTS, *ASSETS}
+            stale |= {PAGE, RESULTS, *ASSETS}
         for path in stale:
             (self.folder / path).unlink(missing_ok=True)
         for folder in (self.folder / "images", self.folder):

@@ -7,9 +7,13 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_lime.errors import OptionError
+
 __all__ = ["Fit", "cosine_distance", "fit_ridge", "kernel"]
 
 Array = NDArray[np.float64]
+# Scores of a float32 network differ by about this share between batch sizes and machines.
+ROUNDING = 1e-6
 
 
 def cosine_distance(masks: NDArray[np.uint8]) -> Array:
@@ -29,7 +33,7 @@ def cosine_distance(masks: NDArray[np.uint8]) -> Array:
 
 def kernel(distance: Array, width: float) -> Array:
     """Return the weight of each sample, ``√exp(−D²/width²)`` (Ribeiro, Singh, Guestrin, KDD 2016; ``lime`` 0.2.0.1)."""
-    return np.asarray(np.sqrt(np.exp(-(distance**2) / width**2)))
+    return np.asarray(np.sqrt(np.exp(-((distance / width) ** 2))))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,12 +50,18 @@ class Fit:
     covariance : K×d×d float64 array
         Sampling covariance of the weights; zero for an enumeration, infinite where the
         masks do not tell: too few samples, or superpixels never hidden, or only together.
+    freedom : float
+        Degrees of freedom of the intervals' t distribution; infinite for an enumeration.
+    rounding : (K,) float64 array
+        How far the rounding of the forward passes alone may move a weight.
     """
 
     weights: Array
     intercept: Array
     r2: Array
     covariance: Array
+    freedom: float
+    rounding: Array
 
 
 def fit_ridge(
@@ -66,9 +76,10 @@ def fit_ridge(
     """Solve ``min Σ π (y − b − zᵀβ)² + λ‖β‖²`` in closed form for all classes at once, in float64.
 
     The intercept is not penalised. With u_i the influence of sample i on the weights,
-    ``A⁻¹ π_i (z_i − z̄) r_i``, the covariance is ``Σ u uᵀ`` over n independent units with
-    the degrees-of-freedom correction n/(n−d−1): the sandwich estimator (White 1980; MacKinnon and White 1985,
-    HC1), which needs neither equal variances nor a linear model.
+    ``A⁻¹ π_i (z_i − z̄) r_i``, the covariance is ``Σ u uᵀ`` over independent units, each
+    residual as it would be without its own unit (the sandwich estimator of White 1980 in
+    the jackknife form HC3 of MacKinnon and White 1985; for pairs, CR3 of Bell and
+    McCaffrey 2002). It needs neither equal variances nor a linear model.
 
     Parameters
     ----------
@@ -83,38 +94,81 @@ def fit_ridge(
         independent, and its influences are added before they are squared.
     complete : bool
         The masks are all masks there are: no sampling error.
+
+    Raises
+    ------
+    OptionError
+        The kernel gives no sample a weight.
     """
     n, d = masks.shape
+    total = float(sample_weights.sum())
+    if not (np.isfinite(sample_weights).all() and total > 0):
+        raise OptionError(
+            f"kernel_width is too small: no sample of {d} superpixels gets a weight; choose a larger one, such as 0.25."
+        )
+    # The scale of π changes nothing but the meaning of λ; tiny sums would lose digits.
+    scale = float(sample_weights.max())
+    weight_of, total, alpha = sample_weights / scale, total / scale, alpha / scale
     shown = masks.astype(np.float64)
-    total = sample_weights.sum()
-    mean_shown = sample_weights @ shown / total
-    mean_scores = sample_weights @ scores / total
+    mean_shown = weight_of @ shown / total
+    mean_scores = weight_of @ scores / total
     centred = shown - mean_shown
-    weighted = centred * sample_weights[:, None]
+    weighted = centred * weight_of[:, None]
     inverse, untold = _inverse(weighted.T @ centred, alpha)
     weights = (inverse @ (weighted.T @ (scores - mean_scores))).T
     intercept = mean_scores - weights @ mean_shown
     residuals = scores - intercept - shown @ weights.T
-    spread = sample_weights @ (scores - mean_scores) ** 2
-    unexplained = sample_weights @ residuals**2
+    spread = weight_of @ (scores - mean_scores) ** 2
+    unexplained = weight_of @ residuals**2
     # Scores that do not vary but for the rounding of their mean have no variance to explain.
     constant = spread <= (n * np.finfo(np.float64).eps * np.abs(mean_scores)) ** 2 * total
     met = np.where(unexplained <= np.finfo(np.float64).eps * total, 1.0, 0.0)
     r2 = np.where(constant, met, 1 - unexplained / np.where(constant, 1.0, spread))
     covariance = np.zeros((scores.shape[1], d, d))
+    freedom = np.inf
     if not complete:
-        leverage = weighted @ inverse
         units = (n + 1) // 2 if paired else n
         # Each superpixel and the intercept cost one degree of freedom; with none left
         # the fit goes through every sample and says nothing of its own error.
-        spare = units - d - 1
-        for row, residual in enumerate(residuals.T):
-            influence = leverage * residual[:, None]
-            if paired:
-                influence = _add_pairs(influence)
-            covariance[row] = influence.T @ influence * (units / spare) if spare > 0 else np.inf
-        covariance[:, untold, :] = covariance[:, :, untold] = np.inf
-    return Fit(weights=weights, intercept=intercept, r2=r2, covariance=covariance)
+        freedom = float(units - d - 1)
+        if freedom > 0:
+            leverage = weighted @ inverse
+            without = _without_own_unit(residuals, leverage, centred, weight_of / total, paired=paired)
+            for row, residual in enumerate(without.T):
+                influence = leverage * residual[:, None]
+                if paired:
+                    influence = _add_pairs(influence)
+                covariance[row] = influence.T @ influence
+            covariance[:, untold, :] = covariance[:, :, untold] = np.inf
+        else:
+            covariance[:] = np.inf
+    return Fit(
+        weights=weights,
+        intercept=intercept,
+        r2=r2,
+        covariance=covariance,
+        freedom=max(freedom, 1.0),
+        rounding=ROUNDING * np.abs(scores).max(axis=0),
+    )
+
+
+def _without_own_unit(residuals: Array, leverage: Array, centred: Array, share: Array, *, paired: bool) -> Array:
+    """Return each residual from the fit to all other units, ``(I − H)⁻¹ r`` over the rows of its unit."""
+    own = share + (leverage * centred).sum(axis=1)
+    # A sample that only its own score explains has leverage 1, and an error without bound.
+    least = 1e-9
+    without: Array = residuals / np.maximum(1 - own, least)[:, None]
+    if not paired:
+        return without
+    even = len(own) // 2 * 2
+    first, second = slice(0, even, 2), slice(1, even, 2)
+    a, d = 1 - own[first], 1 - own[second]
+    b = -(share[second] + (leverage[second] * centred[first]).sum(axis=1))
+    c = -(share[first] + (leverage[first] * centred[second]).sum(axis=1))
+    determinant = np.maximum(a * d - b * c, least)[:, None]
+    without[first] = (d[:, None] * residuals[first] - b[:, None] * residuals[second]) / determinant
+    without[second] = (a[:, None] * residuals[second] - c[:, None] * residuals[first]) / determinant
+    return without
 
 
 def _add_pairs(influence: Array) -> Array:

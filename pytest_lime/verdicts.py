@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_lime.errors import OptionError
 from pytest_lime.explanation import Explanation
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ __all__ = ["Check", "Status", "Verdict", "decide"]
 
 Status = Literal["pass", "fail", "inconclusive"]
 Relation = Literal[">=", "<="]
+# Stands where no status is given, until the verdict sets its own.
+UNDECIDED: Any = None
 WORDS = {">=": "at least", "<=": "at most"}
 
 
@@ -23,23 +27,22 @@ WORDS = {">=": "at least", "<=": "at most"}
 class Verdict:
     """What became of one claim.
 
+    A claim of your own needs to give `meaning`, `estimate`, `interval`, `relation` and
+    `bound`; the rest follows from these.
+
     Attributes
     ----------
-    claim : str
-        Its registered name.
-    text : str
-        The claim as it is written in code.
     meaning : str
         The claim in words.
-    status : ``"pass"``, ``"fail"`` or ``"inconclusive"``
-        Pass when the interval lies wholly in what the claim accepts, fail when wholly
-        outside, else inconclusive.
     estimate : float
         The figure itself.
     interval : (low, high)
         Where the figure lies at the check's confidence, as far as sampling goes.
     relation, bound : ``">="`` or ``"<="``, float
         What the claim accepts.
+    status : ``"pass"``, ``"fail"`` or ``"inconclusive"``
+        Pass when the interval lies wholly in what the claim accepts, fail when wholly
+        outside, else inconclusive; `decide` says so where it is not given.
     figure : str
         The estimate in words, such as ``"1 of 4"``.
     scale : (low, high)
@@ -47,23 +50,68 @@ class Verdict:
     samples : int
         Samples behind the figure; 0 where it needs none.
     regions : tuple of Region
+    top : int
+        Of how many of the strongest superpixels it speaks; they get numbers in the report.
     note : str
         A sentence that the reader should know, or an empty string.
+    claim, text : str
+        The claim's name, and the claim as it is written in code.
+
+    Raises
+    ------
+    OptionError
+        A value is not as above.
     """
 
-    claim: str
-    text: str
     meaning: str
-    status: Status
     estimate: float
     interval: tuple[float, float]
     relation: Relation
     bound: float
-    figure: str
-    scale: tuple[float, float]
-    samples: int
+    status: Status = UNDECIDED
+    figure: str = ""
+    scale: tuple[float, float] = (math.nan, math.nan)
+    samples: int = 0
     regions: tuple[Region, ...] = ()
+    top: int = 0
     note: str = ""
+    claim: str = ""
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if self.relation not in WORDS:
+            raise OptionError(f"Verdict: relation={self.relation!r} must be '>=' or '<='.")
+        put = partial(object.__setattr__, self)
+        try:
+            put("estimate", float(self.estimate))
+            put("bound", float(self.bound))
+            low, high = map(float, self.interval)
+            put("interval", (low, high))
+            ends = tuple(map(float, self.scale))
+            put("samples", int(self.samples))
+            put("top", int(self.top))
+            put("regions", tuple(self.regions))
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"Verdict: estimate, bound, both ends of interval and scale are numbers ({error})."
+            ) from None
+        if math.isnan(self.estimate) or math.isnan(self.bound) or not low <= high:
+            raise OptionError(
+                f"Verdict: estimate={self.estimate}, interval={self.interval} and bound={self.bound} must be numbers, "
+                "the interval from low to high."
+            )
+        if self.status is UNDECIDED:
+            put("status", decide(self.interval, self.relation, self.bound))
+        if self.status not in ("pass", "fail", "inconclusive"):
+            raise OptionError(f"Verdict: status={self.status!r} must be 'pass', 'fail' or 'inconclusive'.")
+        figures = [value for value in (self.estimate, low, high, self.bound) if math.isfinite(value)] or [0.0]
+        drawn = [
+            end if math.isfinite(end) else other for end, other in zip(ends, (min(figures), max(figures)), strict=True)
+        ]
+        put("scale", (drawn[0], drawn[1] if drawn[1] > drawn[0] else drawn[0] + 1.0))
+        for name in ("meaning", "figure", "note", "claim", "text"):
+            put(name, str(getattr(self, name)))
+        put("figure", self.figure or distinct(self.estimate, self.bound))
 
     @property
     def holds(self) -> bool:
@@ -73,10 +121,11 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """Figure, bound and interval in words."""
-        needed = f"needs {WORDS[self.relation]} {self.bound:.4g}"
+        needed = f"needs {WORDS[self.relation]} {distinct(self.bound, self.estimate)}"
         if not self.samples:
             return f"found {self.figure}, {needed}"
-        return f"found {self.figure}, {needed}; interval {self.interval[0]:.3g} … {self.interval[1]:.3g}"
+        low, high = (distinct(end, self.bound) for end in self.interval)
+        return f"found {self.figure}, {needed}; interval {low} … {high}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values."""
@@ -90,14 +139,29 @@ class Verdict:
             "relation": self.relation,
             "bound": _finite(self.bound),
             "figure": self.figure,
-            "scale": [_finite(end) for end in self.scale],
+            "scale": list(self.scale),
             "samples": self.samples,
             "note": self.note,
         }
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return value if math.isfinite(value) else None
+
+
+def distinct(value: float, other: float) -> str:
+    """Return `value` with three digits, or as many as it takes to tell it from `other`.
+
+    >>> distinct(0.5, 0.31), distinct(0.5, 0.50004), distinct(3, 3)
+    ('0.5', '0.5', '3')
+    >>> distinct(0.50004, 0.5)
+    '0.50004'
+    """
+    for digits in range(3, 10):
+        text = f"{value:.{digits}g}"
+        if value == other or text != f"{other:.{digits}g}":
+            break
+    return text
 
 
 def decide(interval: tuple[float, float], relation: Relation, bound: float) -> Status:

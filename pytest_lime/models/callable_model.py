@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
-from pytest_lime.images import Image, resize_pixels
+from pytest_lime.images import Image, View, resize_pixels
 from pytest_lime.models.protocol import check_labels, check_size
 
 __all__ = ["CallableModel"]
@@ -81,6 +81,10 @@ class CallableModel:
         """Return `image`, resized when the model has a size, 3×H×W."""
         pixels = image.pixels if self.input_size is None else resize_pixels(image.pixels, self.input_size)
         return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+    def view(self, size: tuple[int, int]) -> View:
+        """Return which part of an image of `size` (height, width) the function sees: all of it."""
+        return View(size=size, box=(0.0, 0.0, float(size[1]), float(size[0])), shape=self.input_size or size)
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the scores of `batch` (N×3×H×W float in [0, 1]), N×classes, in float64.

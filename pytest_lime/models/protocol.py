@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.images import Image, View
+from pytest_lime.options import LimeOptions
 
 __all__ = ["Model", "check_labels", "check_model", "check_scores", "check_size", "prepare"]
 
@@ -19,7 +20,13 @@ __tracebackhide__ = is_for_the_user
 
 @runtime_checkable
 class Model(Protocol):
-    """What the explainer asks of a classifier; any object with these four will do."""
+    """What the explainer asks of a classifier; any object with these four will do.
+
+    Three more are used where a model has them: ``device``, the name of a torch device or
+    ``"auto"`` (without it batches stay on the CPU); ``to(device)``, called once before the
+    first batch; and ``view(size)``, which returns the `View` of images of `size`
+    (height, width) and saves measuring what `prepare` does to them.
+    """
 
     @property
     def labels(self) -> Sequence[str] | None:
@@ -61,6 +68,13 @@ def check_model(model: Any) -> Model:
         else:
             remedy = "use TorchModel, CallableModel, or an object with labels, input_size, prepare and predict"
         raise ModelError(f"{one_line(model)} is no model for pytest-lime; {remedy}.")
+    try:
+        check_labels(model.labels)
+        if model.input_size is not None:
+            check_size(model.input_size)
+        LimeOptions(device=str(getattr(model, "device", "auto")))
+    except OptionError as error:
+        raise ModelError(f"{one_line(model)} is no model for pytest-lime: {error}") from None
     checked: Model = model
     return checked
 
@@ -71,27 +85,39 @@ def prepare(model: Model, image: Image) -> tuple[NDArray[np.float32], View]:
     Raises
     ------
     ModelError
-        `model.prepare` returns another shape than C×H×W or values outside [0, 1], or
-        does more than resize, crop and pad.
+        `model.prepare` returns another shape than C×H×W, values outside [0, 1] or other
+        pixels each time, or does more than resize, crop and pad.
     """
     pixels = np.asarray(model.prepare(image))
+    if pixels.dtype.kind not in "biuf":
+        raise ModelError(f"model.prepare returned an array of dtype {pixels.dtype}; it must be float32 in [0, 1].")
     if pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or 0 in pixels.shape:
         raise ModelError(f"model.prepare returned an array of shape {pixels.shape}; it must be C×H×W with C = 1 or 3.")
-    if model.input_size is not None and pixels.shape[1:] != tuple(model.input_size):
+    if model.input_size is not None and pixels.shape[1:] != check_size(model.input_size):
+        height, width = check_size(model.input_size)
         raise ModelError(
             f"model.prepare returned {pixels.shape[1]}×{pixels.shape[2]} pixels and model.input_size says "
-            f"{model.input_size[0]}×{model.input_size[1]} (height × width); they must agree."
+            f"{height}×{width} (height × width); they must agree."
         )
     if not (np.isfinite(pixels).all() and pixels.min() >= -1e-5 and pixels.max() <= 1 + 1e-5):
         raise ModelError(
             f"model.prepare returned values from {pixels.min():.4g} to {pixels.max():.4g}; they must lie in [0, 1]: "
             "normalisation belongs in predict."
         )
-    return pixels.astype(np.float32), View.measure(model.prepare, image.size)
+    if not np.array_equal(pixels, np.asarray(model.prepare(image))):
+        raise ModelError(
+            "model.prepare returned other pixels when called again; regions cannot follow what changes: "
+            "take random augmentation out of it."
+        )
+    known = getattr(model, "view", None)
+    view: View = known(image.size) if callable(known) else View.measure(model.prepare, image.size)
+    return pixels.astype(np.float32), view
 
 
-def check_scores(scores: Any, count: int, labels: Sequence[str] | None) -> torch.Tensor:
+def check_scores(scores: Any, count: int, labels: Sequence[str] | None, classes: int | None = None) -> torch.Tensor:
     """Return `scores` as an N×classes tensor.
+
+    `classes` is how many there were before, in batches of the same explanation.
 
     Raises
     ------
@@ -103,17 +129,23 @@ def check_scores(scores: Any, count: int, labels: Sequence[str] | None) -> torch
             scores = torch.as_tensor(np.asarray(scores))
         except (TypeError, ValueError):
             raise ModelError(f"the model returned {one_line(scores)}; it must return N×classes scores.") from None
-    classes = "classes" if labels is None else f"{len(labels)}"
+    expected = classes if labels is None else len(labels)
     if scores.ndim != 2 or scores.shape[0] != count or scores.shape[1] < 1:
         raise ModelError(
             f"the model returned scores of shape {tuple(scores.shape)} for a batch of {count} images; "
-            f"it must return {count}×{classes}, one row an image and one column a class."
+            f"it must return {count}×{expected or 'classes'}, one row an image and one column a class."
         )
     if labels is not None and scores.shape[1] != len(labels):
         raise ModelError(
             f"the model returned {scores.shape[1]} scores an image and has {len(labels)} labels; "
             "there must be one label a class, in the order of the scores."
         )
+    if classes is not None and scores.shape[1] != classes:
+        raise ModelError(
+            f"the model returned {scores.shape[1]} scores an image, and {classes} before; their number must not change."
+        )
+    if scores.is_complex():
+        raise ModelError("the model returned complex scores; they must be real numbers.")
     checked: torch.Tensor = scores
     return checked
 
@@ -151,9 +183,11 @@ def check_labels(labels: Any) -> tuple[str, ...] | None:
         if not keys or keys != list(range(len(labels))):
             raise OptionError("labels: a dictionary must map the indices 0…K−1 to names.")
         labels = [labels[key] for key in keys]
-    names = () if isinstance(labels, str) or not hasattr(labels, "__iter__") else tuple(labels)
+    listed = hasattr(labels, "__iter__") and hasattr(labels, "__len__") and not isinstance(labels, str)
+    names = tuple(labels) if listed else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise OptionError(
             f"labels={one_line(labels)} must be a list of names, one a class, in the order of the scores."
         )
-    return tuple(str(name) for name in names)
+    # A lone surrogate could neither be printed nor stored.
+    return tuple(str(name).encode("utf-8", "replace").decode("utf-8") for name in names)

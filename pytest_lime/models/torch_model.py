@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, nearest, one_line
-from pytest_lime.images import RESAMPLING, Image, resize_pixels
+from pytest_lime.images import RESAMPLING, Image, View, resize_pixels
 from pytest_lime.models.protocol import check_labels, check_size
 from pytest_lime.options import LimeOptions
 
@@ -99,7 +99,7 @@ class TorchModel:
                 f"channels={channels!r}, mean={one_line(mean)} and std={one_line(std)} do not fit together: "
                 "a network takes 1 or 3 channels, and mean and std have one value, or one a channel."
             )
-        self.device = LimeOptions(device=str(device)).device
+        self._device = LimeOptions(device=str(device)).device
         self._mean = torch.tensor(means, dtype=torch.float32).reshape(1, -1, 1, 1)
         self._std = torch.tensor(deviations, dtype=torch.float32).reshape(1, -1, 1, 1)
         self._checked = False
@@ -115,23 +115,46 @@ class TorchModel:
             pixels = _gray(pixels)
         height, width = self.input_size or image.size
         if self.resize is not None:
-            shorter = min(image.size)
-            scaled = tuple(max(self.resize, int(side * self.resize / shorter)) for side in image.size)
-            pixels = resize_pixels(pixels, (scaled[0], scaled[1]), interpolation=self.interpolation)
-            top, left = round((scaled[0] - height) / 2), round((scaled[1] - width) / 2)
+            scaled, (top, left) = self._scaled(image.size)
+            pixels = resize_pixels(pixels, scaled, interpolation=self.interpolation)
             pixels = pixels[top : top + height, left : left + width]
         else:
             pixels = resize_pixels(pixels, (height, width), interpolation=self.interpolation)
         return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+    def view(self, size: tuple[int, int]) -> View:
+        """Return which part of an image of `size` (height, width) the network sees."""
+        shape = self.input_size or size
+        if self.resize is None:
+            return View(size=size, box=(0.0, 0.0, float(size[1]), float(size[0])), shape=shape)
+        scaled, (top, left) = self._scaled(size)
+        down, across = size[0] / scaled[0], size[1] / scaled[1]
+        box = (left * across, top * down, (left + shape[1]) * across, (top + shape[0]) * down)
+        return View(size=size, box=box, shape=shape)
+
+    def _scaled(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return height and width after the resize, and top and left of the crop."""
+        resize, (height, width) = self.resize or 1, self.input_size or size
+        rows, columns = (max(resize, int(side * resize / min(size))) for side in size)
+        return (rows, columns), (round((rows - height) / 2), round((columns - width) / 2))
 
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the network's parameters."""
         return next((p.dtype for p in self.net.parameters() if p.dtype.is_floating_point), torch.float32)
 
+    @property
+    def device(self) -> str:
+        """Where the network runs: as given, or where it was put before, or ``"auto"``."""
+        there = self._parameter_device()
+        return self._device if self._device != "auto" or there.type == "cpu" else str(there)
+
+    def _parameter_device(self) -> torch.device:
+        return next((parameter.device for parameter in self.net.parameters()), self._mean.device)
+
     def to(self, device: torch.device) -> None:
-        """Move the network, and what normalises its input, to `device`."""
-        self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+        """Move the network, and what normalises its input, to `device`, ready to be evaluated."""
+        self.net.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
         self._mean, self._std = self._mean.to(device), self._std.to(device)
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
@@ -142,10 +165,8 @@ class TorchModel:
         ModelError
             The network returns something else than `output` says.
         """
-        if self._mean.device != batch.device:
+        if {self._mean.device, self._parameter_device()} != {batch.device} or self.net.training:
             self.to(batch.device)
-        if self.net.training:
-            self.net.eval()
         scores = self.net(((batch - self._mean) / self._std).to(self.dtype))
         if not isinstance(scores, torch.Tensor):
             scores = getattr(scores, "logits", scores)
@@ -172,8 +193,13 @@ class TorchModel:
                 f"{float(sums[0]):.4g}, and output='probabilities' promises probabilities that sum to 1: "
                 "say output='logits', or output='scores' to explain them as they are."
             )
+        if self.output == "logits" and scores.shape[1] == 1:
+            raise ModelError(
+                "the network returned one logit an image, whose softmax is always 1: say output='scores' to explain it "
+                "as it is, or make it two logits, such as torch.cat([-x, x], dim=1)."
+            )
         exact = bool((values >= 0).all() & ((sums - 1).abs() < 1e-4).all())
-        if self.output == "logits" and scores.shape[1] > 1 and exact:
+        if self.output == "logits" and exact:
             raise ModelError(
                 "the network returned rows that sum to 1, which are probabilities already, and output='logits' would "
                 "take their softmax again: say output='probabilities'."

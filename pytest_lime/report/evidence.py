@@ -65,7 +65,7 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
         "explanation": {
             "superpixels": explanation.superpixels,
             "samples": explanation.samples,
-            "passes": explanation.samples + 1,
+            "passes": explanation.passes,
             "confidence": explanation.confidence,
             "r2": float(explanation.r2[0]),
             "intercept": float(explanation.intercept[0]),
@@ -114,17 +114,17 @@ def draw(check: Check, folder: Path, stem: str) -> dict[str, str]:
 
 def _regions(check: Check) -> list[Region]:
     """Return the regions of all claims, each once."""
-    found: dict[str, Region] = {}
+    found: list[Region] = []
     for verdict in check.verdicts:
-        for region in verdict.regions:
-            found.setdefault(repr(region), region)
-    return list(found.values())
+        # By equality, not by name: two masks of one size print alike.
+        found += [region for region in verdict.regions if region not in found]
+    return found
 
 
 def _top(check: Check) -> list[int]:
     """Return the superpixels that get a number: as many as the claims speak of."""
-    asked = [int(verdict.scale[1]) for verdict in check.verdicts if verdict.claim == "top_overlap"]
-    wanted = min(max(asked, default=NUMBERED), check.explanation.superpixels)
+    asked = max((verdict.top for verdict in check.verdicts), default=0)
+    wanted = min(max(asked, NUMBERED), check.explanation.superpixels)
     return [int(superpixel) for superpixel in check.explanation.top(wanted)]
 
 

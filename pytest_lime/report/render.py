@@ -339,7 +339,7 @@ def _remark(mood: str, outcome: str) -> str:
     if mood == "explanation":
         return "The test failed by an assertion of its own; this is the explanation it had asked for."
     if outcome == "failed" and mood in ("pass", "inconclusive"):
-        return "The test failed for another reason."
+        return "The test failed, but not by this check."
     if outcome == "xfailed" and mood == "expected":
         return ""
     return _ENDINGS.get(outcome, "")

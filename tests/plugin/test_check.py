@@ -113,7 +113,7 @@ def test_checks_are_told_apart_wherever_they_stand(suite: Callable[..., None], r
         "TestClass::test_method#0": ("fail", "failed"),
         "TestClass::TestInner::test_method#0": ("pass", "passed"),
     }
-    result.stdout.fnmatch_lines(["11 checks: 7 failed, 4 passed; 1,111 forward passes in * s"])
+    result.stdout.fnmatch_lines(["11 checks: 7 failed, 4 passed; 1,133 forward passes in * s"])
 
 
 def test_a_record_says_where_its_test_stands(suite: Callable[..., Path], run: Run, report: Report) -> None:

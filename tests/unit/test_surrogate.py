@@ -157,15 +157,20 @@ class TestCovariance:
         np.testing.assert_allclose(covariance, covariance.swapaxes(1, 2), atol=1e-15)
         assert np.linalg.eigvalsh(covariance).min() > -1e-12
 
-    def test_the_sandwich_by_its_definition(self) -> None:
-        masks, scores, weights = samples(4, 30, classes=1)
-        fit = fit_ridge(masks, scores, weights, alpha=0.0)
-        design = np.column_stack([np.ones(30), masks])
-        bread = np.linalg.inv(design.T @ (weights[:, None] * design))
-        residual = scores[:, 0] - design @ np.append(fit.intercept, fit.weights[0])
-        meat = design.T @ (np.square(weights * residual)[:, None] * design)
-        white = bread @ meat @ bread * 30 / (30 - 4 - 1)
-        np.testing.assert_allclose(fit.covariance[0], white[1:, 1:], rtol=1e-8)
+    @pytest.mark.parametrize("paired", [False, True])
+    @pytest.mark.parametrize("n", [30, 31])
+    def test_the_covariance_is_that_of_refits_without_one_unit_each(self, n: int, paired: bool) -> None:
+        masks, scores, weights = samples(4, n, classes=1)
+
+        def refit(kept: NDArray[np.bool_]) -> Array:
+            design = np.column_stack([np.ones(kept.sum()), masks[kept]])
+            weighted = weights[kept, None] * design
+            return np.asarray(np.linalg.solve(design.T @ weighted, weighted.T @ scores[kept, 0]))[1:]
+
+        unit = np.arange(n) // 2 if paired else np.arange(n)
+        moved = np.stack([refit(unit != own) for own in range(unit[-1] + 1)]) - refit(np.ones(n, dtype=bool))
+        fit = fit_ridge(masks, scores, weights, alpha=0.0, paired=paired)
+        np.testing.assert_allclose(fit.covariance[0], moved.T @ moved, rtol=1e-8)
 
     @pytest.mark.parametrize("sampler", ["bernoulli", "antithetic"])
     @pytest.mark.parametrize("d", [13, 20])
