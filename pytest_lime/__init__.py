@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_lime.checker import Lime
     from pytest_lime.claims import Claim, mass, pointing, predicted, top_overlap
     from pytest_lime.errors import (
         ClaimFailed,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "checker": ("Lime",),
     "claims": ("Claim", "mass", "pointing", "predicted", "top_overlap"),
     "errors": (
         "ClaimFailed",
@@ -64,6 +66,7 @@ __all__ = [
     "Explanation",
     "ImageError",
     "InconclusiveWarning",
+    "Lime",
     "LimeError",
     "LimeOptions",
     "Mask",

@@ -71,7 +71,7 @@ def _judge(explanation: Explanation, claim: Claim) -> Verdict:
     return dataclasses.replace(
         verdict,
         claim=verdict.claim or name,
-        text=verdict.text or one_line(claim),
+        text=verdict.text or one_line(claim, 400),
         regions=verdict.regions or tuple(claim.regions),
     )
 

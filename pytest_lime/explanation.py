@@ -158,7 +158,7 @@ class Explanation:
 
     @property
     def interval(self) -> Array:
-        """Normal intervals of the weights at `confidence`, each on its own, K×d×2; see `simultaneous_interval`."""
+        """Intervals of the weights at `confidence`, each on its own, K×d×2; see `simultaneous_interval`."""
         return self.simultaneous_interval(comparisons=1)
 
     def simultaneous_interval(self, comparisons: int) -> Array:
@@ -288,7 +288,8 @@ class Explanation:
         if not np.isfinite(covariance).all() or total <= rounding * self.superpixels:
             return 0.0, 1.0
         errors = np.sqrt(np.diagonal(covariance))
-        gradient = np.where(weights > 0, shares - estimate, 0.0) / total
+        # A weight that is seen below 0 may lie above it, and count.
+        gradient = np.where(weights + self._quantile() * errors + rounding > 0, shares - estimate, 0.0) / total
         half = self._quantile() * float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
         half += rounding * float(np.abs(gradient).sum())
         excess = errors * _noise_excess(np.abs(weights) / np.maximum(errors, np.finfo(np.float64).tiny))
@@ -405,7 +406,7 @@ def find_class(target: Any, class_names: tuple[str, ...]) -> int:
         ]
         if not places:
             raise TargetError(
-                f"the model has no class {target!r} among its {len(class_names)}{nearest(target, class_names)}."
+                f"the model has no class {target!r} among its {len(class_names)} classes{nearest(target, class_names)}."
             )
         if len(places) > 1:
             raise TargetError(f"{len(places)} classes are called {target!r}; use an index, one of {places}.")

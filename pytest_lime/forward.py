@@ -185,11 +185,9 @@ class Forward:
             scores the second time.
         """
         with torch.inference_mode():
-            alone = self._predict(self._image.clone(memory_format=torch.channels_last))
+            alone = self._shown([self._image])
             self._classes = alone.shape[1]
-            beside = torch.cat([self._image, self._fill]).contiguous(memory_format=torch.channels_last)
-            again = self._predict(beside)
-        self.passes += 3
+            again = self._shown([self._image, self._fill])
         first: NDArray[np.float64] = _to_host(alone)[0]
         off = np.abs(_to_host(again)[0] - first).max()
         # Sixteen-bit networks round to about this share of their scores.
@@ -252,6 +250,19 @@ class Forward:
             start += size
             self.passes += size
             yield scores
+
+    def _shown(self, pictures: list[torch.Tensor]) -> torch.Tensor:
+        """Score `pictures` in one batch, or the first alone where that is all that fits."""
+        try:
+            scores = self._predict(torch.cat(pictures).contiguous(memory_format=torch.channels_last))
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            if len(pictures) > 1:
+                return self._shown(pictures[:1])
+            raise ModelError(f"one image does not fit into the memory of {self.device}: {error}") from None
+        self.passes += len(pictures)
+        return scores
 
     def _masked(self, shown: torch.Tensor) -> torch.Tensor:
         visible = shown[:, self._segments][:, None]

@@ -164,9 +164,8 @@ class LimeOptions:
     kernel_width : float
         Width of the exponential kernel on the cosine distance between masks.
     alpha : float
-        Strength of the ridge penalty, λ in ``Σ π (y − b − zᵀβ)² + λ‖β‖²``. The default
-        only makes the solution unique where the masks leave it open; the ``lime``
-        package uses 1.
+        Strength of the ridge penalty, λ in ``Σ π (y − b − zᵀβ)² + λ‖β‖²``; the ``lime``
+        package uses 1. With 0, the default, weights that the masks leave open are 0.
     confidence : float
         Level of every interval, in (0, 1).
     seed : int
@@ -184,7 +183,7 @@ class LimeOptions:
     samples: int = _option(1000, _whole_number("samples", 2))
     sampler: Any = _option("antithetic", _check_sampler)
     kernel_width: float = _option(0.25, _number("kernel_width", "greater than 0", lambda number: number > 0))
-    alpha: float = _option(1e-9, _number("alpha", "of at least 0", lambda number: number >= 0))
+    alpha: float = _option(0.0, _number("alpha", "of at least 0", lambda number: number >= 0))
     confidence: float = _option(
         0.95, _number("confidence", "between 0 and 1, both excluded", lambda number: 0 < number < 1)
     )

@@ -302,6 +302,8 @@ def _read_mask(path: Path) -> NDArray[Any]:
                 return np.asarray(opened)
             array: NDArray[Any] = np.asarray(opened.convert("RGB")).max(axis=2)
             return array
+    except RegionError:  # a ValueError, too
+        raise
     except FileNotFoundError:
         raise RegionError(f"Mask({str(path)!r}): the file does not exist; check the path.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

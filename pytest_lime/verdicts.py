@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from pytest_lime.errors import OptionError
 from pytest_lime.explanation import Explanation
 
@@ -79,7 +81,7 @@ class Verdict:
     text: str = ""
 
     def __post_init__(self) -> None:
-        if self.relation not in WORDS:
+        if self.relation not in tuple(WORDS):
             raise OptionError(f"Verdict: relation={self.relation!r} must be '>=' or '<='.")
         put = partial(object.__setattr__, self)
         try:
@@ -87,7 +89,7 @@ class Verdict:
             put("bound", float(self.bound))
             low, high = map(float, self.interval)
             put("interval", (low, high))
-            ends = tuple(map(float, self.scale))
+            first, last = map(float, self.scale)
             put("samples", int(self.samples))
             put("top", int(self.top))
             put("regions", tuple(self.regions))
@@ -105,10 +107,9 @@ class Verdict:
         if self.status not in ("pass", "fail", "inconclusive"):
             raise OptionError(f"Verdict: status={self.status!r} must be 'pass', 'fail' or 'inconclusive'.")
         figures = [value for value in (self.estimate, low, high, self.bound) if math.isfinite(value)] or [0.0]
-        drawn = [
-            end if math.isfinite(end) else other for end, other in zip(ends, (min(figures), max(figures)), strict=True)
-        ]
-        put("scale", (drawn[0], drawn[1] if drawn[1] > drawn[0] else drawn[0] + 1.0))
+        first = first if math.isfinite(first) else min(figures)
+        last = last if math.isfinite(last) else max(figures)
+        put("scale", (first, last if last > first else first + 1.0))
         for name in ("meaning", "figure", "note", "claim", "text"):
             put(name, str(getattr(self, name)))
         put("figure", self.figure or distinct(self.estimate, self.bound))
@@ -239,7 +240,9 @@ def describe_model(explanation: Explanation) -> str:
     rank = explanation.rank()
     words = f"the model gives {explanation.labels[0]!r} {explanation.score[0]:.3g} (rank {rank})"
     if rank > 1:
-        first = int(explanation.prediction.argmax())
+        # Not the class itself, which may share the first place.
+        order = np.argsort(-explanation.prediction, kind="stable")
+        first = int(order[order != explanation.targets[0]][0])
         words += f" and predicts {explanation.class_names[first]!r} {explanation.prediction[first]:.3g}"
     return words
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lime import Ellipse, Polygon, mass, pointing, predicted, top_overlap
-from pytest_lime.checker import Lime
+from pytest_lime import Ellipse, Lime, Polygon, mass, pointing, predicted, top_overlap
 
 # Outlines drawn by eye, in pixels of the photograph.
 # fmt: off

@@ -12,8 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime import Box, TorchModel, mass, predicted, top_overlap
-from pytest_lime.checker import Lime
+from pytest_lime import Box, Lime, TorchModel, mass, predicted, top_overlap
 
 Pictures = NDArray[np.uint8]
 

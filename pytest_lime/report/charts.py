@@ -165,7 +165,7 @@ class WeightAxis:
             self._axis.label(value, signed(value, self.places), margin=0.12)
             for value in sorted({low, 0.0, high})
             # An end close to zero would print its number over the zero.
-            if value == 0.0 or abs(value) > 0.15 * (high - low)
+            if value == 0.0 or abs(value) > 0.35 * (high - low)
         ]
 
     def bar(self, weight: float) -> Bar:

@@ -62,7 +62,7 @@ def test_an_exactly_linear_model_is_found_without_error(name, d, sampler):
     explanation = sampled(model, sampler)
     # No residual is left, so there is no standard error to measure by. What remains is the default ridge
     # penalty against Σ π (z − z̄)², 20,000 · 0.5 / 4 = 2,500 and above 1,000 in every direction; and rounding.
-    shrunk = ALPHA / 1000 * np.linalg.norm(model.expected_weights()) + 1e-11
+    shrunk = ALPHA / 1000 * float(np.linalg.norm(model.expected_weights())) + 1e-11
     np.testing.assert_allclose(explanation.weights[0], model.expected_weights(), atol=shrunk, rtol=0)
     assert explanation.intercept[0] == pytest.approx(model.expected_intercept(), abs=d * shrunk)
     np.testing.assert_allclose(explanation.standard_errors[0], 0, atol=1e-8)
@@ -80,7 +80,7 @@ def test_the_other_class_has_the_opposite_weights(sampler):
     np.testing.assert_allclose(explanation.standard_errors[0], explanation.standard_errors[1], atol=1e-12)
 
 
-EXHAUSTIVE = {
+EXHAUSTIVE: dict[str, dict[tuple[int, ...], float]] = {
     "single": {(1,): 1.0},
     "and of 2": {(0, 3): 1.0},
     "and of 3": {(0, 2, 3): 1.0},
@@ -99,8 +99,12 @@ def test_all_masks_without_a_penalty_give_the_closed_form(name, d):
     assert explanation.intercept[0] == pytest.approx(model.expected_intercept(), abs=1e-8)
     # Nothing was sampled, so nothing is uncertain but the rounding that `interval` allows for.
     assert (explanation.standard_errors == 0).all()
-    rounding = 1e-6 * np.abs(explanation.weights[0]).max()
-    assert (np.abs(explanation.interval[0].T - explanation.weights[0]) <= 1.001 * rounding).all()
+    assert explanation.freedom == np.inf
+    every_mask = (np.arange(2**d)[:, None] >> np.arange(d)) & 1
+    rounding = 1e-6 * np.abs(model.scores(every_mask)).max()
+    np.testing.assert_allclose(explanation.rounding, rounding, rtol=1e-9)
+    for end, sign in zip(explanation.interval[0].T, (-1, 1), strict=True):
+        np.testing.assert_allclose(end, explanation.weights[0] + sign * rounding, atol=1e-14, rtol=0)
 
 
 @pytest.mark.parametrize("d", [4, 5, 8, 12])

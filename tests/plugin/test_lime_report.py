@@ -87,8 +87,30 @@ def test_pictures_that_nobody_names_any_more_are_removed(
     assert list(report()) == ["test_it#0"]
 
 
-@pytest.mark.parametrize("damage", ["not json", '{"format": "pytest-lime", "version": 99}'])
-def test_a_foreign_or_damaged_report_is_written_over_but_never_removed(
+@pytest.mark.parametrize("foreign", ["not json", '{"format": "of another program"}', None])
+def test_what_another_program_wrote_is_neither_replaced_nor_removed(
+    foreign: str | None, suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    folder = pytester.path / "lime-report"
+    folder.mkdir()
+    if foreign is not None:
+        (folder / "results.json").write_text(foreign)
+    (folder / "index.html").write_text("whose?")
+    suite(PASSES)
+    run().assert_outcomes(passed=1)
+    suite(FAILS)
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["lime: part of the report could not be written: *name another folder*"])
+    result = run("--lime-report=lime-report")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --lime-report: *did not write and will not replace; name another folder*"])
+    assert (folder / "index.html").read_text() == "whose?"
+    assert foreign is None or (folder / "results.json").read_text() == foreign
+
+
+@pytest.mark.parametrize("damage", ['{"format": "pytest-lime", "version": 99}'])
+def test_a_report_of_another_version_is_written_over_but_never_removed(
     damage: str, suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
 ) -> None:
     folder = pytester.path / "lime-report"

@@ -55,7 +55,7 @@ def test_the_summary_shows_what_did_not_pass(suite: Callable[..., None], run: Ru
             "FAIL  cat in array: mass 0.0*, needs at least 0.9; pointing *, needs at most 1 *test_fails*",
             "*  cat in array: explained, without a claim  [[]test_it.py::test_plain[]]",
             "EXPECTED FAILURE  dog in array: predicted rank *, needs at most 1  [[]test_it.py::test_expected[]]",
-            "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; 404 forward passes in *",
+            "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; 412 forward passes in *",
             f"report: {pytester.path / 'lime-report' / 'index.html'}",
         ]
     )
@@ -89,15 +89,35 @@ def test_a_claim_of_the_users_own_is_reported(suite: Callable[..., None], run: R
             def judge(self, explanation):
                 r2 = float(explanation.r2[0])
                 return Verdict(
-                    claim=self.name, text="Fitted()", meaning="the surrogate follows the model", status="fail",
-                    estimate=float("nan"), interval=(-float("inf"), r2), relation=">=", bound=float("inf"),
-                    figure=f"{r2:.2f}", scale=(0.0, float("inf")), samples=explanation.samples,
+                    meaning="the surrogate follows the model", estimate=r2, interval=(-float("inf"), r2),
+                    relation=">=", bound=float("inf"), samples=explanation.samples,
+                )
+
+        class Wordless(Claim):
+            def judge(self, explanation):
+                return True
+
+        class Misspelt(Fitted):
+            def judge(self, explanation):
+                return Verdict(
+                    meaning="", estimate=0.0, interval=(0.0, 0.0), relation=">=", bound=1.0, status="failed"
                 )
 
         def test_it(lime):
             lime.check(IMAGE, "cat", Fitted(), samples=50)
+
+        def test_wordless(lime):
+            lime.check(IMAGE, "cat", Wordless(), samples=50)
+
+        def test_misspelt(lime):
+            lime.check(IMAGE, "cat", Misspelt(), samples=50)
         """)
     result = run()
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(failed=3)
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    for line in (
+        "E*OptionError: Wordless.judge returned True; it must return a pytest_lime.Verdict.",
+        "E*OptionError: Verdict: status='failed' must be 'pass', 'fail' or 'inconclusive'.",
+    ):
+        result.stdout.fnmatch_lines([line])
     result.stdout.fnmatch_lines(["FAIL  cat in array: fitted *", "1 check: 1 failed; *", "report: *"])

@@ -20,7 +20,7 @@ DEFAULTS = {
     "samples": 1000,
     "sampler": "antithetic",
     "kernel_width": 0.25,
-    "alpha": 1e-9,
+    "alpha": 0.0,
     "confidence": 0.95,
     "seed": 0,
     "device": "auto",
@@ -125,20 +125,32 @@ def test_rejected_with_the_name_and_the_rule(name: str, value: Any, words: str) 
         ("#ff800080", (1.0, 128 / 255, 0.0)),
         (0, (0.0,)),
         (255, (1.0,)),
-        (1, (1 / 255,)),
+        (2, (2 / 255,)),
         (1.0, (1.0,)),
         ((0, 51, 255), (0.0, 0.2, 1.0)),
         ((0, 0.5, 1), (0.0, 0.5, 1.0)),
         (np.array([0, 51, 255], dtype=np.uint8), (0.0, 0.2, 1.0)),
+        ((0, 0, 0), (0.0, 0.0, 0.0)),
+        ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+        (np.ones(3), (1.0, 1.0, 1.0)),
+        ((1, 1, 2), (1 / 255, 1 / 255, 2 / 255)),
     ],
 )
 def test_colours(given: Any, colour: tuple[float, ...]) -> None:
     assert LimeOptions(fill=given).fill == pytest.approx(colour, abs=1e-15)
 
 
+@pytest.mark.parametrize("given", [1, (1,), (1, 1, 1), [0, 0, 1], np.array([1, 0, 1]), np.int64(1)])
+def test_ones_could_mean_the_darkest_or_the_brightest(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"^fill=.* is ambiguous: write 1\.0 .* or 255 of whole numbers"):
+        LimeOptions(fill=given)
+    with pytest.raises(OptionError, match=r"^ini: fill=\(0, 0, 1\) is ambiguous"):
+        resolve(("ini", {"fill": from_text("fill", "0, 0, 1")}))
+
+
 def test_checked_options_pass_the_check_unchanged() -> None:
     # `lime.check` resolves layers and hands the outcome to `explain`, which checks again.
-    once = LimeOptions(fill=(1, 1, 1), device=torch.device("cpu"))  # type: ignore[arg-type]
+    once = LimeOptions(fill=(255, 51, 0), device=torch.device("cpu"))  # type: ignore[arg-type]
     twice = LimeOptions(**{name: getattr(once, name) for name in OPTION_NAMES})
     assert dataclasses.asdict(twice) == dataclasses.asdict(once)
 
@@ -155,7 +167,7 @@ def test_as_json_is_json() -> None:
 def test_layers_the_first_is_the_strongest() -> None:
     layers = [("call", {"seed": 1}), ("marker", {"seed": 2, "samples": 20}), ("ini", {"samples": 30, "segments": 9})]
     merged = resolve(*layers)
-    assert (merged.seed, merged.samples, merged.segments, merged.alpha) == (1, 20, 9, 1e-9)
+    assert (merged.seed, merged.samples, merged.segments, merged.alpha) == (1, 20, 9, 0.0)
     assert dataclasses.asdict(resolve()) == DEFAULTS
 
 

@@ -47,7 +47,7 @@ def kernel(masks, width=0.25):
     return np.sqrt(np.exp(-((1 - cosine) ** 2) / width**2))
 
 
-POLYNOMIALS = {
+POLYNOMIALS: dict[str, dict[tuple[int, ...], float]] = {
     "single": {(0,): 1.0},
     "and of 2": {(0, 2): 1.0},
     "and of 3": {(0, 2, 3): 1.0},
@@ -113,7 +113,11 @@ class TestClosedForm:
     @pytest.mark.parametrize("d", [1, 2, 3])
     def test_equals_enumeration_at_the_smallest_d(self, d):
         for group in [(0,), tuple(range(d))]:
-            weights, intercept = exact_weights(lambda z, g=group: z[:, list(g)].prod(axis=1), d)
+
+            def conjunction(z, members=group):
+                return z[:, list(members)].prod(axis=1)
+
+            weights, intercept = exact_weights(conjunction, d)
             found = closed_form_weights({group: 1.0}, d)
             np.testing.assert_allclose(found.weights, weights, atol=1e-12, rtol=0)
             assert found.intercept == pytest.approx(intercept, abs=1e-12)

@@ -1,17 +1,19 @@
 """Verdicts: the rule that decides, and the words that a failed test prints."""
 
+import dataclasses
 import itertools
 import json
 import math
 from collections.abc import Callable
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_lime import Box, Explanation, Verdict
-from pytest_lime.verdicts import Check, Status, decide, describe_model, worst
+from pytest_lime import Box, Explanation, OptionError, Verdict
+from pytest_lime.verdicts import Check, Status, decide, describe_model, distinct, worst
 
 Build = Callable[..., Explanation]
 WEIGHTS = [0.5, -0.2, 0.1, 0.0]
@@ -90,7 +92,7 @@ class TestVerdict:
     def test_sentences(self) -> None:
         assert verdict_of().sentence == "found 0.6, needs at least 0.5; interval 0.5 … 0.7"
         assert (
-            verdict_of(relation="<=", bound=0.123456).sentence == "found 0.6, needs at most 0.1235; interval 0.5 … 0.7"
+            verdict_of(relation="<=", bound=0.123456).sentence == "found 0.6, needs at most 0.123; interval 0.5 … 0.7"
         )
         assert verdict_of(samples=0, figure="rank 2", bound=1).sentence == "found rank 2, needs at least 1"
 
@@ -112,9 +114,119 @@ class TestVerdict:
         }
 
     def test_what_no_json_number_can_say_is_null(self) -> None:
-        verdict = verdict_of(interval=(-math.inf, math.inf), estimate=math.nan, bound=math.inf)
+        verdict = verdict_of(interval=(-math.inf, math.inf), estimate=-math.inf, bound=math.inf)
         values = json.loads(json.dumps(verdict.as_json(), allow_nan=False))
         assert (values["interval"], values["estimate"], values["bound"]) == ([None, None], None, None)
+        unbounded = verdict_of(interval=(-math.inf, math.inf), estimate=2, bound=3, scale=(-math.inf, math.inf))
+        assert unbounded.as_json()["scale"] == [2, 3]
+
+    def test_five_figures_are_all_that_is_needed(self) -> None:
+        verdict = Verdict(meaning="few weigh much", estimate=3, interval=(2, 4), relation="<=", bound=5)
+        assert dataclasses.asdict(verdict) == {
+            "meaning": "few weigh much",
+            "estimate": 3.0,
+            "interval": (2.0, 4.0),
+            "relation": "<=",
+            "bound": 5.0,
+            "status": "pass",
+            "figure": "3",
+            "scale": (2.0, 5.0),
+            "samples": 0,
+            "regions": (),
+            "top": 0,
+            "note": "",
+            "claim": "",
+            "text": "",
+        }
+        json.dumps(verdict.as_json(), allow_nan=False)
+
+    @pytest.mark.parametrize(
+        ("interval", "relation", "status"),
+        [((0.5, 0.7), ">=", "pass"), ((0.2, 0.4), ">=", "fail"), ((0.4, 0.6), "<=", "inconclusive")],
+    )
+    def test_the_status_follows_from_the_interval(self, interval: Any, relation: Any, status: str) -> None:
+        verdict = Verdict(meaning="", estimate=0.5, interval=interval, relation=relation, bound=0.5)
+        assert verdict.status == status
+        # What is given is kept, since a claim may weigh more than one figure.
+        given = Verdict(meaning="", estimate=0.5, interval=interval, relation=relation, bound=0.5, status="fail")
+        assert given.status == "fail"
+
+    def test_numbers_of_every_kind_become_plain_ones(self) -> None:
+        verdict = Verdict(
+            meaning="",
+            estimate=np.float32(0.5),  # type: ignore[arg-type]
+            interval=np.array([0.25, 0.75]),  # type: ignore[arg-type]
+            relation=">=",
+            bound=np.int64(1),  # type: ignore[arg-type]
+            scale=[0, np.float64(1)],  # type: ignore[arg-type]
+            samples=np.int64(7),  # type: ignore[arg-type]
+            regions=[Box(0, 0, 2, 2)],  # type: ignore[arg-type]
+        )
+        assert type(verdict.estimate) is type(verdict.bound) is float
+        assert verdict.interval == (0.25, 0.75)
+        assert (verdict.scale, verdict.regions) == ((0, 1), (Box(0, 0, 2, 2),))
+        json.dumps(verdict.as_json(), allow_nan=False)
+
+    @pytest.mark.parametrize(
+        ("given", "drawn"),
+        [((0, 1), (0, 1)), ((0, 0), (0, 1)), ((3, 1), (3, 4)), ((0, math.inf), (0, 0.7)), ((math.nan, 2), (0.5, 2))],
+    )
+    def test_a_scale_has_a_length(self, given: Any, drawn: tuple[float, float]) -> None:
+        assert verdict_of(scale=given).scale == drawn
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"relation": "="}, "relation='=' must be '>=' or '<='"),
+            ({"relation": None}, "relation=None must be"),
+            ({"relation": []}, r"relation=\[\] must be"),
+            ({"estimate": None}, "are numbers"),
+            ({"estimate": "many"}, "are numbers"),
+            ({"estimate": math.nan}, "estimate=nan"),
+            ({"bound": math.nan}, "bound=nan"),
+            ({"interval": 0.5}, "both ends of interval"),
+            ({"interval": (0.5,)}, "both ends of interval"),
+            ({"interval": (0.1, 0.2, 0.3)}, "both ends of interval"),
+            ({"interval": (0.7, 0.5)}, "the interval from low to high"),
+            ({"interval": (math.nan, 0.5)}, "the interval from low to high"),
+            ({"scale": (0, 1, 2)}, "scale are numbers"),
+            ({"scale": None}, "scale are numbers"),
+            ({"samples": "all"}, "are numbers"),
+            ({"status": "passed"}, "status='passed' must be 'pass', 'fail' or 'inconclusive'"),
+        ],
+    )
+    def test_values_that_cannot_be(self, changes: dict[str, Any], words: str) -> None:
+        with pytest.raises(OptionError, match=rf"^Verdict: .*{words}"):
+            verdict_of(**changes)
+
+
+class TestDistinct:
+    @pytest.mark.parametrize(
+        ("value", "other", "text"),
+        [
+            (0.5, 0.31, "0.5"),
+            (0.123456, 0.7, "0.123"),
+            (0.123456, 0.123456, "0.123"),
+            (0.49996, 0.5, "0.49996"),
+            (0.5, 0.49996, "0.5"),
+            (123456.0, 123457.0, "123456"),
+            (1234.0, 7.0, "1.23e+03"),
+            (math.inf, 1.0, "inf"),
+            # Nine digits are enough: what differs by less is rounding.
+            (0.5 + 1e-12, 0.5, "0.5"),
+        ],
+    )
+    def test_known(self, value: float, other: float, text: str) -> None:
+        assert distinct(value, other) == text
+
+    @given(FINITE, FINITE)
+    def test_figure_and_bound_are_told_apart(self, value: float, bound: float) -> None:
+        told = distinct(value, bound) != distinct(bound, value)
+        assert told == (f"{value:.9g}" != f"{bound:.9g}")
+
+    def test_a_sentence_does_not_contradict_itself(self) -> None:
+        verdict = verdict_of("fail", estimate=0.4999, interval=(0.4998, 0.49995), bound=0.5, figure="")
+        assert verdict.sentence == "found 0.4999, needs at least 0.5; interval 0.4998 … 0.49995"
 
 
 class TestCheck:
@@ -162,3 +274,8 @@ class TestCheck:
 
     def test_the_predicted_class_is_not_named_twice(self, explanation_of: Build) -> None:
         assert describe_model(explanation_of(WEIGHTS)) == "the model gives 'cat' 0.7 (rank 1)"
+
+    def test_a_class_that_shares_the_first_place_is_not_named_as_its_own_rival(self, explanation_of: Build) -> None:
+        for targets, rival in (((0,), "dog"), ((1,), "cat")):
+            words = describe_model(explanation_of(WEIGHTS, targets=targets, prediction=(0.4, 0.4, 0.2)))
+            assert words.endswith(f"0.4 (rank 2) and predicts {rival!r} 0.4")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pytest_lime import Box, Claim, Explanation, mass, pointing, predicted, top_overlap
+from pytest_lime import Box, Claim, Explanation, Mask, Verdict, mass, pointing, predicted, top_overlap
 from pytest_lime.claims import judge
 from pytest_lime.images import load_image
 from pytest_lime.records import VERSION
@@ -44,7 +44,10 @@ class TestDescribe:
         assert record["target"] == {"index": 1, "label": "dog", "score": 0.2, "rank": 2}
         assert [one["label"] for one in record["predictions"]] == ["cat", "dog", "bird"]
         assert [one["claim"] for one in record["claims"]] == ["mass", "predicted"]
-        assert record["claims"][0] == json.loads(json.dumps(mass(LEFT, at_least=0.9).judge(explanation).as_json()))
+        assert record["claims"][0] == json.loads(
+            json.dumps(judge(explanation, (mass(LEFT, at_least=0.9),)).verdicts[0].as_json())
+        )
+        assert record["claims"][0]["text"] == "mass(Box(0, 0, 10, 10), at_least=0.9)"
         assert record["regions"] == [{"text": "Box(0, 0, 10, 10)", "area": 0.5}]
         assert record["view"] == {"box": [0, 0, 20, 10], "shape": [10, 20]}
         assert record["options"]["samples"] == 1000
@@ -52,6 +55,7 @@ class TestDescribe:
         assert record["pictures"] == {}
         numbers = record["explanation"]
         assert (numbers["superpixels"], numbers["samples"], numbers["confidence"]) == (8, 400, 0.95)
+        assert numbers["passes"] == 403
         assert (numbers["r2"], numbers["intercept"], numbers["device"]) == (0.75, 0.125, "cpu")
         assert numbers["local_prediction"] == pytest.approx(0.125 + sum(WEIGHTS), abs=1e-12)
 
@@ -81,6 +85,14 @@ class TestDescribe:
         by_superpixel = {weight["superpixel"]: weight["shares"] for weight in record["weights"]}
         assert (by_superpixel[0], by_superpixel[7]) == ([1, 0], [0, 1])
 
+    def test_equal_regions_are_one_and_masks_that_print_alike_are_two(self, explanation_of: Build) -> None:
+        left, right = (Mask(np.kron([[side, 1 - side]], np.ones((10, 10)))) for side in (1, 0))
+        claims = [mass(region, at_least=0.1) for region in (Box(0, 0, 10, 10), left, LEFT, right, left)]
+        record = record_of(explanation_of(WEIGHTS), *claims)
+        assert [region["text"] for region in record["regions"]] == [repr(LEFT), repr(left), repr(left)]
+        shares = {weight["superpixel"]: weight["shares"] for weight in record["weights"]}
+        assert (shares[0], shares[7]) == ([1, 1, 0], [0, 0, 1])
+
     @pytest.mark.parametrize(
         "covariance", [np.full((1, 8, 8), np.inf), np.zeros((1, 8, 8))], ids=["too few samples", "enumerated"]
     )
@@ -105,8 +117,10 @@ class TestNumbering:
         ("claims", "ranks"),
         [
             ((mass(LEFT, at_least=0.1),), {0: 1, 4: 2, 2: 3, 6: 4}),
-            ((top_overlap(LEFT, k=2, at_least=1),), {0: 1, 4: 2}),
-            ((top_overlap(LEFT, k=1, at_least=1), top_overlap(LEFT, k=3, at_least=1)), {0: 1, 4: 2, 2: 3}),
+            # Never fewer than four of those that speak for the class.
+            ((top_overlap(LEFT, k=2, at_least=1),), {0: 1, 4: 2, 2: 3, 6: 4}),
+            ((pointing(LEFT),), {0: 1, 4: 2, 2: 3, 6: 4}),
+            ((predicted(),), {0: 1, 4: 2, 2: 3, 6: 4}),
             ((top_overlap(LEFT, k=8, at_least=1),), {0: 1, 4: 2, 2: 3, 6: 4}),
         ],
     )
@@ -118,6 +132,27 @@ class TestNumbering:
         assert numbered == ranks
         assert record["top"] == len(ranks)
 
+    @pytest.mark.parametrize(("ks", "numbered"), [((2,), 4), ((5,), 5), ((5, 6, 1), 6), ((8,), 7)])
+    def test_the_claim_that_speaks_of_most_decides(
+        self, explanation_of: Build, ks: tuple[int, ...], numbered: int
+    ) -> None:
+        claims = [top_overlap(LEFT, k=k, at_least=1) for k in ks]
+        record = record_of(explanation_of([0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.04, -0.1]), *claims)
+        assert record["top"] == numbered
+        ranks = [weight["rank"] for weight in record["weights"] if weight["rank"]]
+        assert sorted(ranks) == list(range(1, numbered + 1))
+
+    def test_a_claim_of_ones_own_says_of_how_many_it_speaks(self, explanation_of: Build) -> None:
+        verdict = Verdict(meaning="", estimate=1, interval=(1, 1), relation=">=", bound=0, top=6)
+        check = Check(explanation_of([0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.04, -0.1]), (verdict,))
+        assert describe(check, extra=PLACE)["top"] == 6
+
+    def test_what_has_a_number_is_listed_however_small(self, explanation_of: Build) -> None:
+        # Sixteen speak against the class more loudly than the four that have numbers.
+        record = record_of(explanation_of([-1.0] * 16 + [0.1, 0.2, 0.3, 0.4]), predicted())
+        assert [weight["superpixel"] for weight in record["weights"]] == [*range(16), 19, 18, 17, 16]
+        assert [weight["rank"] for weight in record["weights"]] == [None] * 16 + [1, 2, 3, 4]
+
     def test_weights_are_listed_by_magnitude(self, explanation_of: Build) -> None:
         listed = [weight["weight"] for weight in record_of(explanation_of(WEIGHTS), predicted())["weights"]]
         assert listed == [0.5, -0.4, 0.3, -0.2, 0.1, 0.05, -0.01, 0.0]
@@ -125,6 +160,7 @@ class TestNumbering:
     def test_a_long_list_is_cut(self, explanation_of: Build) -> None:
         weights = [math.cos(j) for j in range(40)]
         listed = record_of(explanation_of(weights), predicted())["weights"]
+        # The four that have numbers are among the sixteen.
         assert len(listed) == 16
         assert [one["weight"] for one in listed] == sorted(weights, key=abs, reverse=True)[:16]
 
