@@ -292,7 +292,8 @@ class Explanation:
         gradient = np.where(weights + self._quantile() * errors + rounding > 0, shares - estimate, 0.0) / total
         half = self._quantile() * float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
         half += rounding * float(np.abs(gradient).sum())
-        excess = errors * _noise_excess(np.abs(weights) / np.maximum(errors, np.finfo(np.float64).tiny))
+        with np.errstate(over="ignore"):  # without an error every weight is endlessly far from 0
+            excess = errors * _noise_excess(np.abs(weights) / np.maximum(errors, np.finfo(np.float64).tiny))
         inside, outside = float(excess @ shares), float(excess @ (1 - shares))
         numerator = float(positive @ shares)
         low = (numerator - inside) / (total - inside) if total > inside else 0.0
@@ -337,8 +338,9 @@ def _noise_excess(steps: Array) -> Array:
     Z is standard normal. The true t is unknown, and what is seen of it, `steps`, has an
     error of 1; the bound takes the worst t within `DOUBT` of what is seen.
     """
-    true = np.maximum(0.0, steps - DOUBT)
-    density = np.exp(-(np.minimum(true, 40.0) ** 2) / 2) / np.sqrt(2 * np.pi)
+    # At 40 nothing is left of the density.
+    true = np.clip(steps - DOUBT, 0.0, 40.0)
+    density = np.exp(-(true**2) / 2) / np.sqrt(2 * np.pi)
     return np.asarray(np.maximum(density - true * ndtr(-true), 0.0))
 
 

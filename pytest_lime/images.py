@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -70,7 +71,7 @@ def load_image(source: Any) -> Image:
     if isinstance(source, Image):
         return source
     if isinstance(source, str | os.PathLike):
-        return _read_file(Path(source))
+        return _read_file(source)
     if isinstance(source, PILImage.Image):
         name = Path(getattr(source, "filename", "") or "PIL image").name
         try:
@@ -95,14 +96,22 @@ def load_image(source: Any) -> Image:
     raise ImageError(f"{one_line(source)} is no image; pass {KINDS}.")
 
 
-def _read_file(path: Path) -> Image:
+def _read_file(source: str | os.PathLike[str]) -> Image:
+    path = Path(source)
     try:
         with PILImage.open(path) as opened:
             array = _pil_array(opened)
     except FileNotFoundError:
+        if "://" in str(source):
+            raise ImageError(
+                f"image {str(source)!r} is an address; nothing is fetched: give the path of a file."
+            ) from None
+        looked = ""
+        with contextlib.suppress(OSError):  # the working folder itself may be gone
+            looked = f" (looked in {str(Path.cwd())!r})"
         raise ImageError(
-            f"image {str(path)!r} does not exist (looked in {str(Path.cwd())!r}); "
-            "check the name, or build the path from the test's own folder with Path(__file__).parent."
+            f"image {str(path)!r} does not exist{looked}; check the name, "
+            "or build the path from the test's own folder with Path(__file__).parent."
         ) from None
     except IsADirectoryError:
         raise ImageError(f"image {str(path)!r} is a folder; pass the path of one image file.") from None

@@ -131,6 +131,7 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
     from pytest_lime.checker import Lime  # noqa: PLC0415  (imports torch)
     from pytest_lime.models.protocol import check_model  # noqa: PLC0415
 
+    workers.share_threads(request.config)
     results = request.config.stash[RESULTS]
     try:
         return Lime(

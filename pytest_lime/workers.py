@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = ["folder_of_controller", "is_worker", "plain_node_id", "tell_folder"]
+__all__ = ["folder_of_controller", "is_worker", "plain_node_id", "share_threads", "tell_folder"]
 
 KEY = "pytest_lime_folder"
 
@@ -26,6 +27,21 @@ def folder_of_controller(config: pytest.Config) -> tuple[Path, str]:
     """Return what `tell_folder` told this worker."""
     folder, shown = config.workerinput[KEY]  # type: ignore[attr-defined]  # set by pytest-xdist
     return Path(folder), shown
+
+
+def share_threads(config: pytest.Config) -> None:
+    """Give each of several workers its share of the processor's cores.
+
+    Each would else start a thread a core, and they would wait for each other. Whoever
+    sets ``OMP_NUM_THREADS`` has decided already.
+    """
+    if not is_worker(config) or "OMP_NUM_THREADS" in os.environ:
+        return
+    import torch  # noqa: PLC0415  (whoever explains an image has imported it)
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = int(config.workerinput.get("workercount", 1))  # type: ignore[attr-defined]  # set by pytest-xdist
+    torch.set_num_threads(max(1, cores // count))
 
 
 def plain_node_id(item: pytest.Item) -> str:
