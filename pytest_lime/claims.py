@@ -354,10 +354,12 @@ class _Pointing(_RegionClaim):
         found, ends = distances[strongest], (min(distances.values()), max(distances.values()))
         farthest = max(math.hypot(*explanation.image.size), float(self.tolerance) + 1)
         figure = "inside" if found == 0 else f"{found:.0f} pixels away"
-        # What does not speak for the class is no place that speaks most for it.
+        # Where nothing speaks for the class, no place speaks most for it.
         if explanation.weights[0, strongest] <= 0:
             found, figure = farthest, "nowhere"
-            ends = (farthest if explanation.speaks() is False else ends[0], farthest)
+        speaks = explanation.speaks()
+        if not speaks:
+            ends = (ends[0] if speaks is None else farthest, farthest)
         return Verdict(
             meaning=f"the superpixel that speaks most for {explanation.labels[0]!r} lies in {self.region!r}, "
             f"or within {self.tolerance:g} pixels of it",

@@ -289,9 +289,9 @@ class Explanation:
             return 0.0, 1.0
         errors = np.sqrt(np.diagonal(covariance))
         # A weight that is seen below 0 may lie above it, and count.
-        gradient = np.where(weights + self._quantile() * errors + rounding > 0, shares - estimate, 0.0) / total
-        half = self._quantile() * float(np.sqrt(max(gradient @ covariance @ gradient, 0.0)))
-        half += rounding * float(np.abs(gradient).sum())
+        pull = np.where(weights + self._quantile() * errors + rounding > 0, shares - estimate, 0.0)
+        half = self._quantile() * float(np.sqrt(max(pull @ covariance @ pull, 0.0)))
+        half = (half + rounding * float(np.abs(pull).sum())) / total
         with np.errstate(over="ignore"):  # without an error every weight is endlessly far from 0
             excess = errors * _noise_excess(np.abs(weights) / np.maximum(errors, np.finfo(np.float64).tiny))
         inside, outside = float(excess @ shares), float(excess @ (1 - shares))
@@ -320,11 +320,12 @@ class Explanation:
         least, most = overlap_bounds(interval[:, 0], interval[:, 1], inside, k)
         order = np.argsort(-self.weights[row], kind="stable")
         estimate = float(inside[order[:k]].sum())
-        # What speaks against the class from first to last has nothing that speaks most for it.
+        # Where nothing speaks for the class, nothing speaks most for it.
         if self.weights[row].max() <= 0:
-            estimate = least = 0.0
-        if self.speaks(target) is False:
-            most = 0.0
+            estimate = 0.0
+        speaks = self.speaks(target)
+        if not speaks:
+            least, most = 0.0, most if speaks is None else 0.0
         words = f"{estimate:.0f} of the {k} superpixels that speak most for {self.labels[row]!r} lie in {region!r}"
         return self._figure(estimate, (least, most), words)
 

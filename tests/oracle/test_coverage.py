@@ -191,17 +191,15 @@ def explained(request):
 
 
 def test_the_interval_of_mass_covers_the_true_mass(explained):
-    name, model, found = explained
+    _, model, found = explained
     positive = np.maximum(model.expected_weights(), 0)
-    # With 50 superpixels and an AND of 3, half of the 47 that are noise come out positive, each by about its own
-    # error: they hold a third of the weight. The bound on what noise adds is met, the rest is not quite normal.
-    least = 0.90 if (name, model.d) == ("and of 3", 50) else 0.93
     for place, superpixels in places(model).items():
         true = positive[superpixels].sum() / positive.sum()
         region = region_of(model, superpixels)
         ends = np.array([explanation.mass(region).interval for explanation in found])
         share = ((ends[:, 0] <= true) & (true <= ends[:, 1])).mean()
-        assert share >= least, (place, share)
+        # The delta method is right for large samples; what noise adds near 0 is a bound, on the wide side.
+        assert share >= 0.93, (place, share)
         # An interval that says nothing would cover, too.
         assert np.ptp(ends, axis=1).mean() < 0.4, place
 

@@ -1,5 +1,6 @@
 """Claims: each passes, fails, stays open, and tells what is wrong with its arguments."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -30,6 +31,12 @@ LEFT, RIGHT = Box(0, 0, 10, 10), Box(10, 0, 20, 10)
 REGION: Any = LEFT
 
 
+def judged(claim: Claim, explanation: Explanation) -> Verdict:
+    """Return the verdict as a check has it, with the claim's name, text and regions."""
+    (verdict,) = judge(explanation, (claim,)).verdicts
+    return verdict
+
+
 class TestTopOverlap:
     @pytest.mark.parametrize(
         ("region", "k", "at_least", "status", "figure"),
@@ -46,7 +53,7 @@ class TestTopOverlap:
     def test_without_sampling_error(
         self, *, explanation_of: Build, region: Any, k: int, at_least: float, status: str, figure: str
     ) -> None:
-        verdict = top_overlap(region, k=k, at_least=at_least).judge(explanation_of(WEIGHTS))
+        verdict = judged(top_overlap(region, k=k, at_least=at_least), explanation_of(WEIGHTS))
         assert (verdict.status, verdict.figure) == (status, figure)
         assert verdict.interval == (verdict.estimate, verdict.estimate)
         assert verdict.scale == (0.0, float(k))
@@ -57,7 +64,7 @@ class TestTopOverlap:
     def test_it_stays_open_while_superpixels_on_both_sides_cannot_be_told_apart(self, explanation_of: Build) -> None:
         claim = top_overlap(LEFT, k=2, at_least=2)
         # 0.3 to the left against 0.1 to the right: 2.73 standard errors each way at eight comparisons.
-        open_, sure = (claim.judge(explanation_of(WEIGHTS, error=error)) for error in (0.04, 0.03))
+        open_, sure = (judged(claim, explanation_of(WEIGHTS, error=error)) for error in (0.04, 0.03))
         assert (open_.status, open_.interval, open_.estimate) == ("inconclusive", (1, 2), 2)
         assert (sure.status, sure.interval) == ("pass", (2, 2))
 
@@ -82,23 +89,38 @@ class TestTopOverlap:
     def test_a_share_of_k_is_rounded_up_but_not_by_binary_fractions(
         self, explanation_of: Build, k: int, at_least: float, needed: int
     ) -> None:
-        assert top_overlap(LEFT, k=k, at_least=at_least).judge(explanation_of(WEIGHTS * 13)).bound == needed
+        assert judged(top_overlap(LEFT, k=k, at_least=at_least), explanation_of(WEIGHTS * 13)).bound == needed
 
     def test_words(self, explanation_of: Build) -> None:
-        verdict = top_overlap(LEFT, at_least=3).judge(explanation_of(WEIGHTS))
+        verdict = judged(top_overlap(LEFT, at_least=3), explanation_of(WEIGHTS))
         assert verdict.claim == "top_overlap"
         assert verdict.text == "top_overlap(Box(0, 0, 10, 10), k=4, at_least=3)"
         assert verdict.meaning == "at least 3 of the 4 superpixels that speak most for 'cat' lie in Box(0, 0, 10, 10)"
         assert verdict.sentence == "found 2 of 4, needs at least 3; interval 2 … 2"
         assert verdict.note == ""
+        assert verdict.top == 4
 
     def test_few_that_speak_for_the_class_are_noted(self, explanation_of: Build) -> None:
-        verdict = top_overlap(LEFT, k=6, at_least=2).judge(explanation_of(WEIGHTS))
-        assert verdict.note == "only 4 superpixels speak for 'cat' at all"
+        verdict = judged(top_overlap(LEFT, k=6, at_least=2), explanation_of(WEIGHTS))
+        assert verdict.note == "only 4 of the 6 speak for 'cat' at all"
+
+    @pytest.mark.parametrize(
+        ("error", "status", "note"),
+        [
+            (0.0, "fail", "no superpixel speaks for 'cat'"),
+            (1.0, "inconclusive", "the samples do not tell whether any superpixel speaks for 'cat'"),
+        ],
+    )
+    def test_nothing_that_speaks_for_the_class(
+        self, explanation_of: Build, error: float, status: str, note: str
+    ) -> None:
+        explanation = explanation_of([-1.0, -2.0, -0.5, -1.0] * 2, error=error)
+        verdict = judged(top_overlap(whole(), k=2, at_least=1), explanation)
+        assert (verdict.status, verdict.figure, verdict.note) == (status, "0 of 2", note)
 
     def test_more_than_there_are(self, explanation_of: Build) -> None:
         with pytest.raises(OptionError, match="k=9 is more than the 8 superpixels"):
-            top_overlap(LEFT, k=9, at_least=1).judge(explanation_of(WEIGHTS))
+            judged(top_overlap(LEFT, k=9, at_least=1), explanation_of(WEIGHTS))
 
     @pytest.mark.parametrize(
         ("k", "at_least", "words"),
@@ -140,7 +162,7 @@ class TestMass:
     def test_without_sampling_error(
         self, explanation_of: Build, region: Any, bounds: dict[str, Any], status: str
     ) -> None:
-        verdict = mass(region, **bounds).judge(explanation_of(WEIGHTS))
+        verdict = judged(mass(region, **bounds), explanation_of(WEIGHTS))
         assert verdict.status == status
         assert verdict.relation == (">=" if "at_least" in bounds else "<=")
         assert verdict.scale == (0, 1)
@@ -149,30 +171,38 @@ class TestMass:
         ("region", "area"), [(LEFT, 0.5), (Box(0, 0, 5, 5), 0.125), (Box(0, 0, 1, 4), 0.02), (whole(), 1.0)]
     )
     def test_area_is_the_share_of_what_the_model_sees(self, explanation_of: Build, region: Any, area: float) -> None:
-        verdict = mass(region, at_most="area").judge(explanation_of(WEIGHTS))
+        verdict = judged(mass(region, at_most="area"), explanation_of(WEIGHTS))
         assert verdict.bound == pytest.approx(area, abs=1e-12)
         assert verdict.meaning.endswith(", its share of the area")
 
     def test_area_under_a_crop_counts_what_is_seen(self, explanation_of: Build) -> None:
         explanation = explanation_of(WEIGHTS, file_size=(10, 40), box=(10, 0, 30, 10))
-        assert mass(Box(0, 0, 20, 10), at_most="area").judge(explanation).bound == pytest.approx(0.5, abs=1e-12)
+        assert judged(mass(Box(0, 0, 20, 10), at_most="area"), explanation).bound == pytest.approx(0.5, abs=1e-12)
 
     @pytest.mark.parametrize(("error", "status"), [(0.02, "pass"), (0.2, "inconclusive")])
     def test_sampling_error_leaves_it_open(self, explanation_of: Build, error: float, status: str) -> None:
-        verdict = mass(LEFT, at_least=0.7).judge(explanation_of(WEIGHTS, error=error))
+        verdict = judged(mass(LEFT, at_least=0.7), explanation_of(WEIGHTS, error=error))
         assert verdict.status == status
         assert verdict.estimate == pytest.approx(0.8 / 0.95)
         assert verdict.interval[0] < verdict.estimate < verdict.interval[1]
 
     def test_words(self, explanation_of: Build) -> None:
-        verdict = mass(LEFT, at_least=0.9).judge(explanation_of(WEIGHTS))
+        verdict = judged(mass(LEFT, at_least=0.9), explanation_of(WEIGHTS))
         assert verdict.text == "mass(Box(0, 0, 10, 10), at_least=0.9)"
         assert verdict.meaning == "at least 0.9 of the weight that speaks for 'cat' lies in Box(0, 0, 10, 10)"
         assert verdict.sentence == "found 0.842, needs at least 0.9; interval 0.842 … 0.842"
 
     def test_nothing_that_speaks_for_the_class_is_noted(self, explanation_of: Build) -> None:
-        verdict = mass(LEFT, at_most=0.5).judge(explanation_of([-1.0, -2.0, 0.0, -1.0] * 2))
-        assert (verdict.status, verdict.note) == ("pass", "no superpixel speaks for 'cat'")
+        # A share of nothing is neither small nor large.
+        for claim in (mass(LEFT, at_most=0.5), mass(LEFT, at_least=0.5)):
+            verdict = judged(claim, explanation_of([-1.0, -2.0, 0.0, -1.0] * 2))
+            assert (verdict.status, verdict.note) == ("inconclusive", "no superpixel speaks for 'cat'")
+            assert (verdict.estimate, verdict.interval) == (0, (0, 1))
+
+    def test_what_the_samples_do_not_tell_is_noted(self, explanation_of: Build) -> None:
+        verdict = judged(mass(LEFT, at_least=0.5), explanation_of(WEIGHTS, error=0.5))
+        assert verdict.status == "inconclusive"
+        assert verdict.note == "the samples do not tell whether any superpixel speaks for 'cat'"
 
     @pytest.mark.parametrize(
         ("bounds", "words"),
@@ -213,7 +243,7 @@ class TestPointing:
     def test_distances(
         self, *, explanation_of: Build, region: Any, tolerance: float, status: str, distance: float, figure: str
     ) -> None:
-        verdict = pointing(region, tolerance).judge(explanation_of(WEIGHTS))
+        verdict = judged(pointing(region, tolerance), explanation_of(WEIGHTS))
         assert verdict.status == status
         assert verdict.estimate == pytest.approx(distance, abs=1e-9)
         assert verdict.interval == pytest.approx((distance, distance), abs=1e-9)
@@ -222,12 +252,12 @@ class TestPointing:
     def test_distances_are_in_pixels_of_the_file(self, explanation_of: Build) -> None:
         # The file has twice the model's resolution, and begins 20 pixels left of what the model sees.
         explanation = explanation_of(WEIGHTS, file_size=(20, 80), box=(20, 0, 60, 20))
-        verdict = pointing(Box(50, 0, 60, 10), 30).judge(explanation)
+        verdict = judged(pointing(Box(50, 0, 60, 10), 30), explanation)
         # From the middle of cell 0, (25, 5), to the centre of the nearest pixel, (50.5, 4.5) or (50.5, 5.5).
         assert verdict.estimate == pytest.approx(math.hypot(25.5, 0.5), abs=1e-9)
 
     def test_every_superpixel_that_may_be_the_strongest_counts(self, explanation_of: Build) -> None:
-        verdict = pointing(Box(0, 0, 5, 5), 2).judge(explanation_of(WEIGHTS, error=0.05))
+        verdict = judged(pointing(Box(0, 0, 5, 5), 2), explanation_of(WEIGHTS, error=0.05))
         assert (verdict.status, verdict.estimate) == ("inconclusive", 0)
         # Cell 4 lies below cell 0; its centre is 3 pixels from the nearest centre of the region.
         assert verdict.interval == pytest.approx((0, 3), abs=1e-9)
@@ -235,10 +265,10 @@ class TestPointing:
     @pytest.mark.parametrize(("error", "status"), [(0.0, "pass"), (0.03, "pass"), (0.05, "inconclusive")])
     def test_sampling_error(self, explanation_of: Build, error: float, status: str) -> None:
         # 0.5 in the region, 0.3 below it; their intervals part at an error of 0.2 / (2 · 2.73) = 0.037.
-        assert pointing(Box(0, 0, 5, 5), 2).judge(explanation_of(WEIGHTS, error=error)).status == status
+        assert judged(pointing(Box(0, 0, 5, 5), 2), explanation_of(WEIGHTS, error=error)).status == status
 
     def test_a_tie_within_the_region_is_no_doubt(self, explanation_of: Build) -> None:
-        verdict = pointing(LEFT, 0).judge(explanation_of([0.5, 0.5, 0.1, 0.1] * 2))
+        verdict = judged(pointing(LEFT, 0), explanation_of([0.5, 0.5, 0.1, 0.1] * 2))
         assert (verdict.status, verdict.interval) == ("pass", (0, 0))
 
     def test_the_central_pixel_of_a_ring_lies_on_it(self, explanation_of: Build) -> None:
@@ -246,20 +276,36 @@ class TestPointing:
         ring = np.ones((5, 10), dtype=np.int64)
         ring[1:4, 2:8] = 0  # the hole holds the centroid
         explanation.segments[:] = ring
-        verdict = pointing(Box(4, 2, 6, 3), 10).judge(explanation)
+        verdict = judged(pointing(Box(4, 2, 6, 3), 10), explanation)
         # The pixels of the ring nearest to the centroid (5, 2.5) lie above or below the hole, 2 pixels off.
         assert verdict.estimate == pytest.approx(2, abs=1e-9)
 
     def test_words(self, explanation_of: Build) -> None:
-        verdict = pointing(CORNER).judge(explanation_of(WEIGHTS))
+        verdict = judged(pointing(CORNER), explanation_of(WEIGHTS))
         assert verdict.text == "pointing(Box(15, 0, 20, 5), tolerance=15)"
         assert verdict.meaning == (
             "the superpixel that speaks most for 'cat' lies in Box(15, 0, 20, 5), or within 15 pixels of it"
         )
 
     def test_nothing_that_speaks_for_the_class_is_noted(self, explanation_of: Build) -> None:
-        verdict = pointing(LEFT).judge(explanation_of([-1.0, -2.0, -0.5, -1.0] * 2))
+        verdict = judged(pointing(LEFT), explanation_of([-1.0, -2.0, -0.5, -1.0] * 2))
         assert verdict.note == "no superpixel speaks for 'cat'"
+        # Nowhere is farther than any place of the image.
+        assert (verdict.status, verdict.figure) == ("fail", "nowhere")
+        farthest = math.hypot(20, 10)
+        assert verdict.interval == pytest.approx((farthest, farthest), abs=1e-9)
+        assert verdict.estimate == pytest.approx(farthest, abs=1e-9)
+        assert verdict.top == 1
+
+    def test_nowhere_is_out_of_every_tolerance(self, explanation_of: Build) -> None:
+        verdict = judged(pointing(LEFT, 100), explanation_of([-1.0, -2.0, -0.5, -1.0] * 2))
+        assert (verdict.status, verdict.estimate, verdict.scale) == ("fail", 101, (0, 101))
+
+    def test_perhaps_nowhere_stays_open(self, explanation_of: Build) -> None:
+        verdict = judged(pointing(LEFT), explanation_of([-1.0, -2.0, -0.5, -1.0] * 2, error=1))
+        assert (verdict.status, verdict.figure) == ("inconclusive", "nowhere")
+        assert verdict.interval == pytest.approx((0, math.hypot(20, 10)), abs=1e-9)
+        assert verdict.note == "the samples do not tell whether any superpixel speaks for 'cat'"
 
     @pytest.mark.parametrize("tolerance", [-1, "15", None, True, math.nan, math.inf])
     def test_misuse(self, tolerance: Any) -> None:
@@ -294,7 +340,7 @@ class TestPredicted:
         relation: str,
         bound: float,
     ) -> None:
-        verdict = predicted(**arguments).judge(explanation_of(WEIGHTS, targets=(target,)))
+        verdict = judged(predicted(**arguments), explanation_of(WEIGHTS, targets=(target,)))
         assert (verdict.status, verdict.relation) == (status, relation)
         assert (verdict.estimate, verdict.bound) == pytest.approx((estimate, bound), abs=1e-12)
         assert verdict.interval == (verdict.estimate, verdict.estimate)
@@ -321,11 +367,31 @@ class TestPredicted:
         ],
     )
     def test_words(self, explanation_of: Build, arguments: dict[str, Any], text: str, meaning: str) -> None:
-        verdict = predicted(**arguments).judge(explanation_of(WEIGHTS))
+        verdict = judged(predicted(**arguments), explanation_of(WEIGHTS))
         assert (verdict.text, verdict.meaning) == (text, meaning)
 
+    @pytest.mark.parametrize(
+        ("rank", "note"),
+        [
+            (2, ""),
+            (3, "a rank of 3 among 3 classes asks nothing"),
+            (5, "a rank of 5 among 3 classes asks nothing"),
+            (None, ""),
+        ],
+    )
+    def test_a_rank_that_every_class_has_is_noted(self, explanation_of: Build, rank: int | None, note: str) -> None:
+        verdict = judged(predicted(at_least=0.5, rank=rank), explanation_of(WEIGHTS))
+        assert (verdict.status, verdict.note) == ("pass", note)
+
+    @pytest.mark.parametrize(("rank", "status"), [(1, "fail"), (2, "pass")])
+    def test_of_equal_scores_none_is_the_highest(self, explanation_of: Build, rank: int, status: str) -> None:
+        for target in (0, 1):
+            explanation = explanation_of(WEIGHTS, prediction=(0.4, 0.4, 0.2), targets=(target,))
+            verdict = judged(predicted(rank=rank), explanation)
+            assert (verdict.status, verdict.figure) == (status, "rank 2 (score 0.4)")
+
     def test_it_needs_no_interval(self, explanation_of: Build) -> None:
-        assert predicted().judge(explanation_of(WEIGHTS)).sentence == "found rank 1 (score 0.7), needs at most 1"
+        assert judged(predicted(), explanation_of(WEIGHTS)).sentence == "found rank 1 (score 0.7), needs at most 1"
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -371,17 +437,17 @@ class TestClaimsAboutARegion:
     def test_what_the_crop_cuts_away_is_noted(self, explanation_of: Build, name: str, region: Box, hidden: str) -> None:
         # The model sees columns 10 to 30 of 40.
         explanation = explanation_of(WEIGHTS, file_size=(10, 40), box=(10, 0, 30, 10))
-        note = MAKERS[name](region).judge(explanation).note
+        note = judged(MAKERS[name](region), explanation).note
         words = f"{hidden} of {region!r} lies in the part of the image that the model's crop cuts away"
         assert note == (words if hidden else "")
 
     def test_a_region_outside_is_told(self, explanation_of: Build, name: str) -> None:
-        with pytest.raises(RegionError, match=r"reaches outside image 'cells\.png'"):
-            MAKERS[name](Box(0, 0, 50, 5)).judge(explanation_of(WEIGHTS))
+        with pytest.raises(RegionError, match=r"on image 'cells\.png', which is 20×10 pixels, reaches outside of it"):
+            judged(MAKERS[name](Box(0, 0, 50, 5)), explanation_of(WEIGHTS))
 
     def test_too_few_samples_leave_it_open_and_the_record_is_json(self, explanation_of: Build, name: str) -> None:
         explanation = explanation_of(WEIGHTS, covariance=np.full((1, 8, 8), np.inf))
-        verdict = MAKERS[name](LEFT).judge(explanation)
+        verdict = judged(MAKERS[name](LEFT), explanation)
         assert verdict.status == "inconclusive"
         assert verdict.holds
         json.dumps(verdict.as_json(), allow_nan=False)
@@ -394,26 +460,69 @@ def test_all_claims_are_judged_also_after_one_has_failed(explanation_of: Build) 
     assert [verdict.claim for verdict in check.verdicts] == ["predicted", "mass", "top_overlap"]
 
 
-def test_a_claim_of_ones_own_is_one_method(explanation_of: Build) -> None:
-    class Sparse(Claim):
-        name = "sparse"
+class FewPositive(Claim):
+    """A claim of a user's own, as short as it can be."""
 
-        def judge(self, explanation: Explanation) -> Verdict:
-            count = float((explanation.weights[0] > 0).sum())
-            return Verdict(
-                claim=self.name,
-                text="Sparse()",
-                meaning="few superpixels speak for the class",
-                status="pass" if count <= 4 else "fail",
-                estimate=count,
-                interval=(count, count),
-                relation="<=",
-                bound=4.0,
-                figure=f"{count:.0f}",
-                scale=(0.0, 8.0),
-                samples=explanation.samples,
-            )
+    def __init__(self, at_most: float = 4) -> None:
+        self.at_most = at_most
 
-    assert judge(explanation_of(WEIGHTS), (Sparse(),)).status == "pass"
-    with pytest.raises(TypeError, match="abstract"):
-        Claim()  # type: ignore[abstract]
+    def __repr__(self) -> str:
+        return f"FewPositive({self.at_most})"
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        count = float((explanation.weights[0] > 0).sum())
+        return Verdict(meaning="few speak", estimate=count, interval=(count, count), relation="<=", bound=self.at_most)
+
+
+class TestClaimsOfOnesOwn:
+    def test_one_method_is_enough(self, explanation_of: Build) -> None:
+        verdict = judged(FewPositive(), explanation_of(WEIGHTS))
+        assert (verdict.claim, verdict.text, verdict.regions) == ("FewPositive", "FewPositive(4)", ())
+        assert (verdict.status, verdict.figure, verdict.top) == ("pass", "4", 0)
+        assert judged(FewPositive(3), explanation_of(WEIGHTS)).status == "fail"
+
+    def test_name_and_regions_of_the_claim_are_the_verdicts(self, explanation_of: Build) -> None:
+        class Named(FewPositive):
+            name = "named"
+            regions = (LEFT, RIGHT)
+
+        verdict = judged(Named(), explanation_of(WEIGHTS))
+        assert (verdict.claim, verdict.regions) == ("named", (LEFT, RIGHT))
+
+    def test_what_the_verdict_says_itself_is_kept(self, explanation_of: Build) -> None:
+        class Telling(FewPositive):
+            name = "named"
+            regions = (LEFT,)
+
+            def judge(self, explanation: Explanation) -> Verdict:
+                return dataclasses.replace(
+                    super().judge(explanation), claim="told", text="Told()", regions=(RIGHT,), status="inconclusive"
+                )
+
+        verdict = judged(Telling(), explanation_of(WEIGHTS))
+        assert (verdict.claim, verdict.text, verdict.regions) == ("told", "Told()", (RIGHT,))
+        assert verdict.status == "inconclusive"
+
+    @pytest.mark.parametrize("returned", [None, True, ("pass", 3)])
+    def test_something_else_than_a_verdict_is_told(self, explanation_of: Build, returned: Any) -> None:
+        class Wrong(FewPositive):
+            def judge(self, explanation: Explanation) -> Verdict:
+                verdict: Verdict = returned
+                return verdict
+
+        with pytest.raises(OptionError) as caught:
+            judge(explanation_of(WEIGHTS), (predicted(), Wrong()))
+        assert str(caught.value) == f"Wrong.judge returned {returned!r}; it must return a pytest_lime.Verdict."
+
+    def test_without_judge_there_is_no_claim(self) -> None:
+        with pytest.raises(TypeError, match="abstract"):
+            Claim()  # type: ignore[abstract]
+
+
+@pytest.mark.parametrize("claim", [top_overlap(whole(), k=2, at_least=1), pointing(whole())])
+def test_where_the_samples_do_not_tell_whether_anything_speaks_nothing_is_decided(
+    claim: Claim, explanation_of: Callable[..., Explanation]
+) -> None:
+    verdict = judge(explanation_of([0.02, 0.01, -0.01, 0.0], error=0.5), (claim,)).verdicts[0]
+    assert verdict.status == "inconclusive"
+    assert "samples do not tell" in verdict.note

@@ -92,7 +92,7 @@ class TestReproducible:
         for portion in portions:
             in_portions.extend(portion)
         assert at_once.samples == in_portions.samples == 100
-        assert at_once.passes == in_portions.passes == 101
+        assert at_once.passes == in_portions.passes == at_once.look().passes == 103
         assert_same(in_portions.look(), at_once.look())
 
     def test_looking_changes_nothing(self) -> None:
@@ -122,7 +122,8 @@ class TestTargets:
     def test_several_targets_come_from_the_same_samples(self) -> None:
         model = Counting()
         together = explain(model, IMAGE, ["bird", 0], **OPTIONS)
-        assert model.shown == 121
+        # The image alone, the image beside its fill, and 120 samples.
+        assert model.shown == together.passes == 123
         assert together.targets == (2, 0)
         assert together.labels == ("bird", "cat")
         for row, target in enumerate(("bird", "cat")):
@@ -150,7 +151,7 @@ class TestTargets:
     @pytest.mark.parametrize(
         ("target", "words"),
         [
-            ("catt", "no class 'catt' among its 3; the nearest is 'cat'"),
+            ("catt", "no class 'catt' among its 3 classes; the nearest is 'cat'"),
             (["cat", "brid"], "the nearest is 'bird'"),
             (3, "class 3 does not exist"),
             (-1, "class -1 does not exist"),
@@ -167,12 +168,12 @@ class TestTargets:
         assert words in str(caught.value)
         assert model.shown == 0
 
-    def test_the_predicted_class_named_twice_is_found_after_one_pass(self) -> None:
+    def test_the_predicted_class_named_twice_is_found_before_any_sample(self) -> None:
         predicted = explain(FakeModel(), IMAGE, **OPTIONS).targets[0]
         model = Counting()
         with pytest.raises(TargetError, match="names a class twice"):
             explain(model, IMAGE, [predicted, None], **OPTIONS)
-        assert model.shown == 1
+        assert model.shown == 3
 
     def test_a_class_that_an_unnamed_model_lacks(self) -> None:
         with pytest.raises(TargetError, match="the model has 2 classes"):
@@ -189,6 +190,16 @@ class TestRegions:
         explanation = explain(FakeModel(), IMAGE, "cat", regions=regions, **{**OPTIONS, "segmenter": segmenter})
         for region in regions:
             assert set(np.unique(explanation.shares(region))) == {0.0, 1.0}
+
+    def test_one_region_needs_no_list(self) -> None:
+        alone, listed, paired = (
+            explain(FakeModel(), IMAGE, "cat", regions=regions, **OPTIONS)
+            for regions in (REGION, [REGION], (REGION, REGION))
+        )
+        for other in (listed, paired):
+            np.testing.assert_array_equal(other.segments, alone.segments)
+            assert_same(other, alone)
+        assert set(np.unique(alone.shares(REGION))) == {0.0, 1.0}
 
     def test_without_alignment_superpixels_stay(self) -> None:
         plain = explain(FakeModel(), IMAGE, "cat", **OPTIONS)
@@ -230,6 +241,10 @@ class TestTheRest:
         assert (explanation.samples, explanation.sampler, explanation.batch_size) == (120, "antithetic", 10)
         assert explanation.device == "cpu"
         assert explanation.seconds > 0
+        assert explanation.passes == 123
+        # 60 pairs, less 16 superpixels and the intercept.
+        assert explanation.freedom == 43
+        assert 0 < explanation.rounding[0] <= 1e-6
         assert explanation.options.seed == 5
         np.testing.assert_allclose(explanation.prediction.sum(), 1, atol=1e-12)
 
@@ -252,6 +267,13 @@ class TestTheRest:
             ({"model": FakeModel}, ModelError, "pass an instance"),
             ({"image": "no such cat.png"}, ImageError, "does not exist"),
             ({"regions": [REGION, (0, 0, 1, 1)]}, RegionError, "is no region"),
+            ({"regions": (0, 0, 5, 5)}, RegionError, "regions: 0 is no region; pass Box"),
+            ({"regions": 5}, RegionError, "regions: 5 is no region"),
+            ({"regions": None}, RegionError, "regions: None is no region"),
+            ({"regions": "HEAD"}, RegionError, "is no region"),
+            ({"regions": Box}, RegionError, "is no region"),
+            ({"regions": np.ones((40, 48), dtype=bool)}, RegionError, "is no region"),
+            ({"kernel_width": 1e-3, "sampler": np.eye(16)}, OptionError, "kernel_width is too small: no sample of 16"),
             ({"regions": [Box(0, 0, 100, 10)]}, RegionError, "reaches outside"),
             ({"sample": 3}, OptionError, "explain: there is no option 'sample'; the nearest is 'samples'"),
             ({"samples": 1}, OptionError, "explain: samples=1 must"),

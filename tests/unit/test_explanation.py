@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pytest_lime import Box, Explanation, Mask, OptionError, RegionError, TargetError, whole
-from pytest_lime.explanation import Figure, find_class, normal_quantile, overlap_bounds
+from pytest_lime.explanation import DOUBT, Figure, _noise_excess, find_class, overlap_bounds
 
 Build = Callable[..., Explanation]
 LEFT, RIGHT = Box(0, 0, 10, 10), Box(10, 0, 20, 10)  # of 4×2 cells of 5×5 pixels
@@ -56,23 +56,40 @@ class TestWeights:
         np.testing.assert_array_equal(explanation.score, [0.1, 0.7])
 
     @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.999])
-    def test_intervals_are_normal(self, explanation_of: Build, confidence: float) -> None:
+    def test_intervals_are_normal_where_freedom_has_no_end(self, explanation_of: Build, confidence: float) -> None:
         explanation = explanation_of(WEIGHTS, error=0.1, confidence=confidence)
         half = (explanation.interval[0, :, 1] - explanation.interval[0, :, 0]) / 2
         z = {0.8: 1.2815516, 0.95: 1.9599640, 0.999: 3.2905267}[confidence]  # printed tables
-        # The millionth of the largest weight comes on top.
-        np.testing.assert_allclose(half, 0.1 * z + 0.5e-6, atol=1e-8)
+        np.testing.assert_allclose(half, 0.1 * z, atol=1e-8)
+
+    @pytest.mark.parametrize(
+        ("freedom", "confidence", "quantile"),
+        [(1, 0.95, 12.7062), (5, 0.95, 2.570582), (30, 0.99, 2.749996), (479, 0.95, 1.964939)],
+    )
+    def test_intervals_are_those_of_student(
+        self, explanation_of: Build, freedom: float, confidence: float, quantile: float
+    ) -> None:
+        explanation = explanation_of(WEIGHTS, error=0.1, confidence=confidence, freedom=freedom, rounding=0.02)
+        # Printed tables; the rounding of the forward passes comes on top.
+        half = np.ptp(explanation.interval[0], axis=1) / 2
+        np.testing.assert_allclose(half, 0.1 * quantile + 0.02, rtol=1e-5)
 
     def test_many_intervals_at_once_are_wider(self, explanation_of: Build) -> None:
         explanation = explanation_of(WEIGHTS, error=0.1)
-        assert normal_quantile(0.95, 8) == pytest.approx(2.7343688, abs=1e-6)
         together = explanation.simultaneous_interval(8)[0]
         np.testing.assert_allclose(together.mean(axis=1), WEIGHTS, atol=EXACT)
-        assert np.ptp(together[0]) == pytest.approx(2 * (2.7343688 * 0.1 + 0.5e-6), abs=1e-6)
+        assert np.ptp(together[0]) == pytest.approx(2 * 2.7343688 * 0.1, abs=1e-6)
 
     def test_without_sampling_error_the_rounding_of_forward_passes_stays(self, explanation_of: Build) -> None:
-        interval = explanation_of(WEIGHTS).interval[0]
-        np.testing.assert_allclose(np.ptp(interval, axis=1), 1e-6, rtol=1e-6)
+        explanation = explanation_of([WEIGHTS, WEIGHTS], targets=(0, 1), rounding=1e-6)
+        np.testing.assert_allclose(np.ptp(explanation.interval, axis=2), 2e-6, rtol=1e-6)
+        # However many are compared: rounding is a bound, not an error drawn by chance.
+        np.testing.assert_allclose(np.ptp(explanation.simultaneous_interval(8), axis=2), 2e-6, rtol=1e-6)
+
+    def test_what_is_not_known_is_anywhere(self, explanation_of: Build) -> None:
+        interval = explanation_of(WEIGHTS, error=[math.inf] + [0.1] * 7, freedom=1).interval[0]
+        assert interval[0].tolist() == [-math.inf, math.inf]
+        assert np.isfinite(interval[1:]).all()
 
     def test_the_heatmap_paints_each_superpixel_with_its_weight(self, explanation_of: Build) -> None:
         explanation = explanation_of([WEIGHTS, WEIGHTS[::-1]], targets=(0, 1))
@@ -136,11 +153,44 @@ class TestRows:
             explanation_of([WEIGHTS, WEIGHTS], targets=(2, 0)).row("dog")
 
     @pytest.mark.parametrize(
-        ("prediction", "ranks"), [((0.7, 0.2, 0.1), (1, 2, 3)), ((0.4, 0.4, 0.2), (1, 1, 3)), ((0, 0, 0), (1, 1, 1))]
+        ("prediction", "ranks"), [((0.7, 0.2, 0.1), (1, 2, 3)), ((0.4, 0.4, 0.2), (2, 2, 3)), ((0, 0, 0), (3, 3, 3))]
     )
     def test_rank(self, explanation_of: Build, prediction: tuple[float, ...], ranks: tuple[int, ...]) -> None:
         explanation = explanation_of([WEIGHTS] * 3, targets=(0, 1, 2), prediction=prediction)
         assert tuple(explanation.rank(target) for target in range(3)) == ranks
+
+
+class TestSpeaks:
+    @pytest.mark.parametrize(
+        ("weights", "error", "speaks"),
+        [
+            ([0.5, -0.1, 0.0, 0.0], 0.0, True),
+            ([0.5, -0.1, 0.0, 0.0], 0.1, True),
+            ([0.5, -0.1, 0.0, 0.0], 0.3, None),
+            ([-0.5, -0.5, -0.5, -0.5], 0.1, False),
+            ([-0.5, -0.5, -0.5, -0.2], 0.1, None),
+            ([0.0, 0.0, 0.0, 0.0], 0.0, False),
+            # 0.5 is 2.5 errors of 0.2: enough on its own (2.50 > 1.96), and just enough not among four (2.498).
+            ([0.49, -0.5, -0.5, -0.5], 0.2, None),
+            ([0.51, -0.5, -0.5, -0.5], 0.2, True),
+            ([-0.49, -0.9, -0.9, -0.9], 0.2, None),
+            ([-0.51, -0.9, -0.9, -0.9], 0.2, False),
+            ([0.5, -0.1, 0.0, 0.0], [math.inf] * 4, None),
+            # One that is known to speak is enough.
+            ([0.5, -0.1, 0.0, 0.0], [0.01] + [math.inf] * 3, True),
+            ([-0.5, -0.1, -0.2, 0.0], [0.01] + [math.inf] * 3, None),
+        ],
+    )
+    def test_known(self, explanation_of: Build, weights: list[float], error: Any, speaks: bool | None) -> None:
+        assert explanation_of(weights, error=error).speaks() is speaks
+
+    @pytest.mark.parametrize(("weight", "speaks"), [(2e-6, True), (0.5e-6, None), (-0.5e-6, None), (-2e-6, False)])
+    def test_rounding_speaks_for_nothing(self, explanation_of: Build, weight: float, speaks: bool | None) -> None:
+        assert explanation_of([weight] + [-1.0] * 3, rounding=1e-6).speaks() is speaks
+
+    def test_of_each_target(self, explanation_of: Build) -> None:
+        explanation = explanation_of([[0.5, 0.1, 0.0, 0.0], [-0.5, -0.1, -1.0, -1.0]], targets=(0, 1))
+        assert (explanation.speaks("cat"), explanation.speaks("dog"), explanation.speaks()) == (True, False, True)
 
 
 class TestFindClass:
@@ -153,8 +203,8 @@ class TestFindClass:
     @pytest.mark.parametrize(
         ("target", "words"),
         [
-            ("cat", "no class 'cat' among its 5; the nearest is 'Egyptian cat'"),
-            ("qqqq", "no class 'qqqq' among its 5."),
+            ("cat", "no class 'cat' among its 5 classes; the nearest is 'Egyptian cat'"),
+            ("qqqq", "no class 'qqqq' among its 5 classes."),
             ("dog", "2 classes are called 'dog'; use an index, one of [2, 3]"),
             ("DOG", "3 classes are called 'DOG'; use an index, one of [2, 3, 4]"),
             (5, "class 5 does not exist; the model has 5 classes, 0…4"),
@@ -218,6 +268,8 @@ class TestMass:
         error=st.floats(0, 1, allow_subnormal=False),
     )
     @example(weights=[0.0] * 7 + [1.0], error=1e-155)
+    @example(weights=[0.0] * 7 + [6e-249], error=1.0)
+    @example(weights=[0.0] * 7 + [2.3e-308], error=1.0)
     def test_a_region_and_its_rest_share_everything(
         self, explanation_of: Build, weights: list[float], error: float
     ) -> None:
@@ -252,11 +304,37 @@ class TestMass:
         assert mass == pytest.approx(1 / 1.35, abs=EXACT)
         assert mass.interval[1] > 0.95
 
-    @pytest.mark.parametrize(("error", "interval"), [(0.0, (0, 0)), (0.1, (0, 1)), (math.inf, (0, 1))])
-    def test_nothing_positive(self, explanation_of: Build, error: float, interval: tuple[float, float]) -> None:
-        mass = explanation_of([-0.1, -0.2, 0.0, -0.3], error=error).mass(Box(0, 0, 10, 5))
+    @pytest.mark.parametrize("error", [0.0, 0.01, 0.1, math.inf])
+    @pytest.mark.parametrize("region", [Box(0, 0, 10, 5), whole()], ids=repr)
+    def test_a_share_of_nothing_is_undefined(self, explanation_of: Build, region: Any, error: float) -> None:
+        mass = explanation_of([-0.1, -0.2, 0.0, -0.3], error=error).mass(region)
         assert float(mass) == 0
-        assert mass.interval == interval
+        assert mass.interval == (0, 1)
+
+    @pytest.mark.parametrize(("weight", "known"), [(3e-6, False), (4e-6, False), (5e-6, True)])
+    def test_a_share_of_rounding_is_undefined(self, explanation_of: Build, weight: float, known: bool) -> None:
+        # Each of the four weights may be off by a millionth.
+        mass = explanation_of([weight, -0.2, -0.1, -0.3], rounding=1e-6).mass(Box(0, 0, 5, 5))
+        assert float(mass) == 1
+        assert (mass.interval != (0, 1)) == known
+
+    def test_rounding_widens_the_interval(self, explanation_of: Build) -> None:
+        mass = explanation_of([2.0, 1.0, 3.0, 4.0], columns=2, rounding=0.01).mass(Box(0, 0, 10, 5))
+        # Σ |∂/∂β| = (2 · 0.7 + 2 · 0.3) / 10.
+        assert mass.interval == pytest.approx((0.3 - 0.002, 0.3 + 0.002), abs=EXACT)
+
+    @pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+    def test_an_enumeration_of_scores_in_any_unit_is_exact(self, explanation_of: Build, scale: float) -> None:
+        mass = explanation_of([2.0 * scale, scale, 3 * scale, 4 * scale], columns=2).mass(Box(0, 0, 10, 5))
+        assert (mass, *mass.interval) == pytest.approx((0.3, 0.3, 0.3), abs=EXACT)
+
+    def test_few_degrees_of_freedom_widen_the_interval(self, explanation_of: Build) -> None:
+        near, far = (
+            explanation_of([2.0, 1.0, 3.0, 4.0], columns=2, error=0.01, freedom=freedom).mass(Box(0, 0, 10, 5))
+            for freedom in (5, math.inf)
+        )
+        # t over z at 95 %, from printed tables; the weights are many errors from 0.
+        assert np.ptp(near.interval) / np.ptp(far.interval) == pytest.approx(2.570582 / 1.959964, rel=1e-6)
 
     def test_too_few_samples_say_nothing(self, explanation_of: Build) -> None:
         explanation = explanation_of(WEIGHTS, covariance=np.full((1, 8, 8), np.inf))
@@ -267,6 +345,30 @@ class TestMass:
         plain = explanation_of(WEIGHTS, error=0.1).mass(LEFT)
         scaled = explanation_of([w * scale for w in WEIGHTS], error=0.1 * scale).mass(LEFT)
         assert (scaled, *scaled.interval) == pytest.approx((plain, *plain.interval), abs=1e-9)
+
+
+class TestNoiseExcess:
+    def test_at_0_it_is_the_positive_part_of_noise(self) -> None:
+        # E[Z⁺] = 1/√(2π), for every weight that may be 0.
+        steps = np.array([0.0, 1.0, DOUBT])
+        np.testing.assert_allclose(_noise_excess(steps), 1 / math.sqrt(2 * math.pi), rtol=1e-12)
+
+    @pytest.mark.parametrize("true", [0.0, 0.5, 1.0, 2.0, 3.0])
+    def test_it_bounds_what_noise_adds_at_every_true_value_in_doubt(self, true: float) -> None:
+        # E[(t + Z)⁺] − t⁺ by the rectangle rule, for all that may be seen of t.
+        z, step = np.linspace(-10, 10, 200_001, retstep=True)
+        added = float((np.maximum(true + z, 0) * np.exp(-(z**2) / 2)).sum() * step / math.sqrt(2 * math.pi)) - true
+        seen = np.abs(true + np.linspace(-DOUBT, DOUBT, 61))
+        bound = _noise_excess(seen)
+        assert (bound >= added - 1e-9).all()
+        assert _noise_excess(np.array([true + DOUBT]))[0] == pytest.approx(added, abs=1e-8)
+
+    def test_far_from_0_nothing_is_added(self) -> None:
+        excess = _noise_excess(np.array([5.0, 8.0, 12.0, 60.0, 1e300, np.inf]))
+        assert (excess >= 0).all()
+        assert (np.diff(excess) <= 0).all()
+        assert excess[1] < 1e-6
+        assert (excess[2:] < 1e-15).all()
 
 
 class TestOverlap:
@@ -289,7 +391,24 @@ class TestOverlap:
 
     def test_ties_are_open(self, explanation_of: Build) -> None:
         # Rounding of the forward passes decides between equal weights, so neither is sure.
-        assert explanation_of([0.5, 0.5, 0.1, 0.1]).overlap(Box(0, 0, 5, 5), k=1).interval == (0, 1)
+        for second in (0.5, 0.5 + 1e-6):
+            explanation = explanation_of([0.5, second, 0.1, 0.1], rounding=1e-6)
+            assert explanation.overlap(Box(0, 0, 5, 5), k=1).interval == (0, 1)
+        surely = explanation_of([0.5, 0.5 - 3e-6, 0.1, 0.1], rounding=1e-6)
+        assert surely.overlap(Box(0, 0, 5, 5), k=1).interval == (1, 1)
+
+    @pytest.mark.parametrize(("error", "interval"), [(0.0, (0, 0)), (0.01, (0, 0)), (0.2, (0, 2)), (math.inf, (0, 2))])
+    def test_what_speaks_against_the_class_is_not_counted(
+        self, explanation_of: Build, error: float, interval: tuple[float, float]
+    ) -> None:
+        overlap = explanation_of([-0.1, -0.2, -0.3, -0.4], error=error).overlap(Box(0, 0, 10, 5), k=2)
+        assert float(overlap) == 0
+        assert overlap.interval == interval
+        assert overlap.words.startswith("0 of the 2 superpixels")
+
+    def test_weights_of_0_speak_for_nothing(self, explanation_of: Build) -> None:
+        overlap = explanation_of([0.0] * 4).overlap(whole(), k=2)
+        assert (float(overlap), overlap.interval) == (0, (0, 0))
 
     def test_superpixels_on_one_side_need_not_be_told_apart(self, explanation_of: Build) -> None:
         explanation = explanation_of([1.0, 1.01, 0.99, 0.0, 1.02, 0.98, 0.01, 0.0], error=0.01)

@@ -109,6 +109,24 @@ class TestScores:
         scores = engine(Classifier(), batch_size).scores(MASKS, [0, 1, 2, 3])
         np.testing.assert_allclose(scores, reference, atol=FLOAT32)
 
+    @pytest.mark.parametrize("batch_size", [1, 10, "auto"])
+    def test_a_model_that_writes_into_its_batch_spoils_nothing(self, batch_size: Any) -> None:
+        class Spoiling(Classifier):
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                scores = super().predict(batch)
+                batch.fill_(0.5)
+                return scores
+
+        pixels, fill = PIXELS.copy(), FILL.copy()
+        spoiling = Forward(Spoiling(), pixels, fill, SEGMENTS, device=CPU, batch_size=batch_size)
+        plain = engine(Classifier(), batch_size)
+        np.testing.assert_array_equal(spoiling.whole(), plain.whole())
+        masks = np.concatenate([np.ones((3, 6), dtype=np.uint8), np.zeros((3, 6), dtype=np.uint8), MASKS])
+        np.testing.assert_allclose(spoiling.scores(masks, [0, 1]), plain.scores(masks, [0, 1]), atol=FLOAT32)
+        np.testing.assert_array_equal(spoiling.whole(), plain.whole())
+        np.testing.assert_array_equal(pixels, PIXELS)
+        np.testing.assert_array_equal(fill, FILL)
+
     @pytest.mark.parametrize(("batch_size", "sizes"), [(30, [30, 30, 15]), (75, [75]), (100, [75]), (1, [1] * 75)])
     def test_batches_are_of_the_size_asked_for(self, batch_size: int, sizes: list[int]) -> None:
         model = Classifier()
@@ -117,10 +135,14 @@ class TestScores:
         assert [len(batch) for batch in model.batches] == sizes
         assert (forward.batch_size, forward.passes) == (batch_size, 75)
 
-    def test_the_whole_image_is_a_pass(self) -> None:
-        forward = engine(Classifier())
+    def test_the_whole_image_is_scored_alone_and_beside_its_fill(self) -> None:
+        model = Classifier()
+        forward = engine(model)
         assert forward.whole().shape == (4,)
-        assert forward.passes == 1
+        assert forward.passes == 3
+        alone, beside = (batch.numpy() for batch in model.batches)
+        np.testing.assert_array_equal(alone, [PIXELS])
+        np.testing.assert_array_equal(beside, [PIXELS, FILL])
 
     def test_no_gradient_is_kept(self) -> None:
         net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(72, 4))
@@ -151,6 +173,37 @@ class TestWrongModels:
     def test_nan_is_found_in_the_whole_image_too(self) -> None:
         with pytest.raises(ModelError, match="NaN or infinity for 1 of 1 images"):
             engine(Returning(lambda batch: torch.full((len(batch), 4), torch.nan))).whole()
+
+    @pytest.mark.parametrize(("off", "told"), [(0.005, False), (0.02, True), (5.0, True)])
+    def test_scores_that_change_when_asked_again_are_told(self, off: float, told: bool) -> None:
+        class Moody(Classifier):
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                scores = torch.tensor([[10.0, -2.0, 0.0, 1.0]] * len(batch))
+                scores[:, 2] += 10 * off * len(self.batches)
+                self.batches.append(batch)
+                return scores
+
+        forward = engine(Moody())
+        if told:
+            with pytest.raises(ModelError, match=rf"differently \(by up to {10 * off:.3g}\).*switch off dropout"):
+                forward.whole()
+        else:
+            assert forward.whole().tolist() == [10, -2, 0, 1]
+
+    def test_scores_that_depend_on_the_rest_of_the_batch_are_told(self) -> None:
+        normalised = Returning(lambda batch: (batch - batch.mean(dim=0)).flatten(1)[:, :4])
+        with pytest.raises(ModelError, match=r"when asked again beside another: .* batch normalisation"):
+            engine(normalised).whole()
+
+    @pytest.mark.parametrize("labels", [None, ("a", "b", "c", "d")])
+    def test_the_number_of_classes_may_not_change(self, labels: Any) -> None:
+        model = Returning(lambda batch: torch.zeros(len(batch), 4 if len(batch) < 3 else 5))
+        model.labels = labels
+        forward = engine(model)
+        forward.whole()
+        words = "5 scores an image, and 4 before" if labels is None else "5 scores an image and has 4 labels"
+        with pytest.raises(ModelError, match=words):
+            forward.scores(MASKS, [0])
 
     def test_only_the_images_that_are_bad_are_counted(self) -> None:
         def make(batch: torch.Tensor) -> torch.Tensor:
@@ -278,9 +331,52 @@ class TestOutOfMemory:
     @pytest.mark.parametrize("batch_size", [1, 16, "auto"])
     def test_when_one_image_does_not_fit_the_error_is_told(self, batch_size: Any) -> None:
         model = Small(0)
-        with pytest.raises(torch.OutOfMemoryError, match="1 images are too many"):
+        words = "one image does not fit into the memory of cpu: 1 images are too many"
+        with pytest.raises(ModelError, match=words):
             engine(model, batch_size).scores(MASKS, [0])
         assert model.refused[-1] == 1
+        with pytest.raises(ModelError, match=words):
+            engine(model, batch_size).whole()
+
+    def test_where_only_one_image_fits_the_whole_is_scored_twice_alone(self) -> None:
+        model = Small(1)
+        forward = engine(model)
+        np.testing.assert_allclose(forward.whole(), engine(Classifier()).whole(), atol=FLOAT32)
+        assert (forward.passes, model.refused) == (2, [2])
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            MemoryError(),
+            MemoryError("Unable to allocate 3 GiB for an array"),
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes. Error code 12"),
+            RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+            RuntimeError("not enough memory: could not Allocate memory"),
+        ],
+        ids=str,
+    )
+    def test_what_counts_as_out_of_memory(self, error: Exception) -> None:
+        class Full(Small):
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                try:
+                    return super().predict(batch)
+                except torch.OutOfMemoryError:
+                    raise error from None
+
+        forward = engine(Full(5))
+        assert forward.whole().shape == (4,)
+        assert forward.scores(MASKS, [0]).shape == (75, 1)
+        assert forward.batch_size == 4
+        with pytest.raises(ModelError, match="one image does not fit into the memory of cpu"):
+            engine(Full(0)).scores(MASKS, [0])
+        assert not getattr(error, "__notes__", [])
+
+    def test_other_runtime_errors_are_the_models_own(self) -> None:
+        for ask in (lambda forward: forward.whole(), lambda forward: forward.scores(MASKS, [0])):
+            model = Returning(lambda batch: torch.zeros(2, 3) @ torch.zeros(2, 3))
+            with pytest.raises(RuntimeError, match="mat1 and mat2") as caught:
+                ask(engine(model))
+            assert not isinstance(caught.value, ModelError)
 
     def test_what_was_measured_is_remembered_for_the_model(self) -> None:
         model = Small(3)
@@ -313,9 +409,31 @@ class TestDevices:
         model.device = torch.device("cpu")
         assert choose_device("auto", model) == CPU
 
-    def test_without_one_it_is_the_first_accelerator_or_the_cpu(self) -> None:
-        expected = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else CPU
-        assert choose_device("auto", Classifier()) == expected
+    @pytest.mark.parametrize("there", [False, True])
+    def test_auto_is_the_first_accelerator_or_the_cpu(self, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: there)
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda", 0))
+        model: Any = Classifier()
+        model.device = "auto"
+        assert choose_device("auto", model) == (torch.device("cuda", 0) if there else CPU)
+        # A model that says nothing of devices may not know of any.
+        assert choose_device("auto", Classifier()) == CPU
+
+    def test_a_model_is_moved_once(self) -> None:
+        class Movable(Classifier):
+            def __init__(self) -> None:
+                super().__init__()
+                self.moved: list[tuple[torch.device, int]] = []
+
+            def to(self, device: torch.device) -> None:
+                self.moved.append((device, len(self.batches)))
+
+        model = Movable()
+        forward = engine(model, 10)
+        forward.whole()
+        forward.scores(MASKS, [0])
+        # Before the first batch, and never again.
+        assert model.moved == [(CPU, 0)]
 
     def test_the_option_is_stronger_than_the_model(self) -> None:
         model: Any = Classifier()

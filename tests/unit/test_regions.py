@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image as PILImage
 
 from pytest_lime import Box, Ellipse, Mask, Polygon, Region, RegionError, whole
+from pytest_lime.images import View
 from pytest_lime.regions import check_region
 
 SIZE = (8, 12)  # height, width
@@ -226,12 +228,23 @@ def test_a_region_that_cannot_be_is_refused_when_it_is_made(shape: Any, argument
         Box(0, 0, 4, 4) | Box(0, 0, 4, 20),
         ~Box(0, 0, 4, 20),
         whole() | (Box(0, 0, 20, 4) & Box(0, 0, 20, 6)),
+        # What `~` turns round is not cut by what stands beside it.
+        ~Box(0, 0, 4, 20) & Box(0, 0, 4, 4),
+        ~(Box(0, 0, 4, 4) | Box(0, 0, 14, 4)),
     ],
     ids=repr,
 )
 def test_coordinates_outside_the_image_are_told(region: Region) -> None:
-    with pytest.raises(RegionError, match=r"reaches outside image 'cat\.png', which is 12×8 pixels"):
+    words = r" on image 'cat\.png', which is 12×8 pixels, reaches outside of it \(from x=.* to x=.*& whole\(\)`\.$"
+    with pytest.raises(RegionError, match=words):
         check_region(region, SIZE, "cat.png")
+
+
+def test_the_part_that_reaches_outside_is_named_with_its_coordinates() -> None:
+    with pytest.raises(RegionError) as caught:
+        check_region(whole() | (Box(1, 1, 3, 3) | ~Ellipse(10, 4, 5, 2.5)), SIZE, "cat.png")
+    told = "Ellipse(10, 4, 5, 2.5) on image 'cat.png', which is 12×8 pixels, reaches outside of it (from x=5, y=1.5 to "
+    assert str(caught.value).startswith(f"{told}x=15, y=6.5): ")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +264,20 @@ def test_what_whole_or_another_region_cuts_is_no_mistake(region: Region, pixels:
 
 
 @pytest.mark.parametrize(
-    "region", [~whole(), Box(0, 0, 2, 2) & Box(5, 5, 7, 7), Mask(np.zeros(SIZE)), Box(0.6, 0.6, 1.4, 1.4)], ids=repr
+    "region",
+    [
+        ~whole(),
+        Box(0, 0, 2, 2) & Box(5, 5, 7, 7),
+        Mask(np.zeros(SIZE)),
+        Box(0.6, 0.6, 1.4, 1.4),
+        # An empty part would be lost in the rest.
+        ~Mask(np.zeros(SIZE)),
+        whole() | Mask(np.zeros(SIZE)),
+        whole() & Box(0.6, 0.6, 1.4, 1.4),
+        whole() | ~(Box(0, 0, 2, 2) & Box(5, 5, 7, 7)),
+        Box(-50, 0, -20, 4) & whole(),
+    ],
+    ids=repr,
 )
 def test_an_empty_region_is_told(region: Region) -> None:
     with pytest.raises(RegionError, match=r"on image 'cat\.png', which is 12×8 pixels, is empty") as caught:
@@ -259,10 +285,30 @@ def test_an_empty_region_is_told(region: Region) -> None:
     assert "shares of the image" not in str(caught.value)
 
 
-@pytest.mark.parametrize("region", [Box(0.1, 0.1, 0.4, 0.45), Box(0.1, 0.2, 0.9, 0.8), Box(0, 0, 0.5, 1)], ids=repr)
+@pytest.mark.parametrize(
+    "region",
+    [
+        Box(0.1, 0.1, 0.4, 0.45),
+        Box(0.1, 0.2, 0.9, 0.8),
+        Box(0, 0, 0.5, 1),
+        Ellipse(0.5, 0.5, 0.25, 0.25),
+        Polygon([(0.1, 0.1), (0.9, 0.1), (0.5, 1)]),
+        ~Box(0.1, 0.2, 0.9, 0.8),
+        whole() | Box(0, 0, 0.5, 1),
+        whole() & Box(0, 0, 1, 0.75),
+    ],
+    ids=repr,
+)
 def test_shares_of_the_image_are_recognised(region: Region) -> None:
     with pytest.raises(RegionError, match="coordinates are pixels, not shares of the image"):
         check_region(region, SIZE, "cat.png")
+
+
+def test_the_first_pixel_is_a_region() -> None:
+    for region in (Box(0, 0, 1, 1), ~~Box(0, 0, 1, 1), Box(0, 0, 1, 1) & whole(), Polygon([(0, 0), (1, 0), (1, 1)])):
+        assert check_region(region, SIZE, "cat.png").sum() <= 1
+    assert check_region(Box(0, 0, 1, 1) | Box(3, 3, 4, 4), SIZE, "cat.png").sum() == 2
+    assert check_region(~Box(0, 0, 1, 1), SIZE, "cat.png").sum() == 95
 
 
 def test_the_only_pixel_of_an_image_is_a_region() -> None:
@@ -282,6 +328,85 @@ def test_the_only_pixel_of_an_image_is_a_region() -> None:
 def test_a_mask_of_another_size_is_told_wherever_it_stands(combine: Any) -> None:
     with pytest.raises(RegionError, match=r"is 8×12 pixels and image 'cat\.png' is 12×8"):
         check_region(combine(Mask(np.ones((12, 8)))), SIZE, "cat.png")
+
+
+class Own(Region):
+    """A region of a user's own, which may be wrong."""
+
+    def __init__(self, returned: Any) -> None:
+        self.returned = returned
+
+    def __repr__(self) -> str:
+        return "Own()"
+
+    def bounds(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        return 0.0, 0.0, float(size[1]), float(size[0])
+
+    def mask(self, size: tuple[int, int]) -> Any:
+        return self.returned
+
+
+@pytest.mark.parametrize("returned", [None, [[True]], np.ones(SIZE), np.ones((8, 8), dtype=bool)])
+@pytest.mark.parametrize("combine", [lambda own: own, lambda own: ~own, lambda own: whole() | own])
+def test_what_a_region_of_ones_own_returns_is_checked(returned: Any, combine: Any) -> None:
+    with pytest.raises(
+        RegionError, match=r"^Own\(\): its method mask must return a bool array of shape \(8, 12\), not"
+    ):
+        check_region(combine(Own(returned)), SIZE, "cat.png")
+
+
+# The file has 8×12 pixels, and the model sees columns 1 to 11 of it at 3×5: neither sides nor centres fall together.
+VIEW = View(size=SIZE, box=(1.0, 0.0, 11.0, 8.0), shape=(3, 5))
+
+# One that covers the pixels of the file here and there, but three of five.
+CLOSED = [*SHAPES[:3], Mask(np.arange(96).reshape(SIZE) % 5 < 3), whole()]
+
+
+class TestProject:
+    @pytest.mark.parametrize("region", [*CLOSED, Box(2, 1, 7, 5), Box(0, 0, 4, 4) | Box(6, 2, 11, 7)], ids=repr)
+    def test_a_region_and_all_but_it_share_no_pixel_and_leave_none(self, region: Region) -> None:
+        if region is whole():
+            assert region.project(VIEW).all()
+            assert not (~region).project(VIEW).any()
+            return
+        inside, outside = region.project(VIEW), (~region).project(VIEW)
+        np.testing.assert_array_equal(outside, ~inside)
+        np.testing.assert_array_equal((region & ~region).project(VIEW), np.zeros(VIEW.shape, dtype=bool))
+        assert (region | ~region).project(VIEW).all()
+
+    def test_half_of_a_pixel_counts_for_one_of_the_two_only(self) -> None:
+        view = View(size=(2, 4), box=(0.0, 0.0, 4.0, 2.0), shape=(1, 2))
+        left = Box(0, 0, 3, 2)
+        assert left.project(view).tolist() == [[True, True]]
+        # By its own area, the other half of the second pixel would count, too.
+        assert view.project((~left).mask(view.size)).tolist() == [[False, True]]
+        assert (~Box(0, 0, 1, 2)).project(view).tolist() == [[False, True]]
+
+    @pytest.mark.parametrize("first", SHAPES, ids=repr)
+    @pytest.mark.parametrize("second", SHAPES, ids=repr)
+    def test_combinations_are_formed_on_the_models_grid(self, first: Region, second: Region) -> None:
+        a, b = first.project(VIEW), second.project(VIEW)
+        np.testing.assert_array_equal((first | second).project(VIEW), a | b)
+        np.testing.assert_array_equal((first & second).project(VIEW), a & b)
+
+    def test_beyond_the_image_nothing_belongs_to_any_region(self) -> None:
+        padded = View(size=(4, 4), box=(-4.0, 0.0, 8.0, 4.0), shape=(4, 12))
+        file = np.zeros((4, 12), dtype=bool)
+        file[:, 4:8] = True
+        np.testing.assert_array_equal(whole().project(padded), file)
+        outside = (~Box(0, 0, 2, 4)).project(padded)
+        assert (np.flatnonzero(outside.any(axis=0)) == [6, 7]).all()
+
+    @pytest.mark.parametrize(
+        "region", [Box(0, 0, 1, 8), Box(2, 2, 3, 3), ~(~Box(0, 0, 1, 8) | Box(2, 2, 3, 3))], ids=repr
+    )
+    def test_all_but_what_the_model_does_not_see_is_told(self, region: Region) -> None:
+        # Cut away by the crop, or smaller than half a pixel of the model.
+        if isinstance(region, Box):
+            assert not region.project(VIEW).any()
+        for combination in (~region, ~region & Box(2, 0, 8, 8), whole() | ~region):
+            with pytest.raises(RegionError, match="holds no pixel of what the model sees, so that all of it would be"):
+                combination.project(VIEW)
 
 
 INSIDE = np.zeros(SIZE, dtype=bool)
@@ -312,6 +437,37 @@ def test_mask_files_of_every_mode(tmp_path: Path) -> None:
         assert repr(mask) == f"Mask({str(tmp_path / name)!r})"
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_decides_where_something_is_transparent(tmp_path: Path, mode: str) -> None:
+    white = PILImage.new(mode[:-1], (12, 8), "white")
+    # White all over: the colour of what is transparent says nothing. Half and more is opaque.
+    alpha = np.where(INSIDE, 255, 127).astype(np.uint8)
+    alpha[2, 3] = 128
+    white.putalpha(PILImage.fromarray(alpha))
+    assert white.mode == mode
+    np.testing.assert_array_equal(Mask(save(white, tmp_path)).inside, INSIDE)
+    black = PILImage.new(mode[:-1], (12, 8), "black")
+    black.putalpha(PILImage.fromarray(alpha))
+    np.testing.assert_array_equal(Mask(save(black, tmp_path)).inside, INSIDE)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_colour_decides_where_nothing_is_transparent(tmp_path: Path, mode: str) -> None:
+    picture = PILImage.fromarray(INSIDE.astype(np.uint8) * 255).convert(mode[:-1])
+    picture.putalpha(255)
+    assert picture.mode == mode
+    np.testing.assert_array_equal(Mask(save(picture, tmp_path)).inside, INSIDE)
+
+
+@pytest.mark.parametrize("name", ["mask.jpg", "mask.png"])
+def test_jpeg_is_refused_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    PILImage.fromarray(INSIDE.astype(np.uint8) * 255).save(path, format="JPEG")
+    with pytest.raises(RegionError) as caught:
+        Mask(path)
+    assert str(caught.value) == f"Mask({str(path)!r}): JPEG blurs the border of a mask; save it as PNG."
+
+
 def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     path.write_text("not a picture", encoding="utf-8")
@@ -322,6 +478,30 @@ def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float64])
 def test_mask_arrays_of_every_kind(dtype: type) -> None:
     np.testing.assert_array_equal(Mask(INSIDE.astype(dtype)).inside, INSIDE)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda inside: inside.tolist(),
+        lambda inside: inside.astype(int).tolist(),
+        torch.from_numpy,
+        lambda inside: torch.from_numpy(inside.astype(np.float32)).requires_grad_(),
+    ],
+    ids=["bools", "numbers", "tensor", "tensor with gradient"],
+)
+def test_mask_lists_and_tensors(convert: Any) -> None:
+    np.testing.assert_array_equal(Mask(convert(INSIDE)).inside, INSIDE)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [[[1, 0], [1]], [1, 0], 3, None, object(), torch.ones(1, 4, 6), torch.ones(2, 2, dtype=torch.bfloat16), [["a"]]],
+    ids=["ragged", "a row", "a number", "None", "an object", "three axes", "bfloat16", "words"],
+)
+def test_masks_that_are_none(source: Any) -> None:
+    with pytest.raises(RegionError, match=r"^Mask.*(is|are) no mask; it must be"):
+        Mask(source)
 
 
 def test_a_mask_does_not_change_with_the_array_it_came_from() -> None:

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
+from pytest_lime import OptionError
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.surrogate import Fit, cosine_distance, fit_ridge, kernel
 
@@ -61,7 +62,8 @@ class TestRidge:
         together = fit_ridge(masks, scores, weights, alpha=1e-9, paired=paired)
         for row in range(scores.shape[1]):
             alone = fit_ridge(masks, scores[:, [row]], weights, alpha=1e-9, paired=paired)
-            for name in ("weights", "intercept", "r2", "covariance"):
+            assert alone.freedom == together.freedom
+            for name in ("weights", "intercept", "r2", "covariance", "rounding"):
                 np.testing.assert_allclose(getattr(together, name)[row], getattr(alone, name)[0], atol=ALGEBRA)
 
     @pytest.mark.parametrize(("d", "n"), SIZES)
@@ -189,6 +191,74 @@ class TestCovariance:
         # A standard deviation from 400 runs is right to 3.5 %; four of these, and 3 % for the bias at finite n.
         np.testing.assert_allclose(observed / expected, 1, atol=0.17)
         assert np.mean(observed / expected) == pytest.approx(1, abs=0.06)
+
+
+class TestFreedom:
+    @pytest.mark.parametrize(
+        ("n", "paired", "freedom"),
+        [
+            (100, False, 89),
+            (100, True, 39),
+            (101, True, 40),
+            (12, False, 1),
+            (24, True, 1),
+            (11, False, 1),
+            (5, True, 1),
+        ],
+    )
+    def test_it_is_the_units_less_the_unknowns(self, n: int, paired: bool, freedom: int) -> None:
+        masks, scores, _ = samples(10, n)
+        fit = explained(masks, scores, paired=paired)
+        assert fit.freedom == freedom
+        # Where there is none left, nothing at all is known, whatever the quantile.
+        units = (n + 1) // 2 if paired else n
+        assert np.isfinite(fit.covariance).any() == (units > 11)
+
+    def test_an_enumeration_has_no_end_of_it(self) -> None:
+        masks = MaskStream("exhaustive", 4, 0).draw(16)
+        assert explained(masks, masks[:, :1].astype(float), complete=True).freedom == np.inf
+
+
+class TestRounding:
+    def test_it_is_a_millionth_of_the_largest_score_of_each_class(self) -> None:
+        masks, _, weights = samples(4, 40)
+        scores = np.tile([[0.5, -20.0, 0.0]], (40, 1))
+        scores[7] = [0.25, 3.0, 0.0]
+        fit = fit_ridge(masks, scores, weights, alpha=1e-9)
+        np.testing.assert_allclose(fit.rounding, [0.5e-6, 20e-6, 0], rtol=1e-12)
+
+    def test_scores_of_a_large_part_that_never_changes_are_less_sure(self) -> None:
+        # A logit of 1,000 is known to 1e-3 in single precision, however little it varies.
+        masks, scores, weights = samples(4, 40)
+        plain, shifted = (fit_ridge(masks, scores + shift, weights, alpha=1e-9) for shift in (0, 1000))
+        np.testing.assert_allclose(shifted.weights, plain.weights, atol=1e-9)
+        np.testing.assert_allclose(shifted.rounding, 1e-6 * (scores + 1000).max(axis=0), rtol=1e-12)
+
+
+class TestWithoutWeights:
+    @pytest.mark.parametrize("weights", [np.zeros(40), np.full(40, np.nan), np.full(40, np.inf)])
+    def test_a_kernel_that_weighs_nothing_is_told(self, weights: Array) -> None:
+        masks, scores, _ = samples(4, 40)
+        with pytest.raises(OptionError, match="kernel_width is too small: no sample of 4 superpixels gets a weight"):
+            fit_ridge(masks, scores, weights, alpha=1e-9)
+
+    @pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e12])
+    def test_the_scale_of_weights_changes_nothing_but_the_meaning_of_the_penalty(self, scale: float) -> None:
+        masks, scores, weights = samples(6, 80)
+        plain = fit_ridge(masks, scores, weights, alpha=0.0)
+        scaled = fit_ridge(masks, scores, weights * scale, alpha=0.0)
+        for name in ("weights", "intercept", "r2", "covariance"):
+            np.testing.assert_allclose(getattr(scaled, name), getattr(plain, name), rtol=1e-9, atol=1e-12)
+        shrunk = fit_ridge(masks, scores, weights * scale, alpha=3.0 * scale)
+        np.testing.assert_allclose(shrunk.weights, fit_ridge(masks, scores, weights, alpha=3.0).weights, rtol=1e-9)
+
+
+def test_a_sample_that_only_its_own_score_explains_has_a_large_but_finite_error() -> None:
+    masks, scores, _ = samples(5, 60)
+    masks[:, 0] = 1
+    masks[3, 0] = 0  # hidden once: that sample alone tells what the superpixel does
+    covariance = fit_ridge(masks, scores, np.ones(60), alpha=0.0).covariance
+    assert np.isfinite(covariance).all()
 
 
 def test_superpixels_that_the_masks_do_not_tell_apart_have_no_finite_error() -> None:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime import CallableModel, Model, ModelError, OptionError, TorchModel
-from pytest_lime.images import Image
+from pytest_lime.images import Image, View
 from pytest_lime.models.protocol import check_labels, check_model, check_scores, check_size, prepare
 from pytest_lime.testing import FakeModel
 
@@ -58,8 +58,98 @@ class TestCheckModel:
             check_model(model)
         assert words in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("labels", "cat", "labels='cat' must be a list of names"),
+            ("labels", [], "labels=[] must be a list of names"),
+            ("labels", {1: "a"}, "must map the indices 0…K−1"),
+            ("labels", iter(["a"]), "must be a list of names"),
+            ("input_size", (0, 5), "size=(0, 5) must be (height, width)"),
+            ("input_size", "224", "size='224' must be"),
+            ("device", "gpu", "device='gpu' must be 'auto', 'cpu'"),
+            ("device", "cuda:x", "device='cuda:x' must be"),
+            ("device", None, "device='None' must be"),
+        ],
+    )
+    def test_its_attributes_are_checked(self, name: str, value: Any, words: str) -> None:
+        model = Own()
+        setattr(model, name, value)
+        with pytest.raises(ModelError) as caught:
+            check_model(model)
+        assert "is no model for pytest-lime: " in str(caught.value)
+        assert words in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("labels", ["a"]),
+            ("labels", {0: "a"}),
+            ("input_size", 6),
+            ("input_size", [6, 8]),
+            ("device", "cuda:3"),
+            ("device", torch.device("cpu")),
+            ("device", "auto"),
+        ],
+    )
+    def test_what_its_attributes_may_be(self, name: str, value: Any) -> None:
+        model = Own()
+        setattr(model, name, value)
+        assert check_model(model) is model
+
 
 class TestPrepare:
+    def test_a_model_that_knows_its_view_is_not_measured(self) -> None:
+        known = View(size=(6, 8), box=(2.0, 1.0, 8.0, 5.0), shape=(4, 6))
+        prepared = []
+
+        class Knowing(Own):
+            def prepare(self, image: Image) -> NDArray[np.float32]:
+                prepared.append(image)
+                # What could not be measured, such as a gray border, may still be known.
+                return 1 - super().prepare(image)[:, 1:5, 2:8]
+
+            def view(self, size: tuple[int, int]) -> View:
+                assert size == (6, 8)
+                return known
+
+        pixels, view = prepare(Knowing(), IMAGE)
+        assert view is known
+        np.testing.assert_array_equal(pixels, 1 - np.moveaxis(IMAGE.pixels, -1, 0)[:, 1:5, 2:8])
+        # Twice, to find what changes from call to call.
+        assert prepared == [IMAGE, IMAGE]
+
+    def test_a_view_that_is_no_method_is_the_models_own_affair(self) -> None:
+        model: Any = Own()
+        model.view = "from above"
+        assert prepare(model, IMAGE)[1].box == (0, 0, 8, 6)
+
+    @pytest.mark.parametrize("seen", [False, True], ids=["measured", "known"])
+    def test_what_changes_from_call_to_call_is_told(self, seen: bool) -> None:
+        calls = iter(range(100))
+        model: Any = Own(lambda planes: planes[:, :, next(calls) % 2 :][:, :, :7])
+        if seen:
+            model.view = lambda size: View(size=size, box=(0, 0, 7, 6), shape=(6, 7))
+        with pytest.raises(ModelError, match=r"returned other pixels when called again; .* random augmentation"):
+            prepare(model, IMAGE)
+
+    @pytest.mark.parametrize("size", [(6, 8), (60, 80), (81, 47), (7, 7)])
+    @pytest.mark.parametrize(("resize", "crop"), [(None, (24, 40)), (48, (40, 40)), (49, (32, 45))])
+    def test_the_view_of_a_torch_model_is_what_would_be_measured(
+        self, size: tuple[int, int], resize: int | None, crop: tuple[int, int]
+    ) -> None:
+        model = TorchModel(torch.nn.Identity(), size=crop, resize=resize)
+        known, measured = model.view(size), View.measure(model.prepare, size)
+        assert (known.size, known.shape) == (measured.size, measured.shape) == (size, crop)
+        # What is measured is snapped to whole pixels, and blurred by the filter of a strong enlargement.
+        assert known.box == pytest.approx(measured.box, abs=0.6)
+
+    @pytest.mark.parametrize("size", [None, (5, 7), 4])
+    def test_the_view_of_a_function_is_the_whole_image(self, size: Any) -> None:
+        model = CallableModel(len, size=size)
+        view = prepare(model, IMAGE)[1]
+        assert (view.size, view.box, view.shape) == ((6, 8), (0, 0, 8, 6), model.input_size or (6, 8))
+
     def test_what_the_model_sees_and_where(self) -> None:
         pixels, view = prepare(Own(lambda planes: planes[:, 1:5, 2:8]), IMAGE)
         np.testing.assert_array_equal(pixels, np.moveaxis(IMAGE.pixels, -1, 0)[:, 1:5, 2:8])
@@ -108,6 +198,7 @@ class TestCheckScores:
     @pytest.mark.parametrize(
         ("scores", "labels", "words"),
         [
+            (torch.zeros(2, 2, dtype=torch.complex64), None, "complex scores; they must be real numbers"),
             (torch.zeros(3, 2), None, "shape (3, 2) for a batch of 2 images; it must return 2×classes"),
             (torch.zeros(2), ("a", "b"), "it must return 2×2"),
             (torch.zeros(2, 3), ("a", "b"), "3 scores an image and has 2 labels"),
@@ -121,6 +212,13 @@ class TestCheckScores:
         with pytest.raises(ModelError) as caught:
             check_scores(scores, 2, labels)
         assert words in str(caught.value)
+
+    def test_the_number_of_classes_stays(self) -> None:
+        assert check_scores(torch.zeros(2, 5), 2, None, 5).shape == (2, 5)
+        with pytest.raises(ModelError, match="returned 4 scores an image, and 5 before; their number must not change"):
+            check_scores(torch.zeros(2, 4), 2, None, 5)
+        with pytest.raises(ModelError, match="it must return 2×5, one row an image"):
+            check_scores(torch.zeros(3, 5), 2, None, 5)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +236,22 @@ def test_wrong_sizes(size: Any) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "names"),
-    [(None, None), (["a", "b"], ("a", "b")), (("a",), ("a",)), ({1: "b", 0: "a"}, ("a", "b")), (iter(["a"]), ("a",))],
+    [
+        (None, None),
+        (["a", "b"], ("a", "b")),
+        (("a",), ("a",)),
+        ({1: "b", 0: "a"}, ("a", "b")),
+        (np.array(["a"]), ("a",)),
+    ],
 )
 def test_labels(labels: Any, names: tuple[str, ...] | None) -> None:
     assert check_labels(labels) == names
+
+
+def test_what_no_file_can_hold_is_replaced_in_labels() -> None:
+    names = check_labels(["caf\u00e9", "a\udce9b", "\U0001f431"])
+    assert names == ("café", "a?b", "🐱")
+    assert all(type(name) is str for name in check_labels(np.array(["a"])) or ())
 
 
 @pytest.mark.parametrize(
@@ -151,6 +261,9 @@ def test_labels(labels: Any, names: tuple[str, ...] | None) -> None:
         ([], "list of names"),
         (["a", 1], "list of names"),
         (3, "list of names"),
+        # What can be read once only would be used up by the first check.
+        (iter(["a"]), "list of names"),
+        ((name for name in "ab"), "list of names"),
         ({}, "indices 0…K−1"),
         ({1: "a", 2: "b"}, "indices 0…K−1"),
         ({0: "a", 2: "b"}, "indices 0…K−1"),

@@ -170,7 +170,9 @@ class TestPredict:
 
     def test_one_logit_is_no_probability(self) -> None:
         net = Net(lambda batch: torch.ones(5, 1))
-        np.testing.assert_allclose(model(net).predict(BATCH).numpy(), 1)
+        with pytest.raises(ModelError, match=r"one logit an image, whose softmax is always 1: say output='scores'"):
+            model(net).predict(BATCH)
+        assert torch.equal(model(net, output="scores").predict(BATCH), torch.ones(5, 1))
 
     def test_half_precision_probabilities_pass(self) -> None:
         rows = torch.full((5, 3), 1 / 3, dtype=torch.float16)
@@ -201,6 +203,13 @@ class TestArguments:
     @pytest.mark.parametrize("device", ["auto", "cpu", torch.device("cpu"), "cuda:1"])
     def test_devices(self, device: Any) -> None:
         assert model(device=device).device == str(device)
+
+    def test_a_network_that_was_put_somewhere_stays_there(self) -> None:
+        # "meta" stands for any accelerator: it holds shapes only.
+        there = Net(len).to("meta")
+        assert model(there).device == "meta"
+        assert model(there, device="cpu").device == "cpu"
+        assert model(torch.nn.Identity()).device == "auto"
 
     @pytest.mark.parametrize(
         ("options", "words"),
