@@ -116,7 +116,7 @@ class Lime:
                 )
         if isinstance(target, list | tuple):
             raise OptionError("lime.check: target must be one class; make one check for each.")
-        regions = [region for claim in claims for region in claim.regions]
+        regions = [region for claim in claims for region in claim.areas()]
         explanation = self._explain("lime.check", image, target, regions, options)
         check = judge(explanation, claims)
         where = self._keep(check)
@@ -186,6 +186,7 @@ class Lime:
             open_claims = [verdict for verdict in check.verdicts if verdict.status == "inconclusive"]
             leaning = "; ".join(
                 f"{verdict.text}: {verdict.sentence}, the estimate alone {'holds' if verdict.holds else 'fails'}"
+                + (f" ({verdict.note})" if verdict.note else "")
                 for verdict in open_claims
             )
             warnings.warn(

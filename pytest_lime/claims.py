@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,21 @@ class Claim(abc.ABC):
     def judge(self, explanation: Explanation) -> Verdict:
         """Return the verdict on the first target of `explanation`."""
 
+    def areas(self) -> tuple[Region, ...]:
+        """Return `regions`, checked.
+
+        Raises
+        ------
+        RegionError
+            It is neither a region nor a collection of regions.
+        """
+        given: Any = self.regions
+        listed = tuple(given) if isinstance(given, Iterable) else (given,)
+        for region in listed:
+            if not isinstance(region, Region):
+                raise RegionError(f"{type(self).__name__}.regions: {one_line(region)} is no region.")
+        return listed
+
 
 def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
     """Return the verdicts on all `claims`, also when the first has failed.
@@ -72,7 +88,7 @@ def _judge(explanation: Explanation, claim: Claim) -> Verdict:
         verdict,
         claim=verdict.claim or name,
         text=verdict.text or one_line(claim, 400),
-        regions=verdict.regions or tuple(claim.regions),
+        regions=verdict.regions or claim.areas(),
     )
 
 
@@ -80,8 +96,8 @@ def _judge(explanation: Explanation, claim: Claim) -> Verdict:
 def top_overlap(region: Region, k: int = 4, *, at_least: float) -> Claim:
     """Claim that of the `k` superpixels of largest weight at least so many lie in `region`.
 
-    Holds when ``Σ_{j∈T} 1[r_j ≥ ½] ≥ at_least``, T the k superpixels of largest weight,
-    r_j the share of superpixel j in the region. The interval holds every count that the
+    Holds when ``Σ_{j∈T} 1[r_j ≥ ½, β_j > 0] ≥ at_least``, T the k superpixels of largest
+    weight β, r_j the share of superpixel j in the region. The interval holds every count that the
     intervals of all d weights allow at once (each at α/d); superpixels on the same side
     of the region's border need not be told apart. The superpixels are those that the
     ``lime`` package's ``get_image_and_mask`` would show with ``num_features=k``.
@@ -227,12 +243,12 @@ class _RegionClaim(Claim):
             notes.append(
                 f"{hidden:.0%} of {self.region!r} lies in the part of the image that the model's crop cuts away"
             )
-        speaks = explanation.speaks()
-        if speaks is not True:
-            told = (
-                "no superpixel speaks" if speaks is False else "the samples do not tell whether any superpixel speaks"
-            )
-            notes.append(f"{told} for {explanation.labels[0]!r}")
+        speaks, label = explanation.speaks(), explanation.labels[0]
+        if np.abs(explanation.weights[0]).max() <= explanation.rounding[0]:
+            notes.append(f"no mask changes the score of {label!r}: try another fill, or look whether the model works")
+        elif speaks is not True:
+            told = "no" if speaks is False else "the samples do not tell whether any"
+            notes.append(f"{told} superpixel speaks for {label!r}")
         return "; ".join(notes)
 
 

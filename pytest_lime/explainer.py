@@ -13,7 +13,7 @@ from pytest_lime.errors import RegionError, TargetError, one_line, user_error
 from pytest_lime.explanation import Explanation, find_class, project_region
 from pytest_lime.forward import Forward, choose_device
 from pytest_lime.images import load_image
-from pytest_lime.models.protocol import Model, check_labels, check_model, prepare
+from pytest_lime.models.protocol import Model, check_labels, check_model, prepare, resolution
 from pytest_lime.options import LimeOptions, resolve
 from pytest_lime.perturbation import MaskStream, fill_image
 from pytest_lime.regions import Region
@@ -157,6 +157,7 @@ class SampleStream:
             alpha=self.options.alpha,
             paired=self._masks.paired,
             complete=self._masks.sampler == "exhaustive" and len(masks) == self._masks.length,
+            rounding=resolution(self._model),
         )
         self.seconds += time.perf_counter() - began
         return Explanation(

@@ -12,7 +12,7 @@ from scipy.special import ndtr, stdtrit
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
-from pytest_lime.regions import Region
+from pytest_lime.regions import Region, is_complement
 
 __all__ = ["Explanation", "Figure", "find_class"]
 
@@ -304,6 +304,8 @@ class Explanation:
     def overlap(self, region: Region, k: int, target: Any = None) -> Figure:
         """Return how many of the `k` superpixels of largest weight lie in `region`, at least half of their area.
 
+        A superpixel whose weight is not above 0 speaks against the class, and is not counted.
+
         The interval holds every count that the intervals of the weights allow, taken
         together at `confidence`; superpixels on the same side of the region's border
         need not be told apart.
@@ -315,17 +317,13 @@ class Explanation:
         """
         check_k(k, self.superpixels)
         row = self.row(target)
-        inside = self.shares(region) >= 0.5
-        interval = self.simultaneous_interval(self.superpixels)[row]
-        least, most = overlap_bounds(interval[:, 0], interval[:, 1], inside, k)
-        order = np.argsort(-self.weights[row], kind="stable")
-        estimate = float(inside[order[:k]].sum())
-        # Where nothing speaks for the class, nothing speaks most for it.
-        if self.weights[row].max() <= 0:
-            estimate = 0.0
-        speaks = self.speaks(target)
-        if not speaks:
-            least, most = 0.0, most if speaks is None else 0.0
+        weights, inside = self.weights[row], self.shares(region) >= 0.5
+        low, high = self.simultaneous_interval(self.superpixels)[row].T
+        # Only what speaks for the class at all can be among what speaks most for it.
+        least, _ = overlap_bounds(low, high, inside & (low > 0), k)
+        _, most = overlap_bounds(low, high, inside & (high > 0), k)
+        order = np.argsort(-weights, kind="stable")
+        estimate = float((inside & (weights > 0))[order[:k]].sum())
         words = f"{estimate:.0f} of the {k} superpixels that speak most for {self.labels[row]!r} lie in {region!r}"
         return self._figure(estimate, (least, most), words)
 
@@ -384,6 +382,11 @@ def project_region(region: Region, image: Image, view: View) -> NDArray[np.bool_
         raise RegionError(f"{one_line(region)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
     region.check(image.size, image.name)
     mask = region.project(view)
+    if is_complement(region) and not (~region).project(view).any():
+        raise RegionError(
+            f"{region!r} is all that the model sees of {image.name!r}, since {~region!r} holds no pixel of it: "
+            "it is cut away or smaller than a pixel; choose another region or crop."
+        )
     if not mask.any():
         x0, y0, x1, y1 = view.box
         raise RegionError(

@@ -159,7 +159,7 @@ class LimeOptions:
         their own number.
     sampler : ``"antithetic"``, ``"bernoulli"``, ``"exhaustive"``, or an N×d array of 0/1
         How masks are drawn: pairs of a mask and its complement, independent masks, all
-        2^d masks once, or the rows given. With ``"antithetic"`` and at most 12
+        2^d masks once, or the rows given, which count as drawn independently. With ``"antithetic"`` and at most 12
         superpixels all masks are enumerated, since that has no sampling error.
     kernel_width : float
         Width of the exponential kernel on the cosine distance between masks.

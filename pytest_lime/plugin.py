@@ -169,7 +169,10 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
     path, line, _ = request.node.location
     # From where the user stands, which need not be the folder that node ids start from.
     _, separator, inside = node_id.partition("::")
-    reached = os.path.relpath(request.node.path, request.config.invocation_params.dir)
+    try:
+        reached = os.path.relpath(request.node.path, request.config.invocation_params.dir)
+    except ValueError:  # on another drive of Windows
+        reached = str(request.node.path)
     return {
         "test": node_id,
         "file": str(path).replace("\\", "/"),

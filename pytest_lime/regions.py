@@ -19,7 +19,7 @@ from skimage import draw
 from pytest_lime.errors import RegionError, is_for_the_user, one_line
 from pytest_lime.images import View
 
-__all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "check_region", "whole"]
+__all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "check_region", "is_complement", "whole"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -73,7 +73,7 @@ class Region(abc.ABC):
     def project(self, view: View) -> NDArray[np.bool_]:
         """Return the region on the pixels that a model sees: those that it covers by half or more.
 
-        Combinations are formed there, so that a region and its complement share no pixel.
+        A region and its complement share no pixel there.
         """
         return view.project(self.mask(view.size))
 
@@ -97,6 +97,11 @@ def check_region(region: Region, size: tuple[int, int], image: str) -> NDArray[n
     """
     region.check(size, image)
     return region.mask(size)
+
+
+def is_complement(region: Region) -> bool:
+    """Whether `region` was written as ``~r``."""
+    return isinstance(region, _Not)
 
 
 def _finite(shape: str, name: str, value: Any) -> float:
@@ -345,20 +350,14 @@ class _Not(Region):
         return 0.0, 0.0, float(size[1]), float(size[0])
 
     def check(self, size: tuple[int, int], image: str, *, cut: bool = False) -> None:
-        self.region.check(size, image)
+        self.region.check(size, image, cut=cut)
         super().check(size, image, cut=cut)
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         return ~self.region.mask(size)
 
     def project(self, view: View) -> NDArray[np.bool_]:
-        inner = self.region.project(view)
-        if not inner.any():
-            raise RegionError(
-                f"{self!r}: {self.region!r} holds no pixel of what the model sees, so that all of it would be left: "
-                "the crop cuts it away, or it is smaller than a pixel of the model."
-            )
-        return _WHOLE.project(view) & ~inner
+        return _WHOLE.project(view) & ~self.region.project(view)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -381,7 +380,8 @@ class _Or(Region):
         return self.first.mask(size) | self.second.mask(size)
 
     def project(self, view: View) -> NDArray[np.bool_]:
-        return self.first.project(view) | self.second.project(view)
+        # Two parts may cover by half together what neither covers alone.
+        return super().project(view) | self.first.project(view) | self.second.project(view)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -405,7 +405,7 @@ class _And(Region):
         return self.first.mask(size) & self.second.mask(size)
 
     def project(self, view: View) -> NDArray[np.bool_]:
-        return self.first.project(view) & self.second.project(view)
+        return super().project(view) & self.first.project(view) & self.second.project(view)
 
 
 def _nested(region: Region, *same: type[Region]) -> str:

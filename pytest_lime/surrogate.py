@@ -72,6 +72,7 @@ def fit_ridge(
     alpha: float,
     paired: bool = False,
     complete: bool = False,
+    rounding: float = ROUNDING,
 ) -> Fit:
     """Solve ``min Σ π (y − b − zᵀβ)² + λ‖β‖²`` in closed form for all classes at once, in float64.
 
@@ -94,6 +95,8 @@ def fit_ridge(
         independent, and its influences are added before they are squared.
     complete : bool
         The masks are all masks there are: no sampling error.
+    rounding : float
+        The share of a score by which forward passes may be off.
 
     Raises
     ------
@@ -134,30 +137,37 @@ def fit_ridge(
         if freedom > 0:
             leverage = weighted @ inverse
             without = _without_own_unit(residuals, leverage, centred, weight_of / total, paired=paired)
+            alone = ~np.isfinite(without).all(axis=1)
+            if alone.any():
+                # Every superpixel on which such a unit bears has an error without bound.
+                untold |= (np.abs(leverage[alone]) > 1e-12 * np.abs(leverage).max()).any(axis=0)
+                without[alone] = 0.0
             for row, residual in enumerate(without.T):
                 influence = leverage * residual[:, None]
                 if paired:
                     influence = _add_pairs(influence)
                 covariance[row] = influence.T @ influence
-            covariance[:, untold, :] = covariance[:, :, untold] = np.inf
         else:
             covariance[:] = np.inf
+    covariance[:, untold, :] = covariance[:, :, untold] = np.inf
     return Fit(
         weights=weights,
         intercept=intercept,
         r2=r2,
         covariance=covariance,
         freedom=max(freedom, 1.0),
-        rounding=ROUNDING * np.abs(scores).max(axis=0),
+        rounding=rounding * np.abs(scores).max(axis=0),
     )
 
 
 def _without_own_unit(residuals: Array, leverage: Array, centred: Array, share: Array, *, paired: bool) -> Array:
-    """Return each residual from the fit to all other units, ``(I − H)⁻¹ r`` over the rows of its unit."""
+    """Return each residual from the fit to all other units, ``(I − H)⁻¹ r`` over the rows of its unit.
+
+    It is infinite where there is no such fit, since a unit alone tells a superpixel from
+    the others: leverage 1.
+    """
     own = share + (leverage * centred).sum(axis=1)
-    # A sample that only its own score explains has leverage 1, and an error without bound.
-    least = 1e-9
-    without: Array = residuals / np.maximum(1 - own, least)[:, None]
+    without: Array = _divide(residuals, 1 - own)
     if not paired:
         return without
     even = len(own) // 2 * 2
@@ -165,10 +175,16 @@ def _without_own_unit(residuals: Array, leverage: Array, centred: Array, share: 
     a, d = 1 - own[first], 1 - own[second]
     b = -(share[second] + (leverage[second] * centred[first]).sum(axis=1))
     c = -(share[first] + (leverage[first] * centred[second]).sum(axis=1))
-    determinant = np.maximum(a * d - b * c, least)[:, None]
-    without[first] = (d[:, None] * residuals[first] - b[:, None] * residuals[second]) / determinant
-    without[second] = (a[:, None] * residuals[second] - c[:, None] * residuals[first]) / determinant
+    determinant = a * d - b * c
+    without[first] = _divide(d[:, None] * residuals[first] - b[:, None] * residuals[second], determinant)
+    without[second] = _divide(a[:, None] * residuals[second] - c[:, None] * residuals[first], determinant)
     return without
+
+
+def _divide(rows: Array, by: Array) -> Array:
+    """Divide each row; by what is 0 but for rounding it becomes infinite, whatever rounding left of the row."""
+    none = by < 1e-7
+    return np.where(none[:, None], np.inf, rows / np.where(none, 1.0, by)[:, None])
 
 
 def _add_pairs(influence: Array) -> Array:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from pytest_lime.errors import OptionError
+from pytest_lime.errors import OptionError, one_line
 from pytest_lime.explanation import Explanation
-
-if TYPE_CHECKING:
-    from pytest_lime.regions import Region
+from pytest_lime.regions import Region
 
 __all__ = ["Check", "Status", "Verdict", "decide"]
 
@@ -90,18 +89,22 @@ class Verdict:
             low, high = map(float, self.interval)
             put("interval", (low, high))
             first, last = map(float, self.scale)
-            put("samples", int(self.samples))
-            put("top", int(self.top))
-            put("regions", tuple(self.regions))
+            put("samples", operator.index(self.samples))
+            put("top", operator.index(self.top))
         except (TypeError, ValueError) as error:
             raise OptionError(
-                f"Verdict: estimate, bound, both ends of interval and scale are numbers ({error})."
+                "Verdict: estimate, bound, both ends of interval and scale are numbers, samples and top whole numbers "
+                f"({error})."
             ) from None
-        if math.isnan(self.estimate) or math.isnan(self.bound) or not low <= high:
+        slack = 1e-9 * abs(self.estimate) if math.isfinite(self.estimate) else 0.0
+        if math.isnan(self.bound) or not low - slack <= self.estimate <= high + slack:
             raise OptionError(
                 f"Verdict: estimate={self.estimate}, interval={self.interval} and bound={self.bound} must be numbers, "
-                "the interval from low to high."
+                "and the estimate must lie in the interval."
             )
+        if not isinstance(self.regions, tuple | list) or not all(isinstance(one, Region) for one in self.regions):
+            raise OptionError(f"Verdict: regions={one_line(self.regions)} must be a tuple of regions.")
+        put("regions", tuple(self.regions))
         if self.status is UNDECIDED:
             put("status", decide(self.interval, self.relation, self.bound))
         if self.status not in ("pass", "fail", "inconclusive"):

@@ -41,7 +41,7 @@ def share_threads(config: pytest.Config) -> None:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = int(config.workerinput.get("workercount", 1))  # type: ignore[attr-defined]  # set by pytest-xdist
-    torch.set_num_threads(max(1, cores // count))
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, cores // count)))
 
 
 def plain_node_id(item: pytest.Item) -> str:

@@ -13,7 +13,7 @@ from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_lin
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
 
-__all__ = ["Model", "check_labels", "check_model", "check_scores", "check_size", "prepare"]
+__all__ = ["Model", "check_labels", "check_model", "check_scores", "check_size", "prepare", "resolution"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -148,6 +148,17 @@ def check_scores(scores: Any, count: int, labels: Sequence[str] | None, classes:
         raise ModelError("the model returned complex scores; they must be real numbers.")
     checked: torch.Tensor = scores
     return checked
+
+
+def resolution(model: Model) -> float:
+    """Return the share by which scores of `model` differ between batch sizes and machines, by its number type.
+
+    A millionth for float32 and float64, the type's own spacing for sixteen-bit types.
+    """
+    dtype = getattr(model, "dtype", None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        return 1e-6
+    return max(1e-6, float(torch.finfo(dtype).eps))
 
 
 def check_size(size: Any) -> tuple[int, int]:

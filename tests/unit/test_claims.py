@@ -45,7 +45,9 @@ class TestTopOverlap:
             (LEFT, 4, 2, "pass", "2 of 4"),
             (LEFT, 4, 3, "fail", "2 of 4"),
             (RIGHT, 1, 1, "fail", "0 of 1"),
-            (whole(), 8, 1.0, "pass", "8 of 8"),
+            # What speaks against the class is not among what speaks most for it.
+            (whole(), 8, 1.0, "fail", "4 of 8"),
+            (whole(), 4, 1.0, "pass", "4 of 4"),
             (LEFT, 4, 0.5, "pass", "2 of 4"),
             (LEFT, 4, 0.51, "fail", "2 of 4"),
         ],
@@ -526,3 +528,12 @@ def test_where_the_samples_do_not_tell_whether_anything_speaks_nothing_is_decide
     verdict = judge(explanation_of([0.02, 0.01, -0.01, 0.0], error=0.5), (claim,)).verdicts[0]
     assert verdict.status == "inconclusive"
     assert "samples do not tell" in verdict.note
+
+
+@pytest.mark.parametrize("claim", [top_overlap(LEFT, k=2, at_least=1), pointing(LEFT), mass(LEFT, at_most=0.1)])
+def test_a_score_that_no_mask_changes_decides_nothing(claim: Claim, explanation_of: Callable[..., Explanation]) -> None:
+    # Weights of rounding alone, as a constant classifier has them, with every mask enumerated.
+    explanation = explanation_of([1e-9, -2e-9, 3e-9, 0, 1e-9, 0, 0, 0], rounding=1e-6, sampler="exhaustive")
+    verdict = judge(explanation, (claim,)).verdicts[0]
+    assert verdict.status == "inconclusive"
+    assert verdict.note.startswith("no mask changes the score of 'cat'")

@@ -374,7 +374,7 @@ class TestNoiseExcess:
 class TestOverlap:
     @pytest.mark.parametrize(
         ("region", "k", "count"),
-        [(LEFT, 1, 1), (LEFT, 2, 2), (LEFT, 3, 2), (RIGHT, 4, 2), (whole(), 8, 8), (Box(10, 0, 15, 3), 3, 1)],
+        [(LEFT, 1, 1), (LEFT, 2, 2), (LEFT, 3, 2), (RIGHT, 4, 2), (whole(), 8, 4), (Box(10, 0, 15, 3), 3, 1)],
         ids=repr,
     )
     def test_known_counts(self, explanation_of: Build, region: Any, k: int, count: int) -> None:

@@ -87,7 +87,7 @@ class TestVerdict:
         [(">=", 0.5, True), (">=", 0.49, False), ("<=", 0.5, True), ("<=", 0.51, False)],
     )
     def test_the_estimate_alone(self, relation: str, estimate: float, holds: bool) -> None:
-        assert verdict_of(relation=relation, estimate=estimate).holds == holds
+        assert verdict_of(relation=relation, estimate=estimate, interval=(0.4, 0.7)).holds == holds
 
     def test_sentences(self) -> None:
         assert verdict_of().sentence == "found 0.6, needs at least 0.5; interval 0.5 … 0.7"
@@ -145,10 +145,11 @@ class TestVerdict:
         [((0.5, 0.7), ">=", "pass"), ((0.2, 0.4), ">=", "fail"), ((0.4, 0.6), "<=", "inconclusive")],
     )
     def test_the_status_follows_from_the_interval(self, interval: Any, relation: Any, status: str) -> None:
-        verdict = Verdict(meaning="", estimate=0.5, interval=interval, relation=relation, bound=0.5)
+        estimate = sum(interval) / 2
+        verdict = Verdict(meaning="", estimate=estimate, interval=interval, relation=relation, bound=0.5)
         assert verdict.status == status
         # What is given is kept, since a claim may weigh more than one figure.
-        given = Verdict(meaning="", estimate=0.5, interval=interval, relation=relation, bound=0.5, status="fail")
+        given = Verdict(meaning="", estimate=estimate, interval=interval, relation=relation, bound=0.5, status="fail")
         assert given.status == "fail"
 
     def test_numbers_of_every_kind_become_plain_ones(self) -> None:
@@ -187,8 +188,11 @@ class TestVerdict:
             ({"interval": 0.5}, "both ends of interval"),
             ({"interval": (0.5,)}, "both ends of interval"),
             ({"interval": (0.1, 0.2, 0.3)}, "both ends of interval"),
-            ({"interval": (0.7, 0.5)}, "the interval from low to high"),
-            ({"interval": (math.nan, 0.5)}, "the interval from low to high"),
+            ({"interval": (0.7, 0.5)}, "the estimate must lie in the interval"),
+            ({"estimate": 0.9}, "the estimate must lie in the interval"),
+            ({"samples": 2.5}, "samples and top whole numbers"),
+            ({"regions": ("HEAD",)}, "regions=.* must be a tuple of regions"),
+            ({"interval": (math.nan, 0.5)}, "the estimate must lie in the interval"),
             ({"scale": (0, 1, 2)}, "scale are numbers"),
             ({"scale": None}, "scale are numbers"),
             ({"samples": "all"}, "are numbers"),

@@ -37,6 +37,7 @@ def test_a_worker_is_told_the_folder_of_the_controller() -> None:
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize(("cores", "count", "each"), [(8, 2, 4), (8, 3, 2), (2, 2, 1), (2, 8, 1)])
 def test_workers_share_the_cores(cores: int, count: int, each: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(64)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
     workers.share_threads(config(workercount=count))
