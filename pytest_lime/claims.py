@@ -243,6 +243,12 @@ class _RegionClaim(Claim):
             notes.append(
                 f"{hidden:.0%} of {self.region!r} lies in the part of the image that the model's crop cuts away"
             )
+        flat = _flat(explanation, self.region)
+        if flat > 0.25:
+            notes.append(
+                f"{flat:.0%} of {self.region!r} looks the same hidden as shown, so its weight says nothing: "
+                "choose another fill"
+            )
         speaks, label = explanation.speaks(), explanation.labels[0]
         if np.abs(explanation.weights[0]).max() <= explanation.rounding[0]:
             notes.append(f"no mask changes the score of {label!r}: try another fill, or look whether the model works")
@@ -250,6 +256,12 @@ class _RegionClaim(Claim):
             told = "no" if speaks is False else "the samples do not tell whether any"
             notes.append(f"{told} superpixel speaks for {label!r}")
         return "; ".join(notes)
+
+
+def _flat(explanation: Explanation, region: Region) -> float:
+    """Return the share of `region`, as the model sees it, in superpixels that their fill does not change."""
+    mask = explanation.region_mask(region)
+    return float(explanation.unchanged[explanation.segments][mask].mean())
 
 
 def _cut_away(explanation: Explanation, region: Region) -> float:

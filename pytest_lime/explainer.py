@@ -15,7 +15,7 @@ from pytest_lime.forward import Forward, choose_device
 from pytest_lime.images import load_image
 from pytest_lime.models.protocol import Model, check_labels, check_model, prepare, resolution
 from pytest_lime.options import LimeOptions, resolve
-from pytest_lime.perturbation import MaskStream, fill_image
+from pytest_lime.perturbation import MaskStream, fill_image, looks_unchanged
 from pytest_lime.regions import Region
 from pytest_lime.segmentation import segment
 from pytest_lime.surrogate import cosine_distance, fit_ridge, kernel
@@ -106,10 +106,12 @@ class SampleStream:
         )
         superpixels = int(self._segments.max()) + 1
         self._masks = MaskStream(options.sampler, superpixels, options.seed)
+        filled = fill_image(self._pixels, self._segments, options.fill)
+        self._unchanged = looks_unchanged(self._pixels, filled, self._segments)
         self._forward = Forward(
             self._model,
             self._pixels,
-            fill_image(self._pixels, self._segments, options.fill),
+            filled,
             self._segments,
             device=choose_device(options.device, self._model),
             batch_size=options.batch_size,
@@ -165,6 +167,7 @@ class SampleStream:
             pixels=self._pixels,
             view=self._view,
             segments=self._segments,
+            unchanged=self._unchanged,
             targets=self._targets,
             labels=tuple(self._class_names[index] for index in self._targets),
             weights=fit.weights,

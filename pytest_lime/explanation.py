@@ -82,6 +82,8 @@ class Explanation:
         Which part of the file that is.
     segments : H×W int64 array
         The superpixels, numbered 0…d−1.
+    unchanged : (d,) bool array
+        Superpixels that look the same hidden as shown, so that their weight says nothing.
     targets, labels : tuple of int, tuple of str
         The K explained classes, the first asked for first.
     weights : K×d float64 array
@@ -117,6 +119,7 @@ class Explanation:
     pixels: NDArray[np.float32]
     view: View
     segments: NDArray[np.int64]
+    unchanged: NDArray[np.bool_]
     targets: tuple[int, ...]
     labels: tuple[str, ...]
     weights: Array

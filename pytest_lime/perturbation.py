@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_lime.errors import OptionError
 
-__all__ = ["ENUMERATED", "MaskStream", "fill_image"]
+__all__ = ["ENUMERATED", "MaskStream", "fill_image", "looks_unchanged"]
 
 Masks = NDArray[np.uint8]
 # Up to this many superpixels all masks are enumerated unless independent ones are asked for.
@@ -109,6 +109,17 @@ class MaskStream:
                 "has a region."
             )
         return masks
+
+
+def looks_unchanged(
+    pixels: NDArray[np.float32], filled: NDArray[np.float32], segments: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which superpixels look the same hidden as shown, (d,): no value moves by half of an 8-bit step.
+
+    `pixels` and `filled` are C×H×W, as `fill_image` takes and returns them.
+    """
+    moved = np.abs(pixels - filled).max(axis=0) > 0.5 / 255
+    return np.asarray(np.bincount(segments.ravel(), weights=moved.ravel()) == 0)
 
 
 def fill_image(pixels: NDArray[np.float32], segments: NDArray[np.int64], fill: Any) -> NDArray[np.float32]:

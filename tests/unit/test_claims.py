@@ -537,3 +537,13 @@ def test_a_score_that_no_mask_changes_decides_nothing(claim: Claim, explanation_
     verdict = judge(explanation, (claim,)).verdicts[0]
     assert verdict.status == "inconclusive"
     assert verdict.note.startswith("no mask changes the score of 'cat'")
+
+
+@pytest.mark.parametrize(("unchanged", "noted"), [((0,), False), ((0, 1), True), ((4, 5, 6, 7), False)])
+def test_a_region_that_its_fill_does_not_change_is_noted(
+    unchanged: tuple[int, ...], noted: bool, explanation_of: Callable[..., Explanation]
+) -> None:
+    # Superpixels 0 to 3 are the first row of cells, which is the region; half of a row is flat, or a quarter.
+    row = Box(0, 0, 20, 5)
+    verdict = judge(explanation_of(WEIGHTS, unchanged=unchanged), (mass(row, at_least=0.5),)).verdicts[0]
+    assert ("50% of Box(0, 0, 20, 5) looks the same hidden as shown" in verdict.note) == noted

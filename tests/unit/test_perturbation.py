@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pytest_lime import OptionError
-from pytest_lime.perturbation import ENUMERATED, MaskStream, fill_image
+from pytest_lime.perturbation import ENUMERATED, MaskStream, fill_image, looks_unchanged
 
 SAMPLERS: list[Any] = ["antithetic", "bernoulli", "exhaustive", "given"]
 
@@ -148,3 +148,15 @@ class TestFill:
         pixels: NDArray[np.float32] = np.random.default_rng(4).random((3, 2, 3), dtype=np.float32)
         once = fill_image(pixels, self.SEGMENTS, "segment_mean")
         np.testing.assert_allclose(fill_image(once, self.SEGMENTS, "segment_mean"), once, rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_looks_the_same_hidden_as_shown(channels: int) -> None:
+    segments = np.repeat(np.arange(3), 4).reshape(3, 4)
+    pixels = np.zeros((channels, 3, 4), dtype=np.float32)
+    pixels[:, 0] = 0.25  # flat: its own mean
+    pixels[:, 1] = [0.2, 0.3, 0.2, 0.3]
+    pixels[:, 2] = [0.5, 0.501, 0.5, 0.501]  # less than an 8-bit picture could show
+    filled = fill_image(pixels, segments, "segment_mean")
+    assert looks_unchanged(pixels, filled, segments).tolist() == [True, False, True]
+    assert looks_unchanged(pixels, fill_image(pixels, segments, (0.25,)), segments).tolist() == [True, False, False]
