@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.errors import OptionError, RegionError, is_for_the_user, one_line, user_error
+from pytest_lime.errors import OptionError, is_for_the_user, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
-from pytest_lime.regions import Region
+from pytest_lime.regions import Region, as_region
 from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
 
 __all__ = ["Claim", "judge", "mass", "pointing", "predicted", "top_overlap"]
@@ -61,11 +61,8 @@ class Claim(abc.ABC):
             It is neither a region nor a collection of regions.
         """
         given: Any = self.regions
-        listed = tuple(given) if isinstance(given, Iterable) else (given,)
-        for region in listed:
-            if not isinstance(region, Region):
-                raise RegionError(f"{type(self).__name__}.regions: {one_line(region)} is no region.")
-        return listed
+        listed = given if isinstance(given, Iterable) else (given,)
+        return tuple(as_region(region, f"{type(self).__name__}.regions") for region in listed)
 
 
 def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
@@ -226,10 +223,7 @@ class _RegionClaim(Claim):
     region: Region
 
     def __post_init__(self) -> None:
-        if not isinstance(self.region, Region):
-            raise RegionError(
-                f"{self.name}: {one_line(self.region)} is no region; pass Box, Polygon, Ellipse, Mask or whole()."
-            )
+        as_region(self.region, self.name)
 
     @property
     def regions(self) -> tuple[Region, ...]:  # type: ignore[override]  # a constant of other claims

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.errors import RegionError, TargetError, one_line, user_error
+from pytest_lime.errors import TargetError, user_error
 from pytest_lime.explanation import Explanation, find_class, project_region
 from pytest_lime.forward import Forward, choose_device
 from pytest_lime.images import load_image
 from pytest_lime.models.protocol import Model, check_labels, check_model, prepare, resolution
 from pytest_lime.options import LimeOptions, resolve
 from pytest_lime.perturbation import MaskStream, fill_image, looks_unchanged
-from pytest_lime.regions import Region
+from pytest_lime.regions import Region, as_region
 from pytest_lime.segmentation import segment
 from pytest_lime.surrogate import cosine_distance, fit_ridge, kernel
 
@@ -62,13 +62,9 @@ def explain(
 
 def run(model: Any, image: Any, target: Any, options: LimeOptions, regions: Any = ()) -> Explanation:
     """Explain as `explain` does, with options that are checked already."""
-    if isinstance(regions, Region):
-        regions = (regions,)
-    listed = list(regions) if isinstance(regions, Iterable) else [regions]
-    for region in listed:
-        if not isinstance(region, Region):
-            raise RegionError(f"regions: {one_line(region)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
-    stream = SampleStream(model, image, target, options, regions=listed)
+    listed = regions if isinstance(regions, Iterable) else [regions]
+    checked = [as_region(region, "regions") for region in listed]
+    stream = SampleStream(model, image, target, options, regions=checked)
     stream.extend(stream.wanted)
     return stream.look()
 

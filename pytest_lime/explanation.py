@@ -12,7 +12,7 @@ from scipy.special import ndtr, stdtrit
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
-from pytest_lime.regions import Region, is_complement
+from pytest_lime.regions import Region, as_region, is_complement
 
 __all__ = ["Explanation", "Figure", "find_class"]
 
@@ -381,9 +381,7 @@ def check_k(k: int, superpixels: int | None = None) -> None:
 
 def project_region(region: Region, image: Image, view: View) -> NDArray[np.bool_]:
     """Check `region` against `image` and carry it to what the model sees."""
-    if not isinstance(region, Region):
-        raise RegionError(f"{one_line(region)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
-    region.check(image.size, image.name)
+    as_region(region).check(image.size, image.name)
     mask = region.project(view)
     if is_complement(region) and not (~region).project(view).any():
         raise RegionError(

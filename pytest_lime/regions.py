@@ -19,7 +19,7 @@ from skimage import draw
 from pytest_lime.errors import RegionError, is_for_the_user, one_line
 from pytest_lime.images import View
 
-__all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "check_region", "is_complement", "whole"]
+__all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "as_region", "check_region", "is_complement", "whole"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -85,6 +85,20 @@ class Region(abc.ABC):
 
     def __and__(self, other: object) -> Region:
         return _And(self, other) if isinstance(other, Region) else NotImplemented
+
+
+def as_region(value: Any, place: str = "") -> Region:
+    """Return `value`, which must be a region; `place` says where it was given.
+
+    Raises
+    ------
+    RegionError
+        It is no region.
+    """
+    if not isinstance(value, Region):
+        where = f"{place}: " if place else ""
+        raise RegionError(f"{where}{one_line(value)} is no region; pass Box, Polygon, Ellipse, Mask or whole().")
+    return value
 
 
 def check_region(region: Region, size: tuple[int, int], image: str) -> NDArray[np.bool_]:

@@ -86,14 +86,16 @@ class Results:
             folder = (self.config.inipath.parent if self.config.inipath else invoked) / ini
         folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve would follow links, and name another folder)
         try:
-            is_file, foreign = folder.exists() and not folder.is_dir(), is_foreign(folder)
+            is_file = folder.exists() and not folder.is_dir()
+            # A folder that nobody named is looked into when there is something to write: most runs write nothing.
+            foreign = bool(given or ini) and is_foreign(folder)
         except OSError as error:
             raise pytest.UsageError(
                 f"--lime-report: {one_line(str(folder))} cannot be used: {error.strerror}."
             ) from None
         if is_file:
             raise pytest.UsageError(f"--lime-report: {str(folder)!r} is a file; name a folder for the report.")
-        if foreign and (given or ini):
+        if foreign:
             raise pytest.UsageError(f"--lime-report: {self._refusal(folder)}")
         try:
             shown = folder.relative_to(invoked)
