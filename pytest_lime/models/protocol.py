@@ -9,23 +9,42 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
+from pytest_lime.errors import ModelError, OptionError, is_for_the_user, nearest, one_line
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
 
-__all__ = ["Model", "check_labels", "check_model", "check_scores", "check_size", "prepare", "resolution"]
+__all__ = [
+    "Model",
+    "check_labels",
+    "check_model",
+    "check_normalisation",
+    "check_output",
+    "check_output_kind",
+    "check_scale",
+    "check_scores",
+    "check_size",
+    "normalisation",
+    "prepare",
+    "resolution",
+]
 
 __tracebackhide__ = is_for_the_user
+
+OUTPUTS = ("logits", "probabilities", "scores")
 
 
 @runtime_checkable
 class Model(Protocol):
     """What the explainer asks of a classifier; any object with these four will do.
 
-    Three more are used where a model has them: ``device``, the name of a torch device or
-    ``"auto"`` (without it batches stay on the CPU); ``to(device)``, called once before the
-    first batch; and ``view(size)``, which returns the `View` of images of `size`
-    (height, width) and saves measuring what `prepare` does to them.
+    More is used where a model has it: ``device``, the name of a torch device or ``"auto"``
+    (without it batches stay on the CPU); ``to(device)``, called once before the first
+    batch; ``view(size)``, which returns the `View` of images of `size` (height, width) and
+    saves measuring what `prepare` does to them; and ``mean`` and ``std``, one float or one
+    a channel, when what the classifier itself receives is ``(x − mean) / std`` of pixels x
+    in [0, 1] (without them, x). Adapters of torch networks also have ``net``, the
+    `torch.nn.Module`, and ``logits(batch)``, which is N×classes before any softmax and can
+    be differentiated.
     """
 
     @property
@@ -63,6 +82,8 @@ def check_model(model: Any) -> Model:
             remedy = "wrap the network: TorchModel(net, size=…, mean=…, std=…, labels=…)"
         elif isinstance(model, type):
             remedy = "pass an instance of it"
+        elif hasattr(model, "predict_proba"):
+            remedy = "wrap the estimator: SklearnModel(estimator, size=…)"
         elif callable(model):
             remedy = "wrap the function: CallableModel(classifier_fn, labels=…)"
         else:
@@ -159,6 +180,127 @@ def resolution(model: Model) -> float:
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         return 1e-6
     return max(1e-6, float(torch.finfo(dtype).eps))
+
+
+def normalisation(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and std of `model`, each of shape (1,) or (channels,): it receives ``(x − mean) / std``.
+
+    A model without them receives the pixels in [0, 1] as they are: mean 0, std 1.
+
+    Raises
+    ------
+    ModelError
+        They are not one or three finite numbers each, or a std is not greater than 0.
+    """
+    try:
+        means, deviations = _per_channel("mean", getattr(model, "mean", 0.0)), _deviations(getattr(model, "std", 1.0))
+    except OptionError as error:
+        raise ModelError(f"{one_line(model)} has a normalisation that cannot be: {error}") from None
+    mean, std = np.broadcast_arrays(np.array(means), np.array(deviations))
+    return mean.copy(), std.copy()
+
+
+def check_output_kind(output: Any) -> str:
+    """Return `output` if it says what a classifier returns.
+
+    Raises
+    ------
+    OptionError
+        It does not.
+    """
+    if output not in OUTPUTS:
+        raise OptionError(
+            f"output={output!r} must be one of {', '.join(map(repr, OUTPUTS))}{nearest(output, OUTPUTS)}."
+        )
+    return str(output)
+
+
+def check_output(scores: torch.Tensor, output: str) -> None:
+    """Check that `scores` (N×classes) of a network are what `output` says.
+
+    Raises
+    ------
+    ModelError
+        They are not.
+    """
+    values = scores.detach().double()
+    if not bool(values.isfinite().all()):
+        return
+    sums = values.sum(dim=1)
+    normalised = bool((values >= -1e-3).all() & ((sums - 1).abs() < 1e-2).all())
+    if output == "probabilities" and not normalised:
+        raise ModelError(
+            f"the network returned scores from {float(values.min()):.4g} to {float(values.max()):.4g} that sum to "
+            f"{float(sums[0]):.4g}, and output='probabilities' promises probabilities that sum to 1: "
+            "say output='logits', or output='scores' to explain them as they are."
+        )
+    if output == "logits" and scores.shape[1] == 1:
+        raise ModelError(
+            "the network returned one logit an image, whose softmax is always 1: say output='scores' to explain it "
+            "as it is, or make it two logits, such as torch.cat([-x, x], dim=1)."
+        )
+    exact = bool((values >= 0).all() & ((sums - 1).abs() < 1e-4).all())
+    if output == "logits" and exact:
+        raise ModelError(
+            "the network returned rows that sum to 1, which are probabilities already, and output='logits' would "
+            "take their softmax again: say output='probabilities'."
+        )
+
+
+def check_normalisation(mean: Any, std: Any, channels: int | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return `mean` and `std` with one value a channel.
+
+    There are `channels` of them; where that is None as many as `mean` has values, and 3
+    where it is a single float.
+
+    Raises
+    ------
+    OptionError
+        They are not one or three finite numbers each in units of [0, 1] pixels, a std is
+        not greater than 0, or they do not fit together.
+    """
+    means, deviations = _per_channel("mean", mean), _deviations(std)
+    stated = len(means) if hasattr(mean, "__len__") else 3
+    count = stated if channels is None else channels
+    if count not in (1, 3) or {len(means), len(deviations)} - {1, count}:
+        raise OptionError(
+            f"channels={channels!r}, mean={one_line(mean)} and std={one_line(std)} do not fit together: "
+            "a network takes 1 or 3 channels, and mean and std have one value, or one a channel."
+        )
+    return means * (count // len(means)), deviations * (count // len(deviations))
+
+
+def _deviations(std: Any) -> tuple[float, ...]:
+    deviations = _per_channel("std", std)
+    if any(value <= 0 for value in deviations):
+        raise OptionError(f"std={one_line(std)} must be greater than 0.")
+    return deviations
+
+
+def _per_channel(name: str, values: Any) -> tuple[float, ...]:
+    if getattr(values, "shape", ()) and hasattr(values, "reshape"):
+        # An array or tensor, perhaps 1×3×1×1 as networks keep it.
+        values = values.reshape(-1).tolist()
+    single = hasattr(values, "__float__") and not getattr(values, "shape", ()) and not isinstance(values, str)
+    channels = (values,) if single else tuple(values) if hasattr(values, "__iter__") else ()
+    if len(channels) not in (1, 3) or not all(hasattr(v, "__float__") and np.isfinite(float(v)) for v in channels):
+        raise OptionError(f"{name}={one_line(values)} must be one or three numbers, in units of [0, 1] pixels.")
+    if any(abs(float(value)) > 1.5 for value in channels):
+        raise OptionError(f"{name}={one_line(values)} must be in units of [0, 1] pixels; divide by 255.")
+    return tuple(float(value) for value in channels)
+
+
+def check_scale(scale: Any) -> float:
+    """Return `scale`, the value of a white pixel.
+
+    Raises
+    ------
+    OptionError
+        It is no finite number greater than 0.
+    """
+    if isinstance(scale, bool) or not hasattr(scale, "__float__") or not 0 < float(scale) < float("inf"):
+        raise OptionError(f"scale={one_line(scale)} must be a number greater than 0, the value of a white pixel.")
+    return float(scale)
 
 
 def check_size(size: Any) -> tuple[int, int]:

@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from sklearn.dummy import DummyClassifier
 
 from pytest_lime import CallableModel, Model, ModelError, OptionError, TorchModel
 from pytest_lime.images import Image, View
-from pytest_lime.models.protocol import check_labels, check_model, check_scores, check_size, prepare
+from pytest_lime.models.protocol import (
+    check_labels,
+    check_model,
+    check_scale,
+    check_scores,
+    check_size,
+    normalisation,
+    prepare,
+)
 from pytest_lime.testing import FakeModel
 
 IMAGE = Image(np.random.default_rng(0).random((6, 8, 3), dtype=np.float32), "cat.png")
@@ -48,6 +57,7 @@ class TestCheckModel:
         [
             (torch.nn.Identity(), "wrap the network: TorchModel("),
             (FakeModel, "pass an instance of it"),
+            (DummyClassifier(), "wrap the estimator: SklearnModel(estimator, size=…)"),
             (lambda images: images, "wrap the function: CallableModel("),
             (None, "None is no model for pytest-lime; use TorchModel, CallableModel, or an object with labels"),
             ("resnet50", "'resnet50' is no model"),
@@ -274,3 +284,56 @@ def test_what_no_file_can_hold_is_replaced_in_labels() -> None:
 def test_wrong_labels(labels: Any, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         check_labels(labels)
+
+
+class TestNormalisation:
+    @pytest.mark.parametrize(
+        ("attributes", "mean", "std"),
+        [
+            ({}, [0], [1]),
+            ({"mean": 0.5, "std": 0.25}, [0.5], [0.25]),
+            ({"mean": (0.1, 0.2, 0.3)}, [0.1, 0.2, 0.3], [1, 1, 1]),
+            ({"mean": [0.5], "std": np.array([0.1, 0.2, 0.3])}, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3]),
+            # As networks keep it.
+            ({"mean": torch.full((1, 3, 1, 1), 0.5), "std": torch.tensor(0.25)}, [0.5, 0.5, 0.5], [0.25] * 3),
+        ],
+    )
+    def test_of_any_model(self, attributes: dict[str, Any], mean: list[float], std: list[float]) -> None:
+        model = Own()
+        for name, value in attributes.items():
+            setattr(model, name, value)
+        means, deviations = normalisation(model)
+        assert (means.tolist(), deviations.tolist()) == (mean, std)
+        assert means.dtype == deviations.dtype == np.float64
+
+    def test_of_adapters(self) -> None:
+        means, deviations = normalisation(TorchModel(torch.nn.Identity(), size=8, mean=[0.5], std=0.25))
+        assert (means.tolist(), deviations.tolist()) == ([0.5], [0.25])
+        assert normalisation(CallableModel(len))[0].tolist() == [0]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("mean", "imagenet", "mean='imagenet' must be one or three numbers"),
+            ("mean", (123.7, 116.3, 103.5), "divide by 255"),
+            ("std", 0, "std=0 must be greater than 0"),
+            ("std", None, "std=None must be one or three numbers"),
+        ],
+    )
+    def test_errors(self, name: str, value: Any, words: str) -> None:
+        model = Own()
+        setattr(model, name, value)
+        with pytest.raises(ModelError, match=r"has a normalisation that cannot be: ") as caught:
+            normalisation(model)
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [1, 255.0, np.float32(16), 1e-3])
+def test_scales(scale: Any) -> None:
+    assert check_scale(scale) == float(scale)
+
+
+@pytest.mark.parametrize("scale", [0, -1, "255", None, True, float("nan"), float("inf")])
+def test_wrong_scales(scale: Any) -> None:
+    with pytest.raises(OptionError, match="must be a number greater than 0, the value of a white pixel"):
+        check_scale(scale)

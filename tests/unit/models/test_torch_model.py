@@ -117,6 +117,41 @@ class TestPredict:
         shift, scale = (np.broadcast_to(np.atleast_1d(v), (3,)).reshape(1, 3, 1, 1) for v in (mean, std))
         np.testing.assert_allclose(net.seen[0].numpy(), (BATCH.numpy() - shift) / scale, rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("options", "mean", "std"),
+        [
+            ({}, (0, 0, 0), (1, 1, 1)),
+            ({"mean": 0.5, "std": 0.25}, (0.5,) * 3, (0.25,) * 3),
+            ({"mean": [0.5], "std": 0.25}, (0.5,), (0.25,)),
+            ({"mean": (0.1, 0.2, 0.3)}, (0.1, 0.2, 0.3), (1, 1, 1)),
+        ],
+    )
+    def test_mean_and_std_are_public(self, options: dict[str, Any], mean: Any, std: Any) -> None:
+        wrapped = model(**options)
+        assert (wrapped.mean, wrapped.std) == (mean, std)
+        batch = BATCH[:, : wrapped.channels]
+        shift, scale = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (mean, std))
+        torch.testing.assert_close(wrapped.normalise(batch), (batch - shift) / scale)
+
+    def test_logits_are_what_the_network_returns_and_can_be_differentiated(self) -> None:
+        net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(32, 2))
+        wrapped = model(net, mean=0.5, std=0.25)
+        with torch.inference_mode():
+            # What the first batch of an explanation does to the network must not keep it from this.
+            net.train()
+            probabilities = wrapped.predict(BATCH)
+        batch = BATCH.clone().requires_grad_()
+        logits = wrapped.logits(batch)
+        torch.testing.assert_close(logits.softmax(dim=1), probabilities)
+        logits[:, 1].sum().backward()
+        # The chain rule: one over std of the gradient of what the network receives.
+        received = wrapped.normalise(BATCH).requires_grad_()
+        net(received)[:, 1].sum().backward()
+        assert batch.grad is not None
+        assert received.grad is not None
+        torch.testing.assert_close(batch.grad, received.grad / 0.25)
+        assert net[0].weight.grad is not None
+
     def test_logits_become_probabilities(self) -> None:
         logits = torch.tensor([[1.0, 2.0, 4.0]] * 5)
         probabilities = model(Net(lambda batch: logits)).predict(BATCH)

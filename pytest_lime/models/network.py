@@ -1,0 +1,165 @@
+"""What all adapters of torch networks share: device, precision, normalisation and output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
+from pytest_lime.images import Image, View
+from pytest_lime.models.preparation import Preparation
+from pytest_lime.models.protocol import check_labels, check_output, check_output_kind
+from pytest_lime.options import LimeOptions
+
+__all__ = ["Network", "check_network"]
+
+__tracebackhide__ = is_for_the_user
+
+
+class Network:
+    """A `torch.nn.Module` and how images are prepared for it; the base of its adapters.
+
+    Attributes
+    ----------
+    net : torch.nn.Module
+        In evaluation mode.
+    input_size : (height, width) or None
+        Of what the network sees; None where it differs from image to image.
+    channels : 1 or 3
+    mean, std : tuple of floats, one a channel
+        The network receives ``(x − mean) / std`` of pixels in [0, 1].
+    labels : tuple of str or None
+    output : str
+        What the network returns, as in `TorchModel`.
+    """
+
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        preparation: Preparation,
+        *,
+        input_size: tuple[int, int] | None,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        labels: Sequence[str] | dict[int, str] | None,
+        output: str,
+        device: str | torch.device,
+    ) -> None:
+        self.output = check_output_kind(output)
+        self.net = net.eval()
+        self.input_size: tuple[int, int] | None = input_size
+        self.labels: Sequence[str] | None = check_labels(labels)
+        self.mean, self.std = mean, std
+        self._preparation = preparation
+        self._device = LimeOptions(device=str(device)).device
+        self._mean = torch.tensor(self.mean, dtype=torch.float32).reshape(1, -1, 1, 1)
+        self._std = torch.tensor(self.std, dtype=torch.float32).reshape(1, -1, 1, 1)
+        self._checked = False
+
+    def __repr__(self) -> str:
+        size = "" if self.input_size is None else f", size={self.input_size}"
+        return f"{type(self).__name__}({type(self.net).__name__}{size})"
+
+    def prepare(self, image: Image) -> NDArray[np.float32]:
+        """Return `image` resized, cropped and with the network's number of channels, C×H×W."""
+        return self._preparation.prepare(image)
+
+    def view(self, size: tuple[int, int]) -> View:
+        """Return which part of an image of `size` (height, width) the network sees."""
+        return self._preparation.view(size)
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network's input has."""
+        return self._preparation.channels
+
+    @property
+    def interpolation(self) -> str:
+        """The filter of the resize."""
+        return self._preparation.interpolation
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the network's parameters."""
+        return next((p.dtype for p in self.net.parameters() if p.dtype.is_floating_point), torch.float32)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: as given, or where it was put before, or ``"auto"``."""
+        there = self._parameter_device()
+        return self._device if self._device != "auto" or there.type == "cpu" else str(there)
+
+    def _parameter_device(self) -> torch.device:
+        return next((parameter.device for parameter in self.net.parameters()), self._mean.device)
+
+    def to(self, device: torch.device) -> None:
+        """Move the network, and what normalises its input, to `device`, ready to be evaluated."""
+        # Weights that are made anew in inference mode could not be differentiated through later.
+        with torch.inference_mode(False):
+            self.net.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+            self._mean, self._std = self._mean.to(device), self._std.to(device)
+
+    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return what the network receives of `batch` (N×C×H×W float in [0, 1]), in the network's type."""
+        mean, std = self._mean.to(batch.device), self._std.to(batch.device)
+        return ((batch - mean) / std).to(self.dtype)
+
+    def logits(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return what the network itself returns for `batch`, N×classes, before any softmax.
+
+        It can be differentiated, with respect to `batch` and to the weights.
+
+        Parameters
+        ----------
+        batch : N×C×H×W float tensor in [0, 1]
+
+        Raises
+        ------
+        ModelError
+            The network returns something else than N×classes.
+        """
+        if {self._mean.device, self._parameter_device()} != {batch.device} or self.net.training:
+            self.to(batch.device)
+        scores = self.net(self.normalise(batch))
+        if not isinstance(scores, torch.Tensor):
+            scores = getattr(scores, "logits", scores)
+        if not isinstance(scores, torch.Tensor) or scores.ndim != 2:
+            shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+            raise ModelError(
+                f"the network returned {shape} for a batch of {len(batch)}; it must return N×classes scores."
+            )
+        return scores
+
+    def predict(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the scores of `batch` (N×C×H×W float in [0, 1]), N×classes.
+
+        Raises
+        ------
+        ModelError
+            The network returns something else than `output` says.
+        """
+        scores = self.logits(batch)
+        if not self._checked:
+            # Once a model, since reading the answer waits for the device.
+            check_output(scores, self.output)
+            self._checked = True
+        return scores.softmax(dim=1, dtype=torch.float32) if self.output == "logits" else scores
+
+
+def check_network(net: Any, adapter: str) -> torch.nn.Module:
+    """Return `net` if it is a network.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    if not isinstance(net, torch.nn.Module):
+        raise OptionError(
+            f"{adapter}: net={one_line(net)} must be a torch.nn.Module; wrap functions with CallableModel."
+        )
+    return net

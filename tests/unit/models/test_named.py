@@ -1,0 +1,86 @@
+"""A model by its name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_lime import CallableModel, ModelError
+from pytest_lime.models.named import load_model
+from pytest_lime.testing import FakeModel
+
+SOURCE = """
+import pytest
+from pytest_lime.testing import FakeModel
+
+model = FakeModel()
+
+def make():
+    return FakeModel(labels=["a", "b"])
+
+def classifier(images):
+    return images
+
+class Holder:
+    inner = model
+
+@pytest.fixture
+def lime_model():
+    return model
+
+def broken():
+    raise RuntimeError("weights are gone")
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "zoo_of_models.py").write_text(SOURCE)
+    (tmp_path / "needs_more.py").write_text("import a_module_that_is_not_there")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    import sys  # noqa: PLC0415
+
+    sys.modules.pop("zoo_of_models", None)
+
+
+def test_an_instance_and_what_an_attribute_leads_to() -> None:
+    assert isinstance(load_model("zoo_of_models:model"), FakeModel)
+    assert load_model("zoo_of_models:Holder.inner") is load_model("zoo_of_models:model")
+
+
+def test_a_function_without_arguments_is_called() -> None:
+    assert load_model("zoo_of_models:make").labels == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("zoo_of_models", "must be of the form module:attribute"),
+        (":model", "must be of the form module:attribute"),
+        ("zoo_of_models:", "must be of the form module:attribute"),
+        ("zo_of_models:model", "there is no module 'zo_of_models'"),
+        ("zoo_of_models.inner:model", "there is no module 'zoo_of_models.inner'"),
+        ("zoo_of_models:modle", "has no attribute 'modle'; the nearest is 'model'"),
+        ("zoo_of_models:Holder.outer", "has no attribute 'outer'"),
+        ("zoo_of_models:classifier", "wrap the function: CallableModel"),
+        ("zoo_of_models:lime_model", "is a fixture of pytest"),
+        ("zoo_of_models:Holder", "pass an instance"),
+    ],
+)
+def test_what_is_no_model_is_told(name: str, words: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        load_model(name)
+    assert words in str(caught.value)
+
+
+def test_errors_of_the_users_own_stay_as_they_are() -> None:
+    with pytest.raises(RuntimeError, match="weights are gone"):
+        load_model("zoo_of_models:broken")
+    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_not_there"):
+        load_model("needs_more:model")
+
+
+def test_a_wrapped_function_is_a_model() -> None:
+    assert CallableModel(len).classifier_fn is len
