@@ -10,13 +10,78 @@ from typing import Any
 
 from pytest_lime.errors import OptionError, nearest, one_line
 
-__all__ = ["FILLS", "INCONCLUSIVE", "SAMPLERS", "SEGMENTERS", "LimeOptions", "check_names", "from_text", "resolve"]
+__all__ = [
+    "FILLS",
+    "INCONCLUSIVE",
+    "PRESETS",
+    "SAMPLERS",
+    "SEGMENTERS",
+    "SURROGATES",
+    "LimeOptions",
+    "check_names",
+    "from_text",
+    "resolve",
+]
 
-SEGMENTERS = ("slic", "grid")
-FILLS = ("segment_mean", "image_mean")
-SAMPLERS = ("antithetic", "bernoulli", "exhaustive")
+SEGMENTERS = ("slic", "quickshift", "felzenszwalb", "watershed", "grid")
+FILLS = ("segment_mean", "image_mean", "blur", "noise", "input_zero")
+SAMPLERS = ("kerdock", "antithetic", "bernoulli", "lime", "exhaustive")
+DISTANCES = ("cosine", "pixel_cosine", "pixel_euclidean")
+KERNELS = ("exponential",)
+SURROGATES = ("ridge", "linear", "lasso", "tree")
+SELECTIONS = ("none", "highest_weights", "forward", "lasso_path")
 INCONCLUSIVE = ("fail", "warn", "pass")
 MOST_SUPERPIXELS = 1000
+
+# What the peers do where they are not told otherwise. Each names every option of method,
+# so that none of another layer mixes in.
+_COMMON: dict[str, Any] = {
+    "segments": 50,
+    "segmenter_parameters": {},
+    "align_to_regions": True,
+    "distance": "cosine",
+    "kernel": "exponential",
+    "kernel_width": 0.25,
+    "feature_selection": "none",
+    "num_features": None,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    # lime 0.2.0.1, LimeImageExplainer.explain_instance
+    "lime": {
+        **_COMMON,
+        "segmenter": "quickshift",
+        # The package's own seed does not reach scikit-image, whose default of 42 it then is.
+        "segmenter_parameters": {"kernel_size": 4, "max_dist": 200, "ratio": 0.2, "rng": 42},
+        "fill": "segment_mean",
+        "samples": 1000,
+        "sampler": "lime",
+        "surrogate": "ridge",
+        "alpha": 1.0,
+    },
+    # captum 0.9, captum.attr.Lime; it leaves the superpixels to its user
+    "captum": {
+        **_COMMON,
+        "segmenter": "slic",
+        "fill": "input_zero",
+        "samples": 25,
+        "sampler": "bernoulli",
+        "distance": "pixel_cosine",
+        "kernel_width": 1.0,
+        "surrogate": "lasso",
+        "alpha": 0.01,
+    },
+    # imageLIME of MATLAB's Deep Learning Toolbox, by its documentation
+    "matlab": {
+        **_COMMON,
+        "segmenter": "slic",
+        "segments": 49,
+        "fill": "image_mean",
+        "samples": 2048,
+        "sampler": "bernoulli",
+        "surrogate": "tree",
+        "alpha": "auto",
+    },
+}
 
 
 def _whole_number(name: str, least: int, most: float = math.inf) -> Callable[[Any], int]:
@@ -56,23 +121,86 @@ def _boolean(name: str) -> Callable[[Any], bool]:
 
 def _choice(name: str, choices: tuple[str, ...], value: str, also: str) -> str:
     if value not in choices:
-        listed = ", ".join(map(repr, choices))
-        raise OptionError(f"{name}={value!r} must be one of {listed}, or {also}{nearest(value, choices)}.")
+        raise OptionError(f"{name}={value!r} must be {_listed(choices, also)}{nearest(value, choices)}.")
     return value
+
+
+def _named(name: str, choices: tuple[str, ...], also: str = "") -> Callable[[Any], Any]:
+    """Check an option that is one of `choices`, or a function where `also` says what it does."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str):
+            return _choice(name, choices, value, also)
+        if also and callable(value) and not isinstance(value, type):
+            return value
+        raise OptionError(f"{name}={one_line(value)} must be {_listed(choices, also)}.")
+
+    return check
+
+
+def _listed(choices: tuple[str, ...], also: str) -> str:
+    return f"one of {', '.join(map(repr, choices))}" + (f", or {also}" if also else "")
+
+
+def _check_preset(value: Any) -> Any:
+    return None if value is None or value == "none" else _named("preset", tuple(PRESETS))(value)
 
 
 def _check_segmenter(value: Any) -> Any:
-    also = "a label map (an H×W array of integers)"
-    if isinstance(value, str):
-        return _choice("segmenter", SEGMENTERS, value, also)
+    also = "a label map (an H×W array of integers), or a function that returns one for an H×W×3 image"
+    if isinstance(value, str) or (callable(value) and not isinstance(value, type)):
+        return _named("segmenter", SEGMENTERS, also)(value)
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if kind not in "iub" or not kind or getattr(value, "ndim", 0) != 2:
-        raise OptionError(f"segmenter={one_line(value)} must be one of {', '.join(map(repr, SEGMENTERS))}, or {also}.")
+        raise OptionError(f"segmenter={one_line(value)} must be {_listed(SEGMENTERS, also)}.")
     return value
 
 
+def _check_segmenter_parameters(value: Any) -> Mapping[str, Any]:
+    # Names are checked by the segmenter, which knows them. A frozen default cannot be a dictionary.
+    if value is None or value == ():
+        return {}
+    if not (isinstance(value, Mapping) and all(isinstance(name, str) for name in value)):
+        raise OptionError(
+            f"segmenter_parameters={one_line(value)} must be a dictionary from a parameter's name to its value, such "
+            "as {'compactness': 20}."
+        )
+    return dict(value)
+
+
+def _check_surrogate(value: Any) -> Any:
+    also = "a regressor of scikit-learn with fit(X, y, sample_weight) and predict(X)"
+    if isinstance(value, str):
+        return _choice("surrogate", SURROGATES, value, also)
+    if isinstance(value, type) or not (
+        callable(getattr(value, "fit", None)) and callable(getattr(value, "predict", None))
+    ):
+        remedy = f"; pass an instance, {value.__name__}()" if isinstance(value, type) else ""
+        raise OptionError(f"surrogate={one_line(value)} must be {_listed(SURROGATES, also)}{remedy}.")
+    return value
+
+
+def _check_alpha(value: Any) -> Any:
+    if isinstance(value, str) and value == "auto":
+        return value
+    if isinstance(value, str):
+        raise OptionError(f"alpha={value!r} must be 'auto' or a number of at least 0.")
+    return _number("alpha", "of at least 0", lambda number: number >= 0)(value)
+
+
+def _check_num_features(value: Any) -> int | None:
+    if value is None or (isinstance(value, str) and value == "all"):
+        return None
+    return _whole_number("num_features", 1)(value)
+
+
 def _check_fill(value: Any) -> Any:
-    also = "a colour ('#rrggbb', a name, or one or three numbers: floats in [0, 1] or whole numbers in 0…255)"
+    also = (
+        "a colour ('#rrggbb', a name, or one or three numbers: floats in [0, 1] or whole numbers in 0…255), or a "
+        "function fill(pixels, segments) of an H×W×C image"
+    )
+    if value is not None and callable(value) and not isinstance(value, type):
+        return value
     if isinstance(value, str):
         if value in FILLS:
             return value
@@ -85,7 +213,7 @@ def _check_fill(value: Any) -> Any:
     if hasattr(value, "tolist"):
         value = value.tolist()
     channels = tuple(value) if isinstance(value, Iterable) and not isinstance(value, bytes) else (value,)
-    error = OptionError(f"fill={one_line(value)} must be 'segment_mean', 'image_mean', or {also}.")
+    error = OptionError(f"fill={one_line(value)} must be {_listed(FILLS, also)}.")
     if len(channels) not in (1, 3):
         raise error
     whole = all(hasattr(channel, "__index__") and not isinstance(channel, bool) for channel in channels)
@@ -137,73 +265,120 @@ def _option(default: Any, check: Callable[[Any], Any]) -> Any:
     return dataclasses.field(default=default, metadata={"check": check})
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, init=False)
 class LimeOptions:
     """How an image is explained.
 
     Attributes
     ----------
-    segmenter : ``"slic"``, ``"grid"``, or an H×W integer label map
-        How the image is cut into superpixels. A label map has the size that the model
-        sees (`Explanation.segments`) or that of the image file.
+    preset : ``"lime"``, ``"captum"``, ``"matlab"`` or None
+        Take over what a peer does by default; options beside it are stronger than it.
+    segmenter : ``"slic"``, ``"quickshift"``, ``"felzenszwalb"``, ``"watershed"``, ``"grid"``, label map or function
+        How the image is cut into superpixels. A label map (H×W integers) has the size that
+        the model sees (`Explanation.segments`) or that of the image file. A function takes
+        what the model sees, H×W×3 floats in [0, 1], and returns a label map.
     segments : int
-        About how many superpixels; ignored for a label map.
+        About how many superpixels, reached within some 5 % where the algorithm can; ignored for a
+        label map or a function, and where `segmenter_parameters` sets the parameter that decides it.
+    segmenter_parameters : dict
+        Parameters of scikit-image's function, such as ``{"compactness": 20}``, of the grid (``rows`` and
+        ``columns``), or of the user's own function.
     align_to_regions : bool
         Split superpixels along the border of each claim's region, so that a region is
         a union of superpixels.
-    fill : ``"segment_mean"``, ``"image_mean"``, or a colour
+    fill : ``"segment_mean"``, ``"image_mean"``, ``"blur"``, ``"noise"``, ``"input_zero"``, a colour or a function
         What replaces a hidden superpixel. A colour is ``"#rrggbb"``, a CSS name, or one
-        or three numbers: floats in [0, 1] or whole numbers in 0…255.
+        or three numbers: floats in [0, 1] or whole numbers in 0…255. ``"input_zero"`` is the
+        colour that the model's normalisation turns into 0. A function takes pixels (H×W×C floats in
+        [0, 1]) and segments (H×W) and returns what shows through: floats of the pixels' shape, or one colour.
     samples : int
         How many masked copies are scored; ``exhaustive`` and a given mask matrix set
         their own number.
-    sampler : ``"antithetic"``, ``"bernoulli"``, ``"exhaustive"``, or an N×d array of 0/1
-        How masks are drawn: pairs of a mask and its complement, independent masks, all
-        2^d masks once, or the rows given, which count as drawn independently. With ``"antithetic"`` and at most 12
-        superpixels all masks are enumerated, since that has no sampling error.
+    sampler : ``"kerdock"``, ``"antithetic"``, ``"bernoulli"``, ``"lime"``, ``"exhaustive"``, or an N×d array of 0/1
+        How masks are drawn: pairs of a mask and its complement in balanced blocks (words of a Kerdock code),
+        in which no two superpixels are confounded; such pairs at random; independent masks; the masks that the
+        ``lime`` package draws with the same seed, the first of which shows everything; all
+        2^d masks once; or the rows given, which count as drawn independently. With one of the first two and at
+        most 12 superpixels all masks are enumerated, since that has no sampling error.
+    distance : ``"cosine"``, ``"pixel_cosine"``, ``"pixel_euclidean"`` or a function
+        How far a sample is from the image: between masks, or between what the network receives.
+        A function takes N×d masks and returns N distances.
+    kernel : ``"exponential"`` or a function
+        From distances to the weights of samples, ``√exp(−D²/width²)``. A function takes N distances and
+        returns N weights of at least 0.
     kernel_width : float
-        Width of the exponential kernel on the cosine distance between masks.
-    alpha : float
-        Strength of the ridge penalty, λ in ``Σ π (y − b − zᵀβ)² + λ‖β‖²``; the ``lime``
-        package uses 1. With 0, the default, weights that the masks leave open are 0.
+        Width of the exponential kernel, in units of the distance.
+    surrogate : ``"ridge"``, ``"linear"``, ``"lasso"``, ``"tree"`` or a regressor of scikit-learn
+        What is fitted to the scores. A tree, or another regressor with
+        ``feature_importances_`` instead of ``coef_``, has no signed weights. A regressor of
+        your own is fitted about 26 times a class, for its intervals.
+    alpha : float or ``"auto"``
+        Strength of the penalty of ridge, λ in ``Σ π (y − b − zᵀβ)² + λ‖β‖²``, and of lasso, α of
+        scikit-learn; others have none. The ``lime`` package uses 1. ``"auto"`` is 0 for
+        ridge, so that nothing is biased, and 0.01 for lasso. With 0 weights that the masks leave open are 0.
+    feature_selection : ``"none"``, ``"highest_weights"``, ``"forward"`` or ``"lasso_path"``
+        Choose `num_features` superpixels first, and fit the surrogate to them alone.
+    num_features : int or None
+        How many; None is all.
     confidence : float
         Level of every interval, in (0, 1).
     seed : int
-        Seed of the masks.
+        Seed of superpixels, masks, noise and surrogate.
     device : str
         ``"auto"`` (the model's own, else the first accelerator, else the CPU) or a torch device.
     batch_size : ``"auto"`` or int
         Masked copies in one forward pass; ``"auto"`` measures which size is fastest.
+
+    Raises
+    ------
+    OptionError
+        There is no such option, or its value cannot be.
     """
 
+    preset: str | None = _option(None, _check_preset)
     segmenter: Any = _option("slic", _check_segmenter)
     segments: int = _option(50, _whole_number("segments", 2, MOST_SUPERPIXELS))
+    segmenter_parameters: Mapping[str, Any] = _option((), _check_segmenter_parameters)
     align_to_regions: bool = _option(True, _boolean("align_to_regions"))
     fill: Any = _option("segment_mean", _check_fill)
     samples: int = _option(1000, _whole_number("samples", 2))
     sampler: Any = _option("antithetic", _check_sampler)
+    distance: Any = _option("cosine", _named("distance", DISTANCES, "a function from N×d masks to N distances"))
+    kernel: Any = _option("exponential", _named("kernel", KERNELS, "a function from N distances to N weights"))
     kernel_width: float = _option(0.25, _number("kernel_width", "greater than 0", lambda number: number > 0))
-    alpha: float = _option(0.0, _number("alpha", "of at least 0", lambda number: number >= 0))
+    surrogate: Any = _option("ridge", _check_surrogate)
+    alpha: Any = _option("auto", _check_alpha)
+    feature_selection: str = _option("none", _named("feature_selection", SELECTIONS))
+    num_features: int | None = _option(None, _check_num_features)
     confidence: float = _option(
         0.95, _number("confidence", "between 0 and 1, both excluded", lambda number: 0 < number < 1)
     )
-    seed: int = _option(0, _whole_number("seed", 0))
+    seed: int = _option(0, _whole_number("seed", 0, 2**32 - 1))
     device: str = _option("auto", _check_device)
     batch_size: Any = _option("auto", _check_batch_size)
 
-    def __post_init__(self) -> None:
+    def __init__(self, **given: Any) -> None:
+        check_names(given, "LimeOptions")
+        values = _over_preset(given)
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, field.metadata["check"](getattr(self, field.name)))
+            value = values.get(field.name, field.default)
+            object.__setattr__(self, field.name, field.metadata["check"](value))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the options as JSON values; arrays are named by their shape."""
+        """Return the options as JSON values; arrays are named by their shape, functions and regressors by name."""
         return {field.name: _json_value(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
 
 def _json_value(value: Any) -> Any:
     if hasattr(value, "shape"):
         return f"array of shape {'×'.join(map(str, value.shape))}"
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, Mapping):
+        return {name: _json_value(one) for name, one in value.items()}
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_json_value(one) for one in value]
+    return getattr(value, "__qualname__", "") or one_line(value)
 
 
 OPTION_NAMES = tuple(field.name for field in dataclasses.fields(LimeOptions))
@@ -219,6 +394,16 @@ def check_names(names: Iterable[str], where: str) -> None:
             )
 
 
+def _over_preset(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` over those of the preset that they name, if any."""
+    preset = _check_preset(values.get("preset"))
+    below = dict(PRESETS[preset]) if preset else {}
+    if "segmenter" in values:
+        # The preset's parameters are of its own segmenter.
+        below.pop("segmenter_parameters", None)
+    return {**below, **values}
+
+
 def resolve(*layers: tuple[str, Mapping[str, Any]]) -> LimeOptions:
     """Merge layers of options, the first the strongest.
 
@@ -229,17 +414,27 @@ def resolve(*layers: tuple[str, Mapping[str, Any]]) -> LimeOptions:
     """
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for where, values in layers:
-        check_names(values, where)
-        for name, value in values.items():
-            if name not in merged:
-                merged[name], sources[name] = value, where
     try:
+        for where, values in layers:
+            check_names(values, where)
+            layer = dict(values)
+            if "preset" in values and "preset" not in merged:
+                # A preset is as strong as the layer that names it, but for what that layer says beside it.
+                sources["preset"] = where
+                layer = _over_preset(values)
+            # Parameters belong to the segmenter beside which they stand.
+            if "segmenter" in layer and "segmenter" in merged and layer["segmenter"] is not merged["segmenter"]:
+                layer.pop("segmenter_parameters", None)
+            for name in layer.keys() - merged.keys():
+                merged[name], sources[name] = layer[name], where
         return LimeOptions(**merged)
     except OptionError as error:
         name = str(error).partition("=")[0].partition(":")[0]
         source = sources.get(name, "")
         raise OptionError(f"{source}: {error}" if source else str(error)) from None
+
+
+BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 def from_text(name: str, text: str) -> Any:
@@ -250,23 +445,28 @@ def from_text(name: str, text: str) -> Any:
     """
     text = text.strip()
     default = LimeOptions.__dataclass_fields__[name].default
+    if name == "segmenter_parameters":
+        return _text_parameters(text)
     if isinstance(default, bool):
-        words = {
-            "true": True,
-            "yes": True,
-            "on": True,
-            "1": True,
-            "false": False,
-            "no": False,
-            "off": False,
-            "0": False,
-        }
-        if text.casefold() not in words:
+        if text.casefold() not in BOOLEANS:
             raise OptionError(f"{name}={text!r} must be true or false.")
-        return words[text.casefold()]
+        return BOOLEANS[text.casefold()]
     if name == "fill" and "," in text:
         return tuple(_text_number(part.strip()) for part in text.split(","))
     return _text_number(text) if name != "device" else text
+
+
+def _text_parameters(text: str) -> dict[str, Any]:
+    """Read ``"compactness=20, sigma=1"``."""
+    parameters = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise OptionError(f"segmenter_parameters={text!r} must be of the form 'compactness=20, sigma=1'.")
+        word = value.strip().casefold()
+        named = {"none": None, **{word: truth for word, truth in BOOLEANS.items() if word.isalpha()}}
+        parameters[name.strip()] = named[word] if word in named else _text_number(value.strip())
+    return parameters
 
 
 def _text_number(text: str) -> Any:

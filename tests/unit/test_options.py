@@ -8,19 +8,31 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 from pytest_lime import LimeOptions, OptionError
-from pytest_lime.options import OPTION_NAMES, check_names, from_text, resolve
+from pytest_lime.options import OPTION_NAMES, PRESETS, check_names, from_text, resolve
 
-DEFAULTS = {
+REGRESSOR = Ridge()
+Layer = tuple[str, dict[str, Any]]
+PARAMETERS = {"compactness": 20, "sigma": 0.5, "slic_zero": False, "mask": None, "mode": "wrap"}
+
+DEFAULTS: dict[str, Any] = {
+    "preset": None,
     "segmenter": "slic",
     "segments": 50,
+    "segmenter_parameters": {},
     "align_to_regions": True,
     "fill": "segment_mean",
     "samples": 1000,
     "sampler": "antithetic",
+    "distance": "cosine",
+    "kernel": "exponential",
     "kernel_width": 0.25,
-    "alpha": 0.0,
+    "surrogate": "ridge",
+    "alpha": "auto",
+    "feature_selection": "none",
+    "num_features": None,
     "confidence": 0.95,
     "seed": 0,
     "device": "auto",
@@ -51,7 +63,19 @@ def test_options_are_frozen_and_keyword_only() -> None:
         ("kernel_width", 3),
         ("alpha", 0),
         ("confidence", 0.5),
-        ("seed", 2**63),
+        ("seed", 2**32 - 1),
+        ("segmenter", print),
+        ("segmenter_parameters", {"compactness": 3}),
+        ("fill", print),
+        ("distance", "pixel_euclidean"),
+        ("distance", print),
+        ("kernel", print),
+        ("surrogate", "tree"),
+        ("surrogate", REGRESSOR),
+        ("alpha", "auto"),
+        ("feature_selection", "lasso_path"),
+        ("num_features", 3),
+        ("preset", "captum"),
         ("batch_size", 1),
         ("device", "cuda:1"),
         ("device", torch.device("cpu")),
@@ -97,6 +121,24 @@ def test_accepted(name: str, value: Any) -> None:
         ("kernel_width", np.array([0.1, 0.2]), "number"),
         ("alpha", -1e-9, "at least 0"),
         ("alpha", math.nan, "at least 0"),
+        ("alpha", "much", "'auto' or a number"),
+        ("segmenter", dict, "label map"),
+        ("segmenter_parameters", [("compactness", 3)], "must be a dictionary"),
+        ("segmenter_parameters", {3: 3}, "must be a dictionary"),
+        ("fill", dict, "must be"),
+        ("distance", "cosin", "the nearest is 'cosine'"),
+        ("distance", 3, "a function from N×d masks to N distances"),
+        ("kernel", "gauss", "a function from N distances to N weights"),
+        ("surrogate", "rigde", "the nearest is 'ridge'"),
+        ("surrogate", Ridge, "pass an instance, Ridge()"),
+        ("surrogate", 3, "fit(X, y, sample_weight)"),
+        ("feature_selection", "forwards", "the nearest is 'forward'"),
+        ("feature_selection", None, "must be one of"),
+        ("feature_selection", print, "must be one of"),
+        ("num_features", 0, "at least 1"),
+        ("preset", "limee", "the nearest is 'lime'"),
+        ("preset", 3, "must be one of 'lime', 'captum', 'matlab'"),
+        ("seed", 2**32, "at most 4294967295"),
         ("confidence", 0, "between 0 and 1"),
         ("confidence", 1, "between 0 and 1"),
         ("confidence", 95, "between 0 and 1"),
@@ -150,7 +192,7 @@ def test_ones_could_mean_the_darkest_or_the_brightest(given: Any) -> None:
 
 def test_checked_options_pass_the_check_unchanged() -> None:
     # `lime.check` resolves layers and hands the outcome to `explain`, which checks again.
-    once = LimeOptions(fill=(255, 51, 0), device=torch.device("cpu"))  # type: ignore[arg-type]
+    once = LimeOptions(fill=(255, 51, 0), device=torch.device("cpu"))
     twice = LimeOptions(**{name: getattr(once, name) for name in OPTION_NAMES})
     assert dataclasses.asdict(twice) == dataclasses.asdict(once)
 
@@ -161,13 +203,15 @@ def test_as_json_is_json() -> None:
     assert values["segmenter"] == "array of shape 4×6"
     assert values["sampler"] == "array of shape 3×3"
     assert values["fill"] == [0, 0, 0]
+    assert LimeOptions(segmenter=math.sqrt, surrogate=REGRESSOR).as_json()["segmenter"] == "sqrt"
+    assert LimeOptions(surrogate=REGRESSOR).as_json()["surrogate"] == "Ridge()"
     assert list(values) == list(DEFAULTS)
 
 
 def test_layers_the_first_is_the_strongest() -> None:
     layers = [("call", {"seed": 1}), ("marker", {"seed": 2, "samples": 20}), ("ini", {"samples": 30, "segments": 9})]
     merged = resolve(*layers)
-    assert (merged.seed, merged.samples, merged.segments, merged.alpha) == (1, 20, 9, 0.0)
+    assert (merged.seed, merged.samples, merged.segments, merged.alpha) == (1, 20, 9, "auto")
     assert dataclasses.asdict(resolve()) == DEFAULTS
 
 
@@ -202,6 +246,8 @@ def test_an_unknown_name_is_told_with_its_place_and_the_nearest() -> None:
         ("batch_size", "auto", "auto"),
         ("batch_size", "32", 32),
         ("device", "cuda:0", "cuda:0"),
+        ("segmenter_parameters", "compactness=20, sigma = 0.5,slic_zero=no, mask=None, mode=wrap", PARAMETERS),
+        ("preset", "lime", "lime"),
         ("align_to_regions", "Off", False),
         ("align_to_regions", "YES", True),
     ],
@@ -220,3 +266,59 @@ def test_from_text_of_a_boolean_must_be_one() -> None:
 def test_text_that_is_no_number_is_left_to_the_option() -> None:
     with pytest.raises(OptionError, match="samples='lots'"):
         resolve(("ini", {"samples": from_text("samples", "lots")}))
+
+
+def test_from_text_of_parameters_has_a_form() -> None:
+    assert from_text("segmenter_parameters", "") == {}
+    with pytest.raises(OptionError, match="must be of the form 'compactness=20, sigma=1'"):
+        from_text("segmenter_parameters", "compactness 20")
+
+
+def test_words_for_nothing() -> None:
+    options = resolve(
+        ("ini", {"preset": from_text("preset", "none"), "num_features": from_text("num_features", "all")})
+    )
+    assert options.preset is None
+    assert options.num_features is None
+
+
+class TestPresets:
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_each_names_every_option_of_method(self, name: str) -> None:
+        of_the_run = {"preset", "confidence", "seed", "device", "batch_size"}
+        assert set(PRESETS[name]) == set(OPTION_NAMES) - of_the_run
+        taken = dataclasses.asdict(LimeOptions(preset=name))
+        assert taken == {**DEFAULTS, **PRESETS[name], "preset": name}
+
+    def test_options_beside_a_preset_are_stronger(self) -> None:
+        options = LimeOptions(preset="lime", samples=20, alpha=0)
+        assert (options.samples, options.alpha, options.sampler) == (20, 0, "lime")
+
+    def test_a_preset_is_as_strong_as_its_layer(self) -> None:
+        layers: list[Layer] = [
+            ("call", {"seed": 3}),
+            ("marker", {"preset": "captum"}),
+            ("ini", {"samples": 7, "confidence": 0.9}),
+        ]
+        options = resolve(*layers)
+        assert (options.seed, options.samples, options.confidence) == (3, 25, 0.9)
+        assert resolve(("call", {"samples": 7}), ("ini", {"preset": "lime"})).samples == 7
+
+    def test_the_strongest_preset_is_the_only_one(self) -> None:
+        options = resolve(("call", {"preset": "matlab"}), ("ini", {"preset": "lime"}))
+        assert dataclasses.asdict(options) == dataclasses.asdict(LimeOptions(preset="matlab"))
+        assert dataclasses.asdict(resolve(("call", {"preset": None}), ("ini", {"preset": "lime"}))) == DEFAULTS
+
+    def test_a_wrong_preset_names_its_layer(self) -> None:
+        with pytest.raises(OptionError, match=r"^ini: preset='lim' must be one of .*; the nearest is 'lime'"):
+            resolve(("call", {"seed": 1}), ("ini", {"preset": "lim"}))
+
+    def test_parameters_stay_with_their_segmenter(self) -> None:
+        assert LimeOptions(preset="lime", segmenter="slic").segmenter_parameters == {}
+        layers: list[Layer] = [
+            ("call", {"segmenter": "slic"}),
+            ("ini", {"segmenter": "quickshift", "segmenter_parameters": {"ratio": 1}}),
+        ]
+        assert resolve(*layers).segmenter_parameters == {}
+        kept = resolve(("call", {"seed": 3}), *layers[1:])
+        assert kept.segmenter_parameters == {"ratio": 1}
