@@ -1,52 +1,47 @@
-"""The surrogate: a weighted linear model of the scores, and how sure its weights are."""
+"""The surrogate: a simple model of the scores, its weights, how good it is, and how sure."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.errors import OptionError
+from pytest_lime.least_squares import Solution, covariances, pulled, solve, told_apart, without_own_unit
+from pytest_lime.regressors import Fitted, Regress, penalty_of, regressor
+from pytest_lime.selection import select
 
-__all__ = ["Fit", "cosine_distance", "fit_ridge", "kernel"]
+__all__ = ["Fit", "fit"]
 
 Array = NDArray[np.float64]
 # Scores of a float32 network differ by about this share between batch sizes and machines.
 ROUNDING = 1e-6
-
-
-def cosine_distance(masks: NDArray[np.uint8]) -> Array:
-    """Return the cosine distance of each mask from the whole image, ``1 − √(m/d)``.
-
-    Parameters
-    ----------
-    masks : N×d array of 0/1
-
-    Returns
-    -------
-    (N,) float64 array; 1 for a mask that hides everything, as in the ``lime`` package.
-    """
-    shown = masks.sum(axis=1, dtype=np.int64)
-    return np.asarray(1 - np.sqrt(shown / masks.shape[1]), dtype=np.float64)
-
-
-def kernel(distance: Array, width: float) -> Array:
-    """Return the weight of each sample, ``√exp(−D²/width²)`` (Ribeiro, Singh, Guestrin, KDD 2016; ``lime`` 0.2.0.1)."""
-    return np.asarray(np.sqrt(np.exp(-((distance / width) ** 2))))
+FOLDS = 5
+GROUPS = 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fit:
-    """A weighted ridge regression of K scores on d superpixels.
+    """A surrogate of K scores on d superpixels.
 
     Attributes
     ----------
     weights : K×d float64 array
+        Coefficients, or importances of at least 0 where not `signed`; 0 for superpixels that were not selected.
     intercept : (K,) float64 array
+    local_pred : (K,) float64 array
+        The surrogate's scores of the whole image.
     r2 : (K,) float64 array
         Weighted coefficient of determination on the samples; 1 where the scores do not
         vary and are met, as in scikit-learn.
+    r2_heldout : (K,) float64 array
+        The same on samples that the surrogate has not seen; NaN where it cannot be told. For ridge and linear
+        regression on all superpixels each sample (or antithetic pair) is predicted by the fit to all others
+        (PRESS, Allen 1974), for others by the fit to four fifths.
+    signed : bool
+        The weights have a sign.
     covariance : K×d×d float64 array
         Sampling covariance of the weights; zero for an enumeration, infinite where the
         masks do not tell: too few samples, or superpixels never hidden, or only together.
@@ -58,29 +53,30 @@ class Fit:
 
     weights: Array
     intercept: Array
+    local_pred: Array
     r2: Array
+    r2_heldout: Array
+    signed: bool
     covariance: Array
     freedom: float
     rounding: Array
 
 
-def fit_ridge(
+def fit(
     masks: NDArray[np.uint8],
     scores: Array,
     sample_weights: Array,
     *,
-    alpha: float,
+    surrogate: Any = "ridge",
+    alpha: float | str = "auto",
+    feature_selection: str = "none",
+    num_features: int | None = None,
+    seed: int = 0,
     paired: bool = False,
     complete: bool = False,
     rounding: float = ROUNDING,
 ) -> Fit:
-    """Solve ``min Σ π (y − b − zᵀβ)² + λ‖β‖²`` in closed form for all classes at once, in float64.
-
-    The intercept is not penalised. With u_i the influence of sample i on the weights,
-    ``A⁻¹ π_i (z_i − z̄) r_i``, the covariance is ``Σ u uᵀ`` over independent units, each
-    residual as it would be without its own unit (the sandwich estimator of White 1980 in
-    the jackknife form HC3 of MacKinnon and White 1985; for pairs, CR3 of Bell and
-    McCaffrey 2002). It needs neither equal variances nor a linear model.
+    """Fit a surrogate to the scores of masked copies, each class on its own.
 
     Parameters
     ----------
@@ -88,11 +84,12 @@ def fit_ridge(
     scores : N×K float64 array
     sample_weights : (N,) float64 array
         π of each sample.
-    alpha : float
-        λ, the ridge penalty.
+    surrogate, alpha, feature_selection, num_features
+        As in `LimeOptions`; each class has its own choice of superpixels.
+    seed : int
+        Of a tree's choice among equal splits.
     paired : bool
-        Rows 2i and 2i+1 are one antithetic pair; the pair is then the unit that is
-        independent, and its influences are added before they are squared.
+        Rows 2i and 2i+1 are one antithetic pair; the pair is then the unit that is independent.
     complete : bool
         The masks are all masks there are: no sampling error.
     rounding : float
@@ -101,107 +98,216 @@ def fit_ridge(
     Raises
     ------
     OptionError
-        The kernel gives no sample a weight.
+        The kernel gives no sample a weight, or a regressor of the user's has not what a surrogate needs.
+
+    Notes
+    -----
+    Ridge and linear regression on all superpixels are solved in closed form, and their covariance is that of
+    `pytest_lime.least_squares.covariances`. So is that of lasso on all superpixels, as if none of them were at 0: then
+    the penalty is a constant pull, and those that it holds at 0 get the error that they would have without it.
+    Whatever else is fitted gets a jackknife that deletes one of 20 groups of units at a time (Kott 2001) and
+    repeats the whole fit, the choice of superpixels included; a superpixel that was not chosen gets the error of
+    least squares on all on top, since another sample might have chosen it.
+
+    Intervals are round what the same surrogate finds at infinitely many samples: a penalty's pull is part of that.
+    A tree's importances at a finite number of samples are off from it, too, and of that a jackknife knows nothing.
     """
-    n, d = masks.shape
-    total = float(sample_weights.sum())
-    if not (np.isfinite(sample_weights).all() and total > 0):
+    d = masks.shape[1]
+    if not (np.isfinite(sample_weights).all() and sample_weights.sum() > 0):
         raise OptionError(
             f"kernel_width is too small: no sample of {d} superpixels gets a weight; choose a larger one, such as 0.25."
         )
-    # The scale of π changes nothing but the meaning of λ; tiny sums would lose digits.
-    scale = float(sample_weights.max())
-    weight_of, total, alpha = sample_weights / scale, total / scale, alpha / scale
-    shown = masks.astype(np.float64)
-    mean_shown = weight_of @ shown / total
-    mean_scores = weight_of @ scores / total
-    centred = shown - mean_shown
-    weighted = centred * weight_of[:, None]
-    inverse, untold = _inverse(weighted.T @ centred, alpha)
-    weights = (inverse @ (weighted.T @ (scores - mean_scores))).T
-    intercept = mean_scores - weights @ mean_shown
-    residuals = scores - intercept - shown @ weights.T
-    spread = weight_of @ (scores - mean_scores) ** 2
-    unexplained = weight_of @ residuals**2
-    # Scores that do not vary but for the rounding of their mean have no variance to explain.
-    constant = spread <= (n * np.finfo(np.float64).eps * np.abs(mean_scores)) ** 2 * total
-    met = np.where(unexplained <= np.finfo(np.float64).eps * total, 1.0, 0.0)
-    r2 = np.where(constant, met, 1 - unexplained / np.where(constant, 1.0, spread))
-    covariance = np.zeros((scores.shape[1], d, d))
-    freedom = np.inf
-    if not complete:
-        units = (n + 1) // 2 if paired else n
-        # Each superpixel and the intercept cost one degree of freedom; with none left
-        # the fit goes through every sample and says nothing of its own error.
-        freedom = float(units - d - 1)
-        if freedom > 0:
-            leverage = weighted @ inverse
-            without = _without_own_unit(residuals, leverage, centred, weight_of / total, paired=paired)
-            alone = ~np.isfinite(without).all(axis=1)
-            if alone.any():
-                # Every superpixel on which such a unit bears has an error without bound.
-                untold |= (np.abs(leverage[alone]) > 1e-12 * np.abs(leverage).max()).any(axis=0)
-                without[alone] = 0.0
-            for row, residual in enumerate(without.T):
-                influence = leverage * residual[:, None]
-                if paired:
-                    influence = _add_pairs(influence)
-                covariance[row] = influence.T @ influence
-        else:
-            covariance[:] = np.inf
-    covariance[:, untold, :] = covariance[:, :, untold] = np.inf
+    samples = _Samples(masks.astype(np.float64), scores, sample_weights, paired, complete, rounding)
+    count = d if num_features is None else min(num_features, d)
+    chooses = feature_selection == "lasso_path" or (feature_selection != "none" and count < d)
+    name, penalty = surrogate if isinstance(surrogate, str) else "", penalty_of(surrogate, alpha)
+    # A lasso without a penalty is least squares, of which its algorithm is the worse one.
+    if not chooses and (name in ("ridge", "linear") or (name == "lasso" and penalty == 0)):
+        return _fit_closed(samples, penalty)
+    recipe = _Recipe(regressor(surrogate, alpha, seed), feature_selection, count)
+    return _fit_each(samples, recipe, lasso=name == "lasso" and not chooses)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Samples:
+    """N masks, N×K scores, N weights, and what is known of them; as the arguments of `fit`."""
+
+    shown: Array
+    scores: Array
+    weights: Array
+    paired: bool
+    complete: bool
+    rounding: float
+
+    @property
+    def unit_of(self) -> NDArray[np.intp]:
+        """The independent unit of each row, (N,)."""
+        rows = np.arange(len(self.shown))
+        return rows // 2 if self.paired else rows
+
+    @property
+    def units(self) -> int:
+        return int(self.unit_of[-1]) + 1
+
+    def parts(self, count: int) -> NDArray[np.intp]:
+        """Deal the units at random, and always the same, into `count` parts: the part of each row."""
+        order = np.random.default_rng(0).permutation(self.units)
+        return order[self.unit_of] % count
+
+    def explained(self, errors: Array) -> Array:
+        """Return the share of the weighted variance of the scores that is left when `errors` remain, (K,)."""
+        share = self.weights / self.weights.sum()
+        means = share @ self.scores
+        spread, unexplained = share @ (self.scores - means) ** 2, share @ errors**2
+        # Scores that do not vary but for the rounding of their mean have no variance to explain.
+        smallest = np.finfo(np.float64).eps
+        constant = spread <= (len(errors) * smallest * np.abs(means)) ** 2
+        met = np.where(unexplained <= smallest, 1.0, 0.0)
+        return np.asarray(np.where(constant, met, 1 - unexplained / np.where(constant, 1.0, spread)))
+
+
+def _fit_closed(samples: _Samples, alpha: float) -> Fit:
+    """Fit ridge regression to all superpixels and classes at once."""
+    found = solve(samples.shown, samples.scores, samples.weights, alpha)
+    without = without_own_unit(found, paired=samples.paired)
+    told = np.isfinite(without).all()
+    heldout = samples.explained(without) if told else np.full(len(found.intercept), np.nan)
+    covariance, freedom = _covariance(samples, found, without)
     return Fit(
-        weights=weights,
-        intercept=intercept,
-        r2=r2,
+        weights=found.weights,
+        intercept=found.intercept,
+        local_pred=found.intercept + found.weights.sum(axis=1),
+        r2=samples.explained(found.residuals),
+        r2_heldout=heldout,
+        signed=True,
         covariance=covariance,
-        freedom=max(freedom, 1.0),
-        rounding=rounding * np.abs(scores).max(axis=0),
+        freedom=freedom,
+        rounding=_rounding(samples, found.weights, signed=True),
     )
 
 
-def _without_own_unit(residuals: Array, leverage: Array, centred: Array, share: Array, *, paired: bool) -> Array:
-    """Return each residual from the fit to all other units, ``(I − H)⁻¹ r`` over the rows of its unit.
+def _covariance(samples: _Samples, found: Solution, without: Array | None = None) -> tuple[Array, float]:
+    """Return the covariance of a linear solution, and its degrees of freedom."""
+    if not samples.complete:
+        without = without_own_unit(found, paired=samples.paired) if without is None else without
+        return covariances(found, without, paired=samples.paired)
+    # Zero, but infinite where the kernel leaves superpixels that are not told apart.
+    covariance = np.zeros((*found.weights.shape, found.weights.shape[1]))
+    covariance[:, ~found.told, :] = covariance[:, :, ~found.told] = np.inf
+    return covariance, np.inf
 
-    It is infinite where there is no such fit, since a unit alone tells a superpixel from
-    the others: leverage 1.
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Chosen:
+    """What is fitted to one class, on the superpixels that were chosen for it."""
+
+    columns: NDArray[np.intp]
+    fitted: Fitted
+
+    def weights(self, superpixels: int) -> Array:
+        all_weights = np.zeros(superpixels)
+        all_weights[self.columns] = self.fitted.weights
+        return all_weights
+
+    def predict(self, shown: Array) -> Array:
+        return self.fitted.predict(shown[:, self.columns])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Recipe:
+    """How superpixels are chosen and fitted: all that a resampling repeats."""
+
+    regress: Regress
+    method: str
+    count: int
+
+    def fit(self, samples: _Samples, rows: NDArray[np.bool_] | slice = slice(None)) -> list[_Chosen]:
+        """Choose and fit for each class on the samples of `rows`."""
+        shown, weights = samples.shown[rows], samples.weights[rows]
+        return [self._fit_one(shown, scores, weights) for scores in samples.scores[rows].T]
+
+    def _fit_one(self, shown: Array, scores: Array, weights: Array) -> _Chosen:
+        # Weights may underflow to 0 for all samples of a part; they then tell nothing.
+        columns = select(shown, scores, weights, self.method, self.count) if weights.any() else np.arange(0)
+        return _Chosen(columns, self.regress(shown[:, columns], scores, weights))
+
+
+def _fit_each(samples: _Samples, recipe: _Recipe, *, lasso: bool) -> Fit:
+    """Choose superpixels and fit for each class on its own; `lasso` where that is a lasso on all of them."""
+    d = samples.shown.shape[1]
+    found = recipe.fit(samples)
+    weights = np.stack([one.weights(d) for one in found])
+    errors = samples.scores - np.stack([one.predict(samples.shown) for one in found], axis=1)
+    signed = all(one.fitted.signed for one in found)
+    least_squares = solve(samples.shown, samples.scores, samples.weights, 0.0)
+    if lasso:
+        least_squares = pulled(least_squares, weights, errors, paired=samples.paired)
+    covariance, freedom = _covariance(samples, least_squares)
+    if not (lasso or samples.complete):
+        unchosen = covariance
+        covariance, freedom = _jackknife(samples, recipe, weights)
+        if signed:
+            for row, one in enumerate(found):
+                others = np.setdiff1d(np.arange(d), one.columns)
+                covariance[row][np.ix_(others, others)] += unchosen[row][np.ix_(others, others)]
+    return Fit(
+        weights=weights,
+        intercept=np.array([one.fitted.intercept for one in found]),
+        local_pred=np.array([one.predict(np.ones((1, d)))[0] for one in found]),
+        r2=samples.explained(errors),
+        r2_heldout=_heldout(samples, recipe),
+        signed=signed,
+        covariance=covariance,
+        freedom=freedom,
+        rounding=_rounding(samples, weights, signed=signed),
+    )
+
+
+def _rounding(samples: _Samples, weights: Array, *, signed: bool) -> Array:
+    """Return how far rounding alone may move a weight, (K,).
+
+    Importances are shares of the variance of the scores, so for them rounding counts relative to its root.
     """
-    own = share + (leverage * centred).sum(axis=1)
-    without: Array = _divide(residuals, 1 - own)
-    if not paired:
-        return without
-    even = len(own) // 2 * 2
-    first, second = slice(0, even, 2), slice(1, even, 2)
-    a, d = 1 - own[first], 1 - own[second]
-    b = -(share[second] + (leverage[second] * centred[first]).sum(axis=1))
-    c = -(share[first] + (leverage[first] * centred[second]).sum(axis=1))
-    determinant = a * d - b * c
-    without[first] = _divide(d[:, None] * residuals[first] - b[:, None] * residuals[second], determinant)
-    without[second] = _divide(a[:, None] * residuals[second] - c[:, None] * residuals[first], determinant)
-    return without
+    off = samples.rounding * np.abs(samples.scores).max(axis=0)
+    if signed:
+        return np.asarray(off)
+    spread = samples.scores.std(axis=0)
+    return np.asarray(np.divide(off * weights.max(axis=1), spread, out=np.zeros_like(spread), where=spread > 0))
 
 
-def _divide(rows: Array, by: Array) -> Array:
-    """Divide each row; by what is 0 but for rounding it becomes infinite, whatever rounding left of the row."""
-    none = by < 1e-7
-    return np.where(none[:, None], np.inf, rows / np.where(none, 1.0, by)[:, None])
+def _heldout(samples: _Samples, recipe: _Recipe) -> Array:
+    """Return the weighted R² of predictions by fits that leave out a fifth of the units at a time, (K,)."""
+    if samples.units < FOLDS:
+        return np.full(samples.scores.shape[1], np.nan)
+    errors = np.empty_like(samples.scores)
+    fold_of = samples.parts(FOLDS)
+    for fold in range(FOLDS):
+        out = fold_of == fold
+        for row, one in enumerate(recipe.fit(samples, ~out)):
+            errors[out, row] = samples.scores[out, row] - one.predict(samples.shown[out])
+    return samples.explained(errors)
 
 
-def _add_pairs(influence: Array) -> Array:
-    """Add the two rows of each pair; a row left without its partner stands alone."""
-    even = len(influence) // 2 * 2
-    pairs = influence[:even].reshape(-1, 2, influence.shape[1]).sum(axis=1)
-    return np.concatenate([pairs, influence[even:]])
+def _jackknife(samples: _Samples, recipe: _Recipe, weights: Array) -> tuple[Array, float]:
+    """Return the covariance of the weights from fits without one group of units each, and its degrees of freedom.
 
-
-def _inverse(gram: Array, alpha: float) -> tuple[Array, NDArray[np.bool_]]:
-    """Invert ``gram + alpha·I``, and say which superpixels the masks do not tell from each other.
-
-    Directions that the masks leave open get 0, not rounding divided by `alpha`.
+    The delete-a-group jackknife of Kott (2001, Journal of Official Statistics 17): ``(G−1)/G Σ (β₍g₎ − β)(β₍g₎ − β)ᵀ``
+    with G − 1 degrees of freedom. It is infinite where a fit has no more units than unknowns, and for superpixels
+    that some fit cannot tell apart.
     """
-    values, vectors = np.linalg.eigh(gram)
-    told = values > len(values) * np.finfo(np.float64).eps * values.max(initial=0.0)
-    inverted = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=told)
-    # A superpixel is told when its own axis lies in what the masks span.
-    untold = (vectors[:, ~told] ** 2).sum(axis=1) > 1e-6
-    return np.asarray((vectors * inverted) @ vectors.T), untold
+    d = weights.shape[1]
+    groups = min(GROUPS, samples.units)
+    unknowns = min(recipe.count, d) + 1
+    covariance = np.full((len(weights), d, d), np.inf)
+    if samples.units - -(-samples.units // groups) <= unknowns:
+        return covariance, 1.0
+    group_of = samples.parts(groups)
+    told = np.ones(d, dtype=bool)
+    moved = np.empty((groups, *weights.shape))
+    for group in range(groups):
+        rows = group_of != group
+        told &= told_apart(samples.shown[rows], samples.weights[rows])
+        moved[group] = np.stack([one.weights(d) for one in recipe.fit(samples, rows)]) - weights
+    covariance = np.einsum("gki,gkj->kij", moved, moved) * (groups - 1) / groups
+    covariance[:, ~told, :] = covariance[:, :, ~told] = np.inf
+    return covariance, float(groups - 1)

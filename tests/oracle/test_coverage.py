@@ -8,8 +8,10 @@ from scipy.special import stdtrit
 
 from pytest_lime import LimeOptions, Mask, explain, mass, top_overlap
 from pytest_lime.claims import judge
+from pytest_lime.explanation import fit_fields
+from pytest_lime.kernels import cosine_distance, exponential
 from pytest_lime.perturbation import MaskStream
-from pytest_lime.surrogate import cosine_distance, fit_ridge, kernel
+from pytest_lime.surrogate import fit as fit_surrogate
 from pytest_lime.testing import planted_and, planted_sum
 
 SEEDS = 400
@@ -27,17 +29,17 @@ def fit(model, sampler, seed, *, samples=SAMPLES, paired=None):
     """What `explain` does with a sampler, without the pictures in between."""
     stream = MaskStream(sampler, model.d, seed)
     masks = stream.draw(samples)
-    pi = kernel(cosine_distance(masks), OPTIONS.kernel_width)
+    pi = exponential(cosine_distance(masks), OPTIONS.kernel_width)
     paired = stream.paired if paired is None else paired
-    return fit_ridge(masks, model.scores(masks)[:, None], pi, alpha=OPTIONS.alpha, paired=paired)
+    return fit_surrogate(masks, model.scores(masks)[:, None], pi, paired=paired)
 
 
 def explanations(model, sampler, seeds, samples=SAMPLES):
     """Explanations by hand, each with the fit of a seed in place of its own."""
     plain = explain(model, model.image, "planted", **model.options, sampler="bernoulli", samples=2)
     for seed in range(seeds):
-        found = dataclasses.asdict(fit(model, sampler, seed, samples=samples))
-        yield dataclasses.replace(plain, **found, samples=samples, sampler=sampler)
+        found = fit_fields(fit(model, sampler, seed, samples=samples))
+        yield dataclasses.replace(plain, **found, masks=np.ones((samples, D), np.uint8), sampler=sampler)
 
 
 def half_widths(covariances, freedom, confidence=0.95):
