@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
+from pytest_lime import heatmaps, highlights, notebooks, plots, storage
+from pytest_lime.agreement import check_opinions, describe_opinion, rank_agreement
+from pytest_lime.drawing import Card, figure_words
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
-from pytest_lime.regions import Region, as_region, is_complement
+from pytest_lime.regions import Box, Region, as_region, is_complement
+from pytest_lime.surrogate import Fit, fit
 
-__all__ = ["Explanation", "Figure", "find_class"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Plot
+
+__all__ = ["Explanation", "Figure", "find_class", "fit_samples"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -22,6 +32,18 @@ Array = NDArray[np.float64]
 # Standard errors by which a weight may be off when the noise of weights near 0 is reckoned with.
 DOUBT = 3.0
 SIGNS = ("positive", "negative", "both")
+# A notebook lists so many superpixels of so many classes.
+LISTED = 5
+SHOWN = 5
+# A sample in which this share of the whole image's score is left counts as alive.
+ALIVE = 0.1
+# Below this held-out R² the surrogate misses most of what the masks do.
+POOR = 0.2
+# R² may fall by so much on samples that the surrogate has not seen, and the surrogate's score of the
+# whole image may be off by this share of all that the masks change, before it is worth a warning.
+APART = 0.25
+# With fewer samples in which the class is alive, most weights stand for nothing.
+FEW_ALIVE = 0.05
 
 
 class Figure(float):
@@ -72,6 +94,8 @@ class Figure(float):
 class Explanation:
     """How much each superpixel of an image speaks for each explained class.
 
+    The three outputs of imageLIME of MATLAB are `heatmap()`, `segments` and ``weights[0]``.
+
     Attributes
     ----------
     image : Image
@@ -95,24 +119,39 @@ class Explanation:
         Degrees of freedom of the intervals' t distribution; infinite for an enumeration.
     rounding : (K,) float64 array
         How far the rounding of the forward passes alone may move a weight.
-    r2 : (K,) float64 array
-        Weighted R² of the surrogate on the samples.
+    r2, r2_heldout : (K,) float64 arrays
+        Weighted R² of the surrogate on the samples that it was fitted to, and on samples that it was not;
+        NaN where there are too few to tell.
+    local_pred : (K,) float64 array
+        The surrogate's scores of the whole image.
+    signed : bool
+        Whether weights have a sign; those of a tree say only how much a superpixel matters.
     prediction : float64 array, one value a class of the model
         The model's scores of the whole image.
     class_names : tuple of str
         A label for each value of `prediction`.
-    samples : int
-        Masked copies that were scored.
+    masks : N×d uint8 array
+        The samples: 1 shows a superpixel.
+    sample_scores : N×K float64 array
+        The model's scores of each sample for the explained classes.
+    sample_weights : (N,) float64 array
+        How much each sample counts, by the kernel.
+    paired, complete : bool
+        Whether samples 2i and 2i+1 are complements of each other; whether they are all that there are.
     passes : int
         Images that the model has seen for this explanation.
     sampler : str
-        How their masks were drawn.
+        How the masks were drawn.
     seconds : float
         Wall-clock time that the explanation took.
     batch_size : int
         Masked copies in one forward pass, at the end.
     device : str
     options : LimeOptions
+    opinions : dict from str to K×d float64 array
+        What other methods say of each superpixel, by their name; see `agreement`.
+    minus : int or None
+        The class whose scores are taken off those of the target, in a `contrast`.
     """
 
     image: Image
@@ -128,15 +167,24 @@ class Explanation:
     freedom: float
     rounding: Array
     r2: Array
+    r2_heldout: Array
+    local_pred: Array
+    signed: bool
     prediction: Array
     class_names: tuple[str, ...]
-    samples: int
+    masks: NDArray[np.uint8]
+    sample_scores: Array
+    sample_weights: Array
+    paired: bool
+    complete: bool
     passes: int
     sampler: str
     seconds: float
     batch_size: int
     device: str
     options: LimeOptions
+    opinions: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    minus: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -178,14 +226,70 @@ class Explanation:
         return float(-stdtrit(self.freedom, (1 - self.confidence) / (2 * comparisons)))
 
     @property
-    def local_pred(self) -> Array:
-        """The surrogate's scores of the whole image, (K,)."""
-        return np.asarray(self.intercept + self.weights.sum(axis=1))
+    def samples(self) -> int:
+        """How many masked copies were scored."""
+        return len(self.masks)
 
     @property
     def score(self) -> Array:
         """The model's scores of the whole image for the explained classes, (K,)."""
-        return np.asarray(self.prediction[list(self.targets)])
+        off = 0.0 if self.minus is None else self.prediction[self.minus]
+        return np.asarray(self.prediction[list(self.targets)] - off)
+
+    @property
+    def gap(self) -> Array:
+        """By how much the surrogate's scores of the whole image exceed the model's, (K,)."""
+        return np.asarray(self.local_pred - self.score)
+
+    @property
+    def alive(self) -> Array:
+        """Share of the samples in which each class is alive: a tenth of its score is left, (K,).
+
+        Scores are counted from the lowest of all samples, so that it serves logits too.
+        """
+        lowest = self.sample_scores.min(axis=0)
+        return np.asarray((self.sample_scores - lowest >= ALIVE * (self.score - lowest)).mean(axis=0))
+
+    @property
+    def effective_samples(self) -> float:
+        """How many samples of equal weight would tell as much, ``(Σπ)² / Σπ²`` (Kish, Survey Sampling, 1965)."""
+        return float(self.sample_weights.sum() ** 2 / (self.sample_weights**2).sum())
+
+    def warnings(self, target: Any = None) -> tuple[str, ...]:
+        """Return, in words, why the weights of `target` should not be trusted; empty where nothing speaks against."""
+        row = self.row(target)
+        name = self.labels[row]
+        scores = np.append(self.sample_scores[:, row], self.score[row])
+        spread = float(np.ptp(scores))
+        if spread <= 2 * self.rounding[row]:
+            return (f"no mask changes the score of {name!r}, so no superpixel speaks for it or against it",)
+        found = []
+        heldout, r2, gap = float(self.r2_heldout[row]), float(self.r2[row]), float(self.gap[row])
+        if self.alive[row] < FEW_ALIVE:
+            found.append(
+                f"{name!r} is alive in {self.alive[row]:.1%} of the samples only, so most masks tell nothing: choose "
+                "another fill, or fewer segments"
+            )
+        if r2 - heldout > APART:
+            found.append(
+                f"the surrogate explains {r2:.0%} of the variance of the samples that it was fitted to and "
+                f"{max(heldout, 0):.0%} of others: raise samples, or lower segments"
+            )
+        elif heldout < POOR:
+            found.append(
+                f"the surrogate explains {max(heldout, 0):.0%} of the variance of the scores (held-out R²): the model "
+                "combines superpixels in ways that no sum of weights shows"
+            )
+        if abs(gap) > APART * spread:
+            found.append(
+                f"the surrogate gives the whole image {self.local_pred[row]:.3g} and the model {self.score[row]:.3g}"
+            )
+        if self.effective_samples < 2 * self.superpixels and not self.complete:
+            found.append(
+                f"the kernel leaves the weight of {self.effective_samples:.0f} samples for {self.superpixels} "
+                "superpixels: raise samples or kernel_width, or lower segments"
+            )
+        return tuple(found)
 
     def row(self, target: Any = None) -> int:
         """Return the row of `weights` of `target`, a label or an index; None is the first."""
@@ -207,6 +311,46 @@ class Explanation:
         index = self.targets[self.row(target)]
         return int((self.prediction >= self.prediction[index]).sum())
 
+    @user_error
+    def contrast(self, other: Any, target: Any = None) -> Explanation:
+        """Explain the difference of two classes, ``β^target − β^other``, from the same samples.
+
+        Parameters
+        ----------
+        other, target : label or index
+            Both were explained; None as `target` is the first.
+
+        Returns
+        -------
+        Explanation
+            Of the scores of `target` less those of `other`: a positive weight speaks for `target` rather than
+            `other`. Its intervals know that both classes share their samples.
+
+        Raises
+        ------
+        TargetError
+            A class was not explained, or the two are the same.
+        """
+        first, second = self.row(target), self.row(other)
+        if first == second:
+            raise TargetError(f"a contrast is between two classes, and {self.labels[first]!r} is one; name another.")
+        if self.minus is not None:
+            raise TargetError(f"{self!r} is a contrast already; take it of the explanation that it came from.")
+        scores = self.sample_scores[:, [first]] - self.sample_scores[:, [second]]
+        rounding = self.rounding[[first]] + self.rounding[[second]]
+        fitted = fit_samples(
+            self.options, self.masks, scores, self.sample_weights, paired=self.paired, complete=self.complete
+        )
+        return dataclasses.replace(
+            self,
+            **{**fit_fields(fitted), "rounding": rounding},
+            targets=(self.targets[first],),
+            minus=self.targets[second],
+            labels=(f"{self.labels[first]} − {self.labels[second]}",),
+            sample_scores=scores,
+            opinions={name: opinion[[first]] - opinion[[second]] for name, opinion in self.opinions.items()},
+        )
+
     def speaks(self, target: Any = None) -> bool | None:
         """Return whether any superpixel speaks for `target`; None where the samples do not tell."""
         interval = self.simultaneous_interval(self.superpixels)[self.row(target)]
@@ -214,9 +358,25 @@ class Explanation:
             return True
         return None if interval[:, 1].max() > 0 else False
 
-    def heatmap(self, target: Any = None) -> Array:
-        """Return the weight of the superpixel that each pixel belongs to, H×W."""
-        return np.asarray(self.weights[self.row(target)][self.segments])
+    @user_error
+    def heatmap(self, target: Any = None, upsampling: str = "nearest") -> Array:
+        """Return the weight of each pixel that the model sees, H×W float64.
+
+        Parameters
+        ----------
+        target : label or index, optional
+        upsampling : ``"nearest"`` or ``"bicubic"``
+            The weight of the pixel's superpixel; or a smooth picture of all weights, within their range, as
+            imageLIME of MATLAB makes it of a grid. See `pytest_lime.heatmaps.heatmap`.
+
+        Raises
+        ------
+        OptionError
+            There is no such upsampling.
+        TargetError
+            The class was not explained.
+        """
+        return heatmaps.heatmap(self.weights[self.row(target)], self.segments, upsampling)
 
     @user_error
     def top(self, k: int, sign: str = "positive", min_weight: float = 0.0, target: Any = None) -> NDArray[np.int64]:
@@ -228,27 +388,105 @@ class Explanation:
         sign : ``"positive"``, ``"negative"`` or ``"both"``
             What speaks for the class, against it, or either by magnitude.
         min_weight : float
-            Leave out those of smaller magnitude. A superpixel of weight 0 speaks for nothing and is
-            left out for every sign, so fewer than `k` may come back.
+            Leave out what is not above it in magnitude; with ``"both"``, what is below it. A superpixel of
+            weight 0 speaks for nothing and is left out for every sign, so fewer than `k` may come back.
         target : label or index, optional
 
         Raises
         ------
         OptionError
-            `k` is less than 1, or `sign` is not as above.
+            `k` is less than 1, `sign` is not as above, `min_weight` is no number of at least 0, or one sign is
+            asked of weights that have none.
         TargetError
             The class was not explained.
         """
-        if sign not in SIGNS:
+        if not isinstance(sign, str) or sign not in SIGNS:
             raise OptionError(
                 f"sign={one_line(sign)} must be one of {', '.join(map(repr, SIGNS))}{nearest(sign, SIGNS)}."
             )
         check_k(k)
+        if isinstance(min_weight, bool | str) or not hasattr(min_weight, "__float__") or not float(min_weight) >= 0:
+            raise OptionError(f"min_weight={one_line(min_weight)} must be a number of at least 0.")
+        if sign != "both":
+            self.need_sign(f"sign={sign!r}, unlike 'both',")
         weights = self.weights[self.row(target)]
         strength = {"positive": weights, "negative": -weights, "both": np.abs(weights)}[sign]
         order = np.argsort(-strength, kind="stable")[:k]
-        kept: NDArray[np.int64] = order[(strength[order] > 0) & (strength[order] >= min_weight)]
+        found = strength[order]
+        enough = found >= min_weight if sign == "both" else found > min_weight
+        kept: NDArray[np.int64] = order[enough & (found > 0)]
         return kept
+
+    @user_error
+    def mask(self, k: int = 5, sign: str = "positive", min_weight: float = 0.0, target: Any = None) -> NDArray[np.int8]:
+        """Return where the strongest superpixels are.
+
+        Parameters
+        ----------
+        k, sign, min_weight, target
+            Which superpixels, as in `top`, with the same errors.
+
+        Returns
+        -------
+        H×W int8 array, of what the model sees
+            1 where a superpixel speaks for the class, or has a weight without a sign, −1 where it speaks
+            against it, 0 elsewhere. It is the mask of ``get_image_and_mask`` of the ``lime`` package, but for
+            ``sign="negative"``, where that has 1 instead of −1.
+        """
+        chosen = self.top(k, sign, min_weight, target)
+        return highlights.mask(self.weights[self.row(target)], self.segments, chosen)
+
+    @user_error
+    def masked_image(
+        self, k: int = 5, sign: str = "positive", min_weight: float = 0.0, target: Any = None, hide_rest: bool = True
+    ) -> NDArray[np.float32]:
+        """Return what the model sees, reduced to the strongest superpixels.
+
+        Parameters
+        ----------
+        k, sign, min_weight, target
+            Which superpixels, as in `top`, with the same errors. With ``sign="both"`` they are painted: the
+            largest value of the picture becomes the green of those that speak for the class, and the red of those
+            that speak against it.
+        hide_rest : bool
+            Make everything else black.
+
+        Returns
+        -------
+        H×W×3 float32 array in [0, 1]
+            The image of ``get_image_and_mask`` of the ``lime`` package; one channel is repeated.
+        """
+        mask = self.mask(k, sign, min_weight, target)
+        return highlights.masked_image(self.pixels, mask, hide_rest=hide_rest, painted=sign == "both")
+
+    @user_error
+    def boxes(
+        self, k: int = 5, sign: str = "positive", min_weight: float = 0.0, per: str = "all", target: Any = None
+    ) -> list[Box]:
+        """Return boxes round the strongest superpixels, as regions for claims.
+
+        Parameters
+        ----------
+        k, sign, min_weight, target
+            Which superpixels, as in `top`, with the same errors.
+        per : ``"all"`` or ``"area"``
+            One box round all of them, or one round each connected area, that of the strongest superpixel
+            first. Pixels are connected by their edges, not their corners, and what speaks for the class is not
+            connected with what speaks against it.
+
+        Returns
+        -------
+        list of Box
+            In whole pixels of the image file, rounded outwards and cut at its border; empty where no
+            superpixel is strong enough.
+
+        Raises
+        ------
+        OptionError
+            `per` is neither of the two.
+        """
+        mask = self.mask(k, sign, min_weight, target)
+        return highlights.boxes(mask, np.abs(self.heatmap(target)), self.view, per)
 
     def region_mask(self, region: Region) -> NDArray[np.bool_]:
         """Return `region` as the model sees it, an H×W bool array.
@@ -275,6 +513,7 @@ class Explanation:
         weights near 0 can shift it: noise has a positive part too, so a plain estimate
         leans towards the region's share of the superpixels.
         """
+        self.need_sign("mass")
         row = self.row(target)
         weights, shares = self.weights[row], self.shares(region)
         positive = np.maximum(weights, 0)
@@ -319,6 +558,7 @@ class Explanation:
             `k` is less than 1 or more than the number of superpixels.
         """
         check_k(k, self.superpixels)
+        self.need_sign("overlap")
         row = self.row(target)
         weights, inside = self.weights[row], self.shares(region) >= 0.5
         low, high = self.simultaneous_interval(self.superpixels)[row].T
@@ -330,8 +570,195 @@ class Explanation:
         words = f"{estimate:.0f} of the {k} superpixels that speak most for {self.labels[row]!r} lie in {region!r}"
         return self._figure(estimate, (least, most), words)
 
+    @user_error
+    def agreement(self, opinion: str, target: Any = None) -> Figure:
+        """Return how well another method ranks the superpixels as the weights do: Spearman's rank correlation.
+
+        Its interval speaks of the weights' sampling error; see `pytest_lime.agreement.rank_agreement`.
+        Where there is no correlation, such as when the other method says the same of every superpixel, it is 0
+        in [−1, 1], and its words say why. Grad-CAM says only what speaks for a class and is
+        0 elsewhere, so superpixels that speak against it rank last among the weights and share a rank there.
+
+        Parameters
+        ----------
+        opinion : ``"occlusion"``, ``"gradcam"`` or ``"gradcam:LAYER"``
+            One that was asked for: ``explain(…, opinions="occlusion")``.
+        target : label or index, optional
+
+        Raises
+        ------
+        OptionError
+            There is no such method, it was not asked for, or the surrogate's weights have no sign.
+        TargetError
+            The class was not explained.
+        """
+        (name,) = check_opinions([opinion])
+        if name not in self.opinions:
+            asked = ", ".join(map(repr, self.opinions)) or "none"
+            raise OptionError(
+                f"opinion {name!r} was not asked for (asked for: {asked}): explain with opinions={name!r}."
+            )
+        self.need_sign("agreement")
+        row = self.row(target)
+        found = rank_agreement(
+            self.weights[row],
+            self.opinions[name][row],
+            self.covariance[row],
+            freedom=self.freedom,
+            rounding=float(self.rounding[row]),
+            confidence=self.confidence,
+        )
+        value = f"has no value, since {found.undefined}" if found.undefined else f"is {found.estimate:.3g}"
+        words = f"the rank correlation of the weights for {self.labels[row]!r} with {describe_opinion(name)} {value}"
+        return self._figure(found.estimate, found.interval, words)
+
+    @user_error
+    def plot(
+        self, target: Any = None, *, k: int = LISTED, upsampling: str = "nearest", axes: Axes | None = None
+    ) -> Plot:
+        """Draw the photograph with its superpixels, and the heatmap over it, with matplotlib.
+
+        Parameters
+        ----------
+        target : label or index, optional
+        k : int
+            How many superpixels get a number, the strongest of either sign first; 0 for none.
+        upsampling : ``"nearest"`` or ``"bicubic"``
+            As in `heatmap`.
+        axes : matplotlib Axes, optional
+            Draw the heatmap alone, there.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            That of `axes`, or a new one, which pyplot knows nothing of: it needs no closing. It follows the
+            style sheet in use, light or dark.
+
+        Raises
+        ------
+        OptionError
+            matplotlib is not installed (``pip install 'pytest-lime[plot]'``), or an argument cannot be.
+        TargetError
+            The class was not explained.
+        """
+        heatmap, card = self.heatmap(target, upsampling), self._card(target, k)
+        return plots.plot(
+            self.view.photo(self.image.pixels), self.segments, heatmap, card, name=self.image.name, axes=axes
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the explanation as notebooks show it: pictures, the strongest superpixels, and how sure they are."""
+        return notebooks.html(
+            self.view.photo(self.image.pixels, notebooks.LONGEST_PHOTO),
+            self.segments,
+            [self._card(target, LISTED) for target in self.targets[:SHOWN]],
+            name=self.image.name,
+            summary=f"{self.superpixels} superpixels, {self.samples} masked samples ({self.sampler})",
+            left_out=len(self.targets[SHOWN:]),
+        )
+
+    def _card(self, target: Any, k: int) -> Card:
+        """Return what is shown of `target` and its `k` strongest superpixels."""
+        row = self.row(target)
+        score, heldout = figure_words(self.score[row]), self.r2_heldout[row]
+        unseen = f", {figure_words(heldout)} on samples that it has not seen" if np.isfinite(heldout) else ""
+        return Card(
+            label=self.labels[row],
+            standing=f"score {score}, rank {self.rank(target)} of {len(self.class_names)}"
+            if self.minus is None
+            else f"difference of scores {score}",
+            weights=self.weights[row],
+            interval=self.interval[row],
+            confidence=self.confidence,
+            signed=self.signed,
+            top=self.top(k, "both", target=target).tolist() if k != 0 else [],
+            facts=(
+                f"Fit of the surrogate: R² {figure_words(self.r2[row])}{unseen} (1 is perfect).",
+                f"On the image itself: the surrogate says {figure_words(self.local_pred[row])}, "
+                f"{figure_words(self.gap[row], sign=True)} off the model.",
+                f"Samples with the class alive: {self.alive[row]:.0%} keep a tenth of its score.",
+            ),
+            warnings=self.warnings(target),
+        )
+
+    @user_error
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the explanation to the file `path`, such as ``"cat.npz"``, from which `load` reads it.
+
+        Everything comes back as it is, but for functions and regressors among the options: of them only
+        the name is kept, and what stands in their place raises an `OptionError` when it is used. The file
+        holds arrays and JSON, no pickle, and is replaced at once or not at all.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            No ending is added to the name, and its folder must exist.
+
+        Raises
+        ------
+        RecordError
+            The file cannot be written.
+        """
+        storage.save(self, path)
+
+    @classmethod
+    @user_error
+    def load(cls, path: str | os.PathLike[str]) -> Explanation:
+        """Read what `save` wrote to the file `path`; nothing in it is run as code.
+
+        Raises
+        ------
+        RecordError
+            There is no such file, or it is damaged, from another program or from a newer pytest-lime.
+        """
+        return storage.load(cls, path)
+
+    def need_sign(self, what: str) -> None:
+        """Raise an `OptionError` that names `what` unless weights have a sign."""
+        if not self.signed:
+            raise no_sign(what, self.options.surrogate)
+
     def _figure(self, value: float, interval: tuple[float, float], words: str) -> Figure:
         return Figure(value, interval=interval, words=words, samples=self.samples, confidence=self.confidence)
+
+
+def no_sign(what: str, surrogate: Any) -> OptionError:
+    """Return the error that `what` needs weights with a sign, and those of `surrogate` have none."""
+    return OptionError(
+        f"{what} asks what speaks for a class or against it, and the weights of surrogate={one_line(surrogate)} have "
+        "no sign: choose 'ridge', 'linear' or 'lasso'."
+    )
+
+
+def fit_samples(
+    options: LimeOptions,
+    masks: NDArray[np.uint8],
+    scores: Array,
+    sample_weights: Array,
+    *,
+    paired: bool,
+    complete: bool,
+    rounding: float = 0.0,
+) -> Fit:
+    """Fit the surrogate that `options` name to samples; as `pytest_lime.surrogate.fit`."""
+    return fit(
+        masks,
+        scores,
+        sample_weights,
+        surrogate=options.surrogate,
+        alpha=options.alpha,
+        feature_selection=options.feature_selection,
+        num_features=options.num_features,
+        seed=options.seed,
+        paired=paired,
+        complete=complete,
+        rounding=rounding,
+    )
+
+
+def fit_fields(fitted: Fit) -> dict[str, Any]:
+    """Return what a fit tells, as the fields of an `Explanation`."""
+    return {field.name: getattr(fitted, field.name) for field in dataclasses.fields(Fit)}
 
 
 def _noise_excess(steps: Array) -> Array:

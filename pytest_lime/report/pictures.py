@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cmap
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import approximate_polygon, find_contours
 
+from pytest_lime.drawing import MOST_OPAQUE, border_runs, interior_point, legend_colours, opacity, relative, shade
 from pytest_lime.records import PICTURE_PATH, write_atomically
 
-__all__ = ["legend_colours", "opacity", "region_letter", "write_pictures"]
+__all__ = ["MOST_OPAQUE", "legend_colours", "opacity", "region_letter", "write_pictures"]
 
 LONGEST_PHOTO = 1024
 """Pixels on the longer side of a written photograph."""
@@ -32,12 +31,6 @@ SMALL_PHOTO = 64
 ENLARGED = 512
 SVG_SIDE = 640
 """The intrinsic longer side of the SVG layers, near the size at which a page shows them."""
-
-# Purple (against) to orange (for): told apart in every common form of colour blindness, and neither end is
-# the red, green or amber that the page keeps for verdicts. The outermost shades are near black: cut off.
-COLOURS = "colorbrewer:PuOr_r"
-SHADES = (0.07, 0.93)
-MOST_OPAQUE = 0.9
 
 _DASHES = ("7 5", "2 5", "14 5", "14 5 2 5")
 
@@ -71,20 +64,6 @@ class _Grid(NamedTuple):
             f'<text y="{size * 0.36:.3g}" text-anchor="middle" font-size="{size:.4g}" font-weight="700" '
             f'font-family="system-ui, sans-serif" fill="{ink}">{text}</text></g>'
         )
-
-
-def legend_colours(n: int = 21) -> list[str]:
-    """Return ``n`` hexadecimal colours of the heatmap's scale, from "speaks against" to "speaks for"."""
-    if n < 1:
-        raise ValueError(f"legend_colours(n={n}): n must be at least 1")
-    positions = np.linspace(-1.0, 1.0, n) if n > 1 else np.zeros(1)
-    return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in _colours(positions).tolist()]
-
-
-def opacity(strength: float) -> float:
-    """Return how opaque the heatmap is where the weight is ``strength`` (in [-1, 1]) of the largest one."""
-    # Below one, the exponent keeps middling superpixels visible, while zero stays fully transparent.
-    return float(MOST_OPAQUE * min(1.0, abs(strength)) ** 0.6)
 
 
 def write_pictures(
@@ -172,30 +151,11 @@ def _enlarge(picture: Image.Image, longest: int) -> Image.Image:
 
 
 def _heatmap(segments: NDArray[Any], weights: NDArray[np.float64]) -> bytes:
-    weights = np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0)
-    limit = float(np.abs(weights).max(initial=0.0))
-    strength = weights / limit if limit > 0 else weights
-    alpha = [round(255 * opacity(value)) for value in strength.tolist()]
-    table = np.column_stack([_colours(strength), np.asarray(alpha, dtype=np.uint8)])
-    picture = Image.fromarray(table[segments])
+    picture = Image.fromarray(shade(relative(weights))[segments])
     buffer = io.BytesIO()
     # Twice the usual 224 pixels keeps borders crisp on a dense screen, and flat areas compress well.
     _enlarge(picture, max(picture.size)).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-@cache
-def _shades() -> NDArray[np.uint8]:
-    low, high = SHADES
-    rgba = cmap.Colormap(COLOURS)(np.linspace(low, high, 511))
-    return np.asarray(np.round(np.asarray(rgba)[:, :3] * 255), dtype=np.uint8)
-
-
-def _colours(strength: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return n×3 colours of strengths in [-1, 1]: zero is the exact middle of the scale."""
-    shades = _shades()
-    middle = len(shades) // 2
-    return shades[np.rint(np.clip(strength, -1, 1) * middle).astype(np.intp) + middle]
 
 
 def _grid(segments: NDArray[Any], photo: NDArray[Any]) -> _Grid:
@@ -227,24 +187,11 @@ def _strokes(identifier: str, path: str, *strokes: tuple[str, float, float, str]
 
 
 def _border_path(labels: NDArray[Any]) -> str:
-    """Return the borders between different labels as one path of straight runs.
-
-    Runs are found for all labels at once: where neighbours differ, the ends of each run of such places are
-    the non-zero steps along it.
-    """
-    across = _runs((labels[:, 1:] != labels[:, :-1]).T)
-    down = _runs(labels[1:, :] != labels[:-1, :])
-    vertical = (f"M{line + 1} {start}v{stop - start}" for line, start, stop in across)
-    horizontal = (f"M{start} {line + 1}h{stop - start}" for line, start, stop in down)
+    """Return the borders between different labels as one path of straight runs."""
+    across, down = border_runs(labels)
+    vertical = (f"M{line} {start}v{stop - start}" for line, start, stop in across)
+    horizontal = (f"M{start} {line}h{stop - start}" for line, start, stop in down)
     return "".join((*vertical, *horizontal))
-
-
-def _runs(places: NDArray[np.bool_]) -> Iterable[tuple[int, int, int]]:
-    """Yield (row, start, stop) for every run of true values along the rows."""
-    steps = np.diff(np.pad(places, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(steps == 1)
-    _, stops = np.nonzero(steps == -1)
-    return zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True)
 
 
 def _borders_svg(grid: _Grid, segments: NDArray[Any]) -> bytes:
@@ -259,34 +206,11 @@ def _top_svg(grid: _Grid, segments: NDArray[Any], top: Sequence[int]) -> bytes:
         mask = segments == label
         if mask.any():
             ranks[mask] = rank
-            badges.append(grid.badge(*_interior_point(mask), str(rank)))
+            badges.append(grid.badge(*interior_point(mask), str(rank)))
     outline = _border_path(np.pad(ranks, 1))
     strokes = _strokes("t", outline, ("#fff", 3.4, 0.85, ""), ("#14171a", 1.4, 1, ""))
     # The padding that closes outlines at the picture's edge has moved them by one unit.
     return _svg(grid, f'<g transform="translate(-1 -1)">{strokes}</g>' + "".join(reversed(badges)))
-
-
-def _interior_point(mask: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return x, y of a point of the mask that lies far from its border.
-
-    Peeling squares and diamonds in turn leaves, last of all, the middle of the widest part (an octagonal
-    distance transform). Of several such pixels the one nearest to their mean is taken, which is inside.
-    """
-    rows, columns = np.nonzero(mask)
-    top, left = int(rows.min()), int(columns.min())
-    core = np.pad(mask[top : rows.max() + 1, left : columns.max() + 1], 1)
-    square = False
-    while True:
-        inner = core.copy()
-        inner[1:-1, 1:-1] &= core[:-2, 1:-1] & core[2:, 1:-1] & core[1:-1, :-2] & core[1:-1, 2:]
-        if square:
-            inner[1:-1, 1:-1] &= core[:-2, :-2] & core[2:, 2:] & core[2:, :-2] & core[:-2, 2:]
-        if not inner.any():
-            break
-        core, square = inner, not square
-    rows, columns = np.nonzero(core)
-    nearest = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
-    return float(columns[nearest]) - 0.5 + left, float(rows[nearest]) - 0.5 + top
 
 
 def _regions_svg(grid: _Grid, regions: Sequence[NDArray[Any]]) -> bytes:

@@ -30,6 +30,7 @@ def build_explanation(
     rounding: float = 0.0,
     sampler: str = "antithetic",
     confidence: float = 0.95,
+    signed: bool = True,
 ) -> Explanation:
     """Return an explanation over cells of 5×5 pixels, row by row; `error` is the weights' standard error."""
     matrix = np.atleast_2d(np.asarray(weights, dtype=np.float64))
@@ -54,9 +55,16 @@ def build_explanation(
         freedom=freedom,
         rounding=np.full(classes, rounding),
         r2=np.full(classes, 0.75),
+        r2_heldout=np.full(classes, 0.7),
+        local_pred=0.125 + matrix.sum(axis=1),
+        signed=signed,
         prediction=np.asarray(prediction, dtype=np.float64),
         class_names=class_names,
-        samples=samples,
+        masks=rng.integers(0, 2, (samples, superpixels), dtype=np.uint8),
+        sample_scores=rng.random((samples, classes)),
+        sample_weights=np.ones(samples),
+        paired=sampler == "antithetic",
+        complete=sampler == "exhaustive",
         passes=samples + 3,
         sampler=sampler,
         seconds=0.25,

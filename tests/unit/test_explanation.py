@@ -1,16 +1,19 @@
 """What an explanation says of itself: the strongest, shares, overlaps and their intervals."""
 
 import copy
+import dataclasses
 import itertools
 import math
 import pickle
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 from numpy.typing import NDArray
 
 from pytest_lime import Box, Explanation, Mask, OptionError, RegionError, TargetError, whole
@@ -112,6 +115,12 @@ class TestTop:
             (3, "positive", 0.2, [0, 4]),
             (2, "negative", 0.0, [5, 1]),
             (8, "negative", 0.1, [5, 1]),
+            # Of one sign a weight must exceed the least, of both it may equal it, as in lime.
+            (8, "positive", 0.1, [0, 4]),
+            (8, "negative", 0.2, [5]),
+            (8, "both", 0.1, [0, 5, 4, 1, 2]),
+            # Of both signs the cut comes first: of the strongest three none is that weak.
+            (3, "both", 0.35, [0, 5]),
             (8, "negative", 0.0, [5, 1, 7]),
             (3, "both", 0.0, [0, 5, 4]),
             (8, "both", 0.0, [0, 5, 4, 1, 2, 6, 7]),
@@ -135,12 +144,141 @@ class TestTop:
             ({"k": 1.5}, "k=1.5"),
             ({"k": True}, "k=True"),
             ({"k": 2, "sign": "postive"}, "'positive'"),
+            ({"k": 2, "sign": 1}, "sign=1"),
+            ({"k": 2, "min_weight": -0.1}, "min_weight=-0.1 must be a number of at least 0"),
+            ({"k": 2, "min_weight": math.nan}, "min_weight=nan"),
+            ({"k": 2, "min_weight": "0.1"}, "min_weight='0.1'"),
         ],
     )
     def test_errors(self, explanation_of: Build, arguments: dict[str, Any], words: str) -> None:
         with pytest.raises(OptionError) as caught:
             explanation_of(WEIGHTS).top(**arguments)
         assert words in str(caught.value)
+
+
+class TestHighlights:
+    IMAGE = np.kron(np.arange(8).reshape(2, 4), np.ones((5, 5), dtype=int))
+
+    def test_mask_of_top(self, explanation_of: Build) -> None:
+        explanation = explanation_of([WEIGHTS, WEIGHTS[::-1]], targets=(0, 1))
+        for k, sign, min_weight, target in ((3, "both", 0.0, None), (2, "negative", 0.1, "dog"), (8, "positive", 0, 1)):
+            chosen = explanation.top(k, sign, min_weight, target)
+            expected = np.isin(self.IMAGE, chosen) * np.sign(explanation.heatmap(target))
+            np.testing.assert_array_equal(explanation.mask(k, sign, min_weight, target), expected)
+
+    def test_what_speaks_against_the_class_is_minus_1(self, explanation_of: Build) -> None:
+        assert np.unique(explanation_of(WEIGHTS).mask(sign="negative")).tolist() == [-1, 0]
+
+    def test_the_masked_image_is_what_the_model_sees(self, explanation_of: Build) -> None:
+        explanation = explanation_of(WEIGHTS)
+        image = np.moveaxis(explanation.pixels, 0, -1)
+        np.testing.assert_array_equal(explanation.masked_image(hide_rest=False), image)
+        np.testing.assert_array_equal(explanation.masked_image(1), np.where((self.IMAGE == 0)[..., None], image, 0))
+        painted = explanation.masked_image(2, "both")
+        assert (painted[:5, :5, 1] == image.max()).all()
+        assert (painted[5:, 5:10, 0] == image.max()).all()
+        assert not painted[:, 10:].any()
+
+    def test_boxes_are_regions_of_claims(self, explanation_of: Build) -> None:
+        explanation = explanation_of(WEIGHTS, file_size=(20, 60), box=(10, 0, 50, 20))
+        assert explanation.boxes(2) == [Box(10, 0, 20, 20)]
+        assert explanation.boxes(3, per="area") == [Box(10, 0, 20, 20), Box(30, 0, 40, 10)]
+        assert float(explanation.overlap(explanation.boxes(2)[0], k=2)) == 2
+        assert explanation.boxes(8, "both", per="area", target="cat")[0] == Box(10, 0, 20, 20)
+
+    def test_of_nothing(self, explanation_of: Build) -> None:
+        explanation = explanation_of([-0.1, 0.0, -0.2, -0.3])
+        assert not explanation.mask().any()
+        assert not explanation.masked_image().any()
+        assert explanation.boxes() == explanation.boxes(per="area") == []
+
+    def test_weights_without_a_sign_are_asked_for_both(self, explanation_of: Build) -> None:
+        explanation = explanation_of([0.3, 0.0, 0.2, 0.1], signed=False)
+        assert np.unique(explanation.mask(2, "both")).tolist() == [0, 1]
+        assert explanation.boxes(2, "both", per="area") == [Box(0, 0, 5, 5), Box(10, 0, 15, 5)]
+        for ask in (explanation.top, explanation.mask, explanation.masked_image, explanation.boxes):
+            with pytest.raises(OptionError, match="sign='positive', unlike 'both', asks what speaks for a class or"):
+                ask(2)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"), [({"k": 0}, "k=0"), ({"sign": "for"}, "sign='for'"), ({"kk": 3}, "'kk'")]
+    )
+    def test_errors(self, explanation_of: Build, arguments: dict[str, Any], words: str) -> None:
+        explanation = explanation_of(WEIGHTS)
+        for ask in (explanation.mask, explanation.masked_image, explanation.boxes):
+            with pytest.raises(OptionError, match=words):
+                ask(**arguments)
+        with pytest.raises(OptionError, match="per='each' must be"):
+            explanation.boxes(per="each")
+        with pytest.raises(TargetError):
+            explanation.boxes(target="dog")
+
+
+class TestOutputs:
+    """What each output shows is tested with its own module; here, that explanations of all kinds have them."""
+
+    KINDS: ClassVar[dict[str, dict[str, Any]]] = {
+        "plain": {},
+        "all 0": {"weights": [0.0] * 8},
+        "infinite intervals": {"error": math.inf},
+        "one pixel each": {"file_size": (2, 4)},
+        "a crop": {"file_size": (31, 90), "box": (-3.5, 1.0, 70.0, 40.0)},
+        "without a sign": {"weights": np.abs(WEIGHTS).tolist(), "signed": False},
+    }
+
+    def kind(self, explanation_of: Build, name: str) -> Explanation:
+        return explanation_of(**{"weights": WEIGHTS, **self.KINDS[name]})
+
+    @pytest.mark.parametrize("name", KINDS)
+    def test_a_smooth_heatmap(self, explanation_of: Build, name: str) -> None:
+        explanation = self.kind(explanation_of, name)
+        smooth = explanation.heatmap(upsampling="bicubic")
+        assert smooth.shape == explanation.segments.shape
+        # The middle pixel of a cell of a regular grid has the weight of its superpixel.
+        np.testing.assert_allclose(smooth[2::5, 2::5].ravel(), explanation.weights[0], atol=1e-12)
+
+    @pytest.mark.parametrize("name", KINDS)
+    def test_a_notebook(self, explanation_of: Build, name: str) -> None:
+        explanation = dataclasses.replace(self.kind(explanation_of, name), r2_heldout=np.array([math.nan]))
+        html = explanation._repr_html_()
+        assert "score 0.7, rank 1 of 3" in html
+        assert "R² 0.75 (1 is perfect)" in html
+        words = re.sub(r'"data:[^"]*"', "", html)
+        assert "nan" not in words
+        assert "inf" not in words
+        for warning in explanation.warnings():
+            assert str(escape(warning)) in html
+
+    @pytest.mark.parametrize("name", KINDS)
+    def test_a_plot(self, explanation_of: Build, name: str) -> None:
+        figure = self.kind(explanation_of, name).plot(upsampling="bicubic")
+        assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+
+    def test_of_a_contrast(self, explanation_of: Build) -> None:
+        contrast = explanation_of([WEIGHTS, WEIGHTS[::-1]], targets=(0, 1)).contrast("dog")
+        assert "<bdi>cat − dog</bdi></strong>: difference of scores 0.5" in contrast._repr_html_()
+        assert contrast.plot().axes[1].get_title("left").startswith("cat − dog: difference of scores 0.5")
+
+    def test_of_each_target(self, explanation_of: Build) -> None:
+        explanation = explanation_of([WEIGHTS, WEIGHTS[::-1]], targets=(0, 1))
+        html = explanation._repr_html_()
+        assert html.index("<bdi>cat</bdi>") < html.index("<bdi>dog</bdi>")
+        assert explanation.plot("dog").axes[1].get_title("left") == "dog: score 0.2, rank 2 of 3"
+
+    def test_of_many_targets(self, explanation_of: Build) -> None:
+        names = tuple(f"class {number}" for number in range(7))
+        explanation = explanation_of([WEIGHTS] * 7, targets=tuple(range(7)), class_names=names, prediction=[0.1] * 7)
+        html = explanation._repr_html_()
+        assert [name in html for name in names] == [True] * 5 + [False] * 2
+        assert "2 more classes were explained" in html
+
+    def test_errors_of_a_plot(self, explanation_of: Build) -> None:
+        explanation = explanation_of(WEIGHTS)
+        for arguments, words in (({"k": -1}, "k=-1"), ({"upsampling": "linear"}, "upsampling='linear'")):
+            with pytest.raises(OptionError, match=words):
+                explanation.plot(**arguments)
+        with pytest.raises(TargetError):
+            explanation.plot("dog")
 
 
 class TestRows:

@@ -1,0 +1,158 @@
+"""Plots: an explanation as a figure of matplotlib, which is an extra."""
+
+from __future__ import annotations
+
+import functools
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_lime.drawing import Card, border_runs, faded, interior_point, relative, shade
+from pytest_lime.errors import is_for_the_user
+from pytest_lime.extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["plot"]
+
+__tracebackhide__ = is_for_the_user
+
+Array = NDArray[np.float64]
+# Inches: of one panel's longer side, and of the words round it.
+PANEL = 4.2
+NARROWEST = 2.5
+SCALE = 1.2
+LINE = 0.18
+LETTERS_PER_INCH = 12
+# From below zero to above; an odd number has zero in the middle.
+STEPS = 511
+
+
+def plot(
+    photo: NDArray[np.float32],
+    segments: NDArray[np.int64],
+    heatmap: Array,
+    card: Card,
+    *,
+    name: str,
+    axes: Axes | None = None,
+) -> Figure:
+    """Draw a photograph with its superpixels, and the heatmap over it.
+
+    Parameters
+    ----------
+    photo : H'×W'×3 float32 array in [0, 1]
+        What the model sees, at the image file's own resolution.
+    segments : H×W int64 array
+        Superpixels of the same field of view.
+    heatmap : H×W float64 array
+        The weight of each pixel.
+    card : Card
+        The class.
+    name : str
+        That of the image.
+    axes : matplotlib Axes, optional
+        Draw the heatmap alone, there. By default a new figure is made, which no list of pyplot holds.
+
+    Raises
+    ------
+    OptionError
+        matplotlib is not installed.
+    """
+    require("matplotlib.figure", extra="plot", needed_for="Explanation.plot")
+    title = f"{card.label}: {card.standing}"
+    notes = [*card.facts, *(f"Read with care: {warning}." for warning in card.warnings)]
+    if axes is not None:
+        _draw_heatmap(axes, photo, segments, heatmap, card)
+        _draw_superpixels(axes, photo, segments, card.top)
+        axes.set_title(title, parse_math=False)
+        axes.set_xlabel(_wrapped(notes, PANEL), loc="left", fontsize="small", parse_math=False)
+        # Of a figure within a figure, the outer one.
+        return axes.figure.figure
+    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
+
+    scale = PANEL / max(photo.shape[:2])
+    height, width = photo.shape[0] * scale, max(photo.shape[1] * scale, NARROWEST)
+    heads = [_wrapped([head], width) for head in (f"What the model sees of {name}", title)]
+    words = _wrapped(notes, 2 * width + SCALE)
+    lines = words.count("\n") + max(head.count("\n") for head in heads) + 4
+    figure = Figure(figsize=(2 * width + SCALE, height + lines * LINE), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.imshow(photo, extent=(0, photo.shape[1], photo.shape[0], 0))
+    _draw_heatmap(right, photo, segments, heatmap, card)
+    for panel, head, numbered in zip((left, right), heads, (card.top, ()), strict=True):
+        _draw_superpixels(panel, photo, segments, numbered)
+        panel.set_title(head, loc="left", fontsize="medium", parse_math=False)
+    figure.supxlabel(words, x=0.01, ha="left", fontsize="small", parse_math=False, linespacing=1.4)
+    # What a notebook shows where nobody has told it how to show figures.
+    figure._repr_png_ = functools.partial(_png, figure)  # type: ignore[attr-defined]
+    return figure
+
+
+def _wrapped(notes: Sequence[str], inches: float) -> str:
+    return "\n".join(textwrap.fill(note, round(inches * LETTERS_PER_INCH)) for note in notes)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _draw_heatmap(
+    axes: Axes, photo: NDArray[np.float32], segments: NDArray[np.int64], heatmap: Array, card: Card
+) -> None:
+    extent = (0, photo.shape[1], photo.shape[0], 0)
+    axes.imshow(faded(photo), extent=extent)
+    axes.imshow(shade(relative(heatmap, card.limit)), extent=extent, interpolation="nearest")
+    if card.limit > 0:
+        _draw_scale(axes, card.limit, card.signed)
+
+
+def _draw_superpixels(
+    axes: Axes, photo: NDArray[np.float32], segments: NDArray[np.int64], numbered: Sequence[int]
+) -> None:
+    """Draw the borders of all superpixels and the numbers of a few."""
+    from matplotlib.collections import LineCollection  # noqa: PLC0415  (an extra)
+
+    scale = np.array([photo.shape[1] / segments.shape[1], photo.shape[0] / segments.shape[0]])
+    vertical, horizontal = border_runs(segments)
+    lines = [((x, y0), (x, y1)) for x, y0, y1 in vertical] + [((x0, y), (x1, y)) for y, x0, x1 in horizontal]
+    for colour, width, alpha in (("black", 1.6, 0.35), ("white", 0.8, 0.8)):
+        axes.add_collection(
+            LineCollection([line * scale for line in np.array(lines)], colors=colour, linewidths=width, alpha=alpha)
+        )
+    for rank, superpixel in enumerate(numbered, start=1):
+        x, y = interior_point(segments == superpixel) * scale
+        axes.text(
+            x,
+            y,
+            str(rank),
+            ha="center",
+            va="center",
+            fontsize="small",
+            fontweight="bold",
+            color="white",
+            bbox={"boxstyle": "circle,pad=0.25", "facecolor": "#14171a", "edgecolor": "white", "linewidth": 0.8},
+        )
+    axes.set(xlim=(0, photo.shape[1]), ylim=(photo.shape[0], 0), xticks=[], yticks=[])
+
+
+def _draw_scale(axes: Axes, limit: float, signed: bool) -> None:
+    from matplotlib.cm import ScalarMappable  # noqa: PLC0415  (an extra)
+    from matplotlib.colors import ListedColormap, Normalize  # noqa: PLC0415
+
+    least = -1.0 if signed else 0.0
+    colours = shade(np.linspace(least, 1, STEPS)) / 255
+    alpha = colours[:, 3:]
+    # As they look over the faded photograph, which is nearly white.
+    shown = ListedColormap(colours[:, :3] * alpha + (1 - alpha))
+    bar = axes.figure.colorbar(ScalarMappable(Normalize(least * limit, limit), shown), ax=axes, shrink=0.85)
+    bar.set_label("weight: below 0 against, above 0 for" if signed else "weight: how much it matters")
+    bar.outline.set_visible(False)
