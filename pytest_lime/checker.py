@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_lime.claims import Claim, judge
+from pytest_lime.claims import Claim, check_signs, judge
 from pytest_lime.errors import ClaimFailed, InconclusiveWarning, OptionError, is_for_the_user, one_line, user_error
 from pytest_lime.explainer import run
 from pytest_lime.explanation import Explanation
@@ -116,8 +116,16 @@ class Lime:
                 )
         if isinstance(target, list | tuple):
             raise OptionError("lime.check: target must be one class; make one check for each.")
-        regions = [region for claim in claims for region in claim.areas()]
-        explanation = self._explain("lime.check", image, target, regions, options)
+        resolved = resolve(("lime.check", options), *self._layers)
+        check_signs(claims, resolved)
+        explanation = run(
+            self.model,
+            image,
+            target,
+            resolved,
+            regions=[region for claim in claims for region in claim.areas()],
+            opinions=[opinion for claim in claims for opinion in claim.asked()],
+        )
         check = judge(explanation, claims)
         where = self._keep(check)
         self._raise_or_warn(check, where)
@@ -125,7 +133,14 @@ class Lime:
 
     @user_error
     def explain(
-        self, image: Any, target: Any = None, *, regions: Region | Sequence[Region] = (), **options: Any
+        self,
+        image: Any,
+        target: Any = None,
+        *,
+        top_labels: int = 1,
+        regions: Region | Sequence[Region] = (),
+        opinions: str | Sequence[str] = (),
+        **options: Any,
     ) -> Explanation:
         """Explain `image` with the options of this test, for assertions of your own.
 
@@ -133,14 +148,17 @@ class Lime:
 
         Parameters
         ----------
-        image, target, regions, **options
+        image, target, top_labels, regions, opinions, **options
             As for `pytest_lime.explain`.
 
         Returns
         -------
         Explanation
         """
-        explanation = self._explain("lime.explain", image, target, regions, options)
+        resolved = resolve(("lime.explain", options), *self._layers)
+        explanation = run(
+            self.model, image, target, resolved, top_labels=top_labels, regions=regions, opinions=opinions
+        )
         self._unjudged.append(explanation)
         return explanation
 
@@ -156,9 +174,6 @@ class Lime:
                 self._keep(Check(explanation, ()))
         records, self._records = self._records, []
         return records
-
-    def _explain(self, where: str, image: Any, target: Any, regions: Any, options: Mapping[str, Any]) -> Explanation:
-        return run(self.model, image, target, resolve((where, options), *self._layers), regions)
 
     def _keep(self, check: Check) -> str:
         """Record `check`, draw what the report will show, and return where it will stand."""

@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_lime.agreement import check_opinions, describe_opinion, why_undefined
 from pytest_lime.errors import OptionError, is_for_the_user, one_line, user_error
-from pytest_lime.explanation import Explanation, check_k
+from pytest_lime.explanation import Explanation, check_k, no_sign
+from pytest_lime.options import LimeOptions
 from pytest_lime.regions import Region, as_region
 from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
 
-__all__ = ["Claim", "judge", "mass", "pointing", "predicted", "top_overlap"]
+__all__ = ["Claim", "agrees_with", "check_signs", "judge", "mass", "pointing", "predicted", "top_overlap"]
 
 __tracebackhide__ = is_for_the_user
+
+# The surrogates whose weights are importances, which have no sign.
+UNSIGNED = ("tree",)
 
 
 class Claim(abc.ABC):
@@ -30,6 +35,11 @@ class Claim(abc.ABC):
         What verdicts and reports call it.
     regions : tuple of Region
         Areas that it speaks of; superpixels are split along their borders.
+    opinions : tuple of str
+        Other methods that it compares with, as for `pytest_lime.explain`.
+    needs_sign : bool
+        It asks what speaks for a class or against it, which the weights of a tree do not tell; such a
+        surrogate is then refused.
 
     Examples
     --------
@@ -47,6 +57,8 @@ class Claim(abc.ABC):
 
     name: str = "claim"
     regions: tuple[Region, ...] = ()
+    opinions: tuple[str, ...] = ()
+    needs_sign: bool = False
 
     @abc.abstractmethod
     def judge(self, explanation: Explanation) -> Verdict:
@@ -64,6 +76,29 @@ class Claim(abc.ABC):
         listed = given if isinstance(given, Iterable) else (given,)
         return tuple(as_region(region, f"{type(self).__name__}.regions") for region in listed)
 
+    def asked(self) -> tuple[str, ...]:
+        """Return `opinions`, checked.
+
+        Raises
+        ------
+        OptionError
+            There is no such method.
+        """
+        return check_opinions(self.opinions)
+
+
+def check_signs(claims: Iterable[Claim], options: LimeOptions) -> None:
+    """Refuse claims that need a sign where `options` name a surrogate without; of a user's regressor only a fit tells.
+
+    Raises
+    ------
+    OptionError
+        It names the first such claim, and the surrogate.
+    """
+    for claim in claims:
+        if claim.needs_sign and isinstance(options.surrogate, str) and options.surrogate in UNSIGNED:
+            raise no_sign(_name(claim), options.surrogate)
+
 
 def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
     """Return the verdicts on all `claims`, also when the first has failed.
@@ -71,14 +106,21 @@ def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
     Raises
     ------
     OptionError
-        A user's own claim returns something else than a `Verdict`.
+        A claim needs weights that have a sign, and they have none; or a user's own claim returns
+        something else than a `Verdict`.
     """
     return Check(explanation, tuple(_judge(explanation, claim) for claim in claims))
 
 
+def _name(claim: Claim) -> str:
+    return claim.name if claim.name != Claim.name else type(claim).__name__
+
+
 def _judge(explanation: Explanation, claim: Claim) -> Verdict:
+    name = _name(claim)
+    if claim.needs_sign:
+        explanation.need_sign(name)
     verdict: Any = claim.judge(explanation)
-    name = claim.name if claim.name != Claim.name else type(claim).__name__
     if not isinstance(verdict, Verdict):
         raise OptionError(f"{name}.judge returned {one_line(verdict)}; it must return a pytest_lime.Verdict.")
     return dataclasses.replace(
@@ -206,6 +248,38 @@ def predicted(at_least: float | None = None, rank: int | None = 1) -> Claim:
     return _Predicted(at_least, rank)
 
 
+@user_error
+def agrees_with(opinion: str, *, at_least: float) -> Claim:
+    """Claim that another method ranks the superpixels as the weights do: Spearman's correlation of at least so much.
+
+    ``"occlusion"`` is by how much the score falls when a superpixel alone is hidden (Zeiler and
+    Fergus, ECCV 2014), one pass each, for any model. ``"gradcam"`` is the mean of Grad-CAM over each superpixel
+    (Selvaraju et al., ICCV 2017), for torch networks, with ``pip install 'pytest-lime[gradcam]'``.
+    Grad-CAM says only what speaks for a class and is 0 elsewhere, so that even a perfect
+    agreement stays below 1 where superpixels speak against it.
+
+    Parameters
+    ----------
+    opinion : ``"occlusion"``, ``"gradcam"`` or ``"gradcam:LAYER"``
+        LAYER is the name of a module of the network, whose output is 1×C×h×w; without it,
+        the last that returns such a map of the image.
+    at_least : float in [−1, 1]
+        Typical: 0.4 for occlusion, 0.2 for Grad-CAM. Occlusion hides one superpixel of a whole image
+        and LIME half of all, so that even for a sound model they differ where parts replace each other.
+
+    Raises
+    ------
+    OptionError
+        There is no such method, or `at_least` is not as above.
+
+    Examples
+    --------
+    >>> agrees_with("occlusion", at_least=0.4)
+    agrees_with('occlusion', at_least=0.4)
+    """
+    return _AgreesWith(opinion, at_least)
+
+
 def _check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
@@ -221,6 +295,7 @@ class _RegionClaim(Claim):
     """What the claims about one region share."""
 
     region: Region
+    needs_sign = True
 
     def __post_init__(self) -> None:
         as_region(self.region, self.name)
@@ -460,4 +535,45 @@ class _Predicted(Claim):
             figure=f"rank {rank} (score {score:.3g})" if by_rank else f"score {score:.3g} (rank {rank})",
             scale=(1.0, float(max(classes, 2))) if by_rank else (min(0.0, score, bound), max(1.0, score, bound)),
             note=f"a rank of {self.rank} among {classes} classes asks nothing" if (self.rank or 0) >= classes else "",
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _AgreesWith(Claim):
+    opinion: str
+    at_least: float
+    name = "agrees_with"
+    needs_sign = True
+
+    def __post_init__(self) -> None:
+        check_opinions([self.opinion])
+        _check_number(self.name, "at_least", self.at_least, -1, 1)
+
+    @property
+    def opinions(self) -> tuple[str, ...]:  # type: ignore[override]  # a constant of other claims
+        return (self.opinion,)
+
+    def __repr__(self) -> str:
+        return f"agrees_with({self.opinion!r}, at_least={self.at_least!r})"
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        found = explanation.agreement(self.opinion)
+        method, label = describe_opinion(self.opinion), explanation.labels[0]
+        undefined = why_undefined(
+            explanation.weights[0],
+            explanation.opinions[self.opinion][0],
+            explanation.covariance[0],
+            float(explanation.rounding[0]),
+        )
+        return Verdict(
+            meaning=f"{method} ranks the superpixels as the weights for {label!r} do, with a rank correlation of at "
+            f"least {self.at_least:.3g}",
+            estimate=found,
+            interval=found.interval,
+            relation=">=",
+            bound=self.at_least,
+            figure="no correlation" if undefined else "",
+            scale=(-1.0, 1.0),
+            samples=explanation.samples,
+            note=f"the rank correlation with {method} has no value: {undefined}" if undefined else "",
         )

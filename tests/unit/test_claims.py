@@ -13,6 +13,7 @@ from pytest_lime import (
     Box,
     Claim,
     Explanation,
+    LimeOptions,
     OptionError,
     RegionError,
     Verdict,
@@ -22,7 +23,7 @@ from pytest_lime import (
     top_overlap,
     whole,
 )
-from pytest_lime.claims import judge
+from pytest_lime.claims import agrees_with, check_signs, judge
 
 Build = Callable[..., Explanation]
 # 4×2 cells of 5×5 pixels; the weights that speak for the class: 0 and 4 to the left, 2 and 6 to the right.
@@ -413,6 +414,144 @@ class TestPredicted:
         assert words in str(caught.value)
 
 
+# Ranks the superpixels as WEIGHTS but for cells 0 and 4, the strongest two.
+NEARLY = [0.3, -0.2, 0.1, 0.0, 0.5, -0.4, 0.05, -0.01]
+
+
+def asked(explanation: Explanation, **opinions: Any) -> Explanation:
+    found = {name: np.atleast_2d(np.asarray(opinion, dtype=np.float64)) for name, opinion in opinions.items()}
+    return dataclasses.replace(explanation, opinions=found)
+
+
+class TestAgreesWith:
+    @pytest.mark.parametrize(
+        ("opinion", "at_least", "status", "estimate"),
+        [
+            (WEIGHTS, 1, "pass", 1.0),
+            (NEARLY, 0.9, "pass", 1 - 6 * 2 / (8 * 63)),
+            (NEARLY, 0.98, "fail", 1 - 6 * 2 / (8 * 63)),
+            ([-weight for weight in WEIGHTS], -1, "pass", -1.0),
+            ([-weight for weight in WEIGHTS], 0, "fail", -1.0),
+        ],
+    )
+    def test_without_sampling_error(
+        self, *, explanation_of: Build, opinion: list[float], at_least: float, status: str, estimate: float
+    ) -> None:
+        claim = agrees_with("occlusion", at_least=at_least)
+        verdict = judged(claim, asked(explanation_of(WEIGHTS), occlusion=opinion))
+        assert (verdict.status, verdict.relation, verdict.bound) == (status, ">=", at_least)
+        assert verdict.estimate == pytest.approx(estimate, abs=1e-12)
+        assert verdict.interval == pytest.approx((estimate, estimate), abs=1e-12)
+        assert (verdict.scale, verdict.samples, verdict.regions, verdict.note) == ((-1, 1), 400, (), "")
+
+    def test_sampling_error_leaves_it_open(self, explanation_of: Build) -> None:
+        verdict = judged(
+            agrees_with("occlusion", at_least=0.9), asked(explanation_of(WEIGHTS, error=0.1), occlusion=NEARLY)
+        )
+        assert verdict.status == "inconclusive"
+        assert verdict.interval[0] < 0.9 < verdict.estimate < verdict.interval[1]
+
+    def test_words(self, explanation_of: Build) -> None:
+        explanation = asked(explanation_of(WEIGHTS), **{"gradcam:layer4": NEARLY})
+        verdict = judged(agrees_with("gradcam:layer4", at_least=0.98), explanation)
+        assert verdict.claim == "agrees_with"
+        assert verdict.text == "agrees_with('gradcam:layer4', at_least=0.98)"
+        assert verdict.meaning == (
+            "Grad-CAM at 'layer4' ranks the superpixels as the weights for 'cat' do, with a rank correlation of at "
+            "least 0.98"
+        )
+        assert verdict.sentence == "found 0.976, needs at least 0.98; interval 0.976 … 0.976"
+
+    @pytest.mark.parametrize(
+        ("weights", "opinion", "note"),
+        [
+            (WEIGHTS, [0.0] * 8, "it says the same of every superpixel, 0"),
+            ([0.0] * 8, WEIGHTS, "all weights are the same"),
+        ],
+    )
+    def test_without_a_correlation_nothing_is_decided(
+        self, explanation_of: Build, weights: list[float], opinion: list[float], note: str
+    ) -> None:
+        for at_least in (-0.5, 0.5):
+            claim = agrees_with("gradcam", at_least=at_least)
+            verdict = judged(claim, asked(explanation_of(weights), gradcam=opinion))
+            assert (verdict.status, verdict.figure, verdict.interval) == ("inconclusive", "no correlation", (-1, 1))
+            assert verdict.note == f"the rank correlation with Grad-CAM has no value: {note}"
+            json.dumps(verdict.as_json(), allow_nan=False)
+
+    def test_it_names_what_is_to_be_asked(self) -> None:
+        claim = agrees_with("gradcam:a.b", at_least=0.5)
+        assert (claim.opinions, claim.asked()) == (("gradcam:a.b",), ("gradcam:a.b",))
+        assert (claim.name, claim.regions, claim.needs_sign) == ("agrees_with", (), True)
+        assert eval(repr(claim)) == claim
+
+    def test_what_was_not_asked_is_told(self, explanation_of: Build) -> None:
+        with pytest.raises(OptionError, match=r"opinion 'gradcam' was not asked for \(asked for: none\)"):
+            judged(agrees_with("gradcam", at_least=0.5), explanation_of(WEIGHTS))
+
+    @pytest.mark.parametrize(
+        ("opinion", "at_least", "words"),
+        [
+            ("oclusion", 0.5, "opinion 'oclusion' must be 'occlusion', 'gradcam', or"),
+            ("oclusion", 0.5, "the nearest is 'occlusion'"),
+            (["occlusion"], 0.5, "opinion ['occlusion'] must be"),
+            (None, 0.5, "opinion None must be"),
+            ("gradcam", 1.1, "agrees_with: at_least=1.1 must be a number in [-1, 1]"),
+            ("gradcam", "0.5", "agrees_with: at_least='0.5' must be"),
+            ("gradcam", True, "agrees_with: at_least=True must be"),
+            ("gradcam", math.nan, "agrees_with: at_least=nan must be"),
+        ],
+    )
+    def test_misuse(self, opinion: Any, at_least: Any, words: str) -> None:
+        with pytest.raises(OptionError) as caught:
+            agrees_with(opinion, at_least=at_least)
+        assert words in str(caught.value)
+
+    def test_the_bound_must_be_given(self) -> None:
+        with pytest.raises(OptionError, match="at_least"):
+            agrees_with("occlusion")  # type: ignore[call-arg]
+
+
+SIGNED = [
+    top_overlap(LEFT, k=2, at_least=1),
+    mass(LEFT, at_least=0.5),
+    pointing(LEFT),
+    agrees_with("occlusion", at_least=0.5),
+]
+
+
+class TestWeightsWithoutASign:
+    @pytest.mark.parametrize("claim", SIGNED, ids=lambda claim: claim.name)
+    def test_they_are_refused_by_name(self, explanation_of: Build, claim: Claim) -> None:
+        explanation = explanation_of(WEIGHTS, signed=False)
+        explanation = dataclasses.replace(explanation, options=LimeOptions(surrogate="tree"))
+        words = (
+            f"{claim.name} asks what speaks for a class or against it, and the weights of surrogate='tree' have no "
+            "sign: choose 'ridge', 'linear' or 'lasso'."
+        )
+        with pytest.raises(OptionError) as judging:
+            judge(explanation, (predicted(), claim))
+        with pytest.raises(OptionError) as before:
+            check_signs((predicted(), claim), explanation.options)
+        assert str(judging.value) == str(before.value) == words
+
+    def test_claims_that_need_none_are_judged(self, explanation_of: Build) -> None:
+        claims = (predicted(), FewPositive())
+        check_signs(claims, LimeOptions(surrogate="tree"))
+        assert len(judge(explanation_of(WEIGHTS, signed=False), claims).verdicts) == 2
+
+    def test_a_claim_of_ones_own_may_need_one(self, explanation_of: Build) -> None:
+        class Signed(FewPositive):
+            needs_sign = True
+
+        with pytest.raises(OptionError, match="Signed asks what speaks for a class"):
+            judge(explanation_of(WEIGHTS, signed=False), (Signed(),))
+
+    @pytest.mark.parametrize("surrogate", ["ridge", "linear", "lasso"])
+    def test_the_others_have_one(self, surrogate: str) -> None:
+        check_signs(SIGNED, LimeOptions(surrogate=surrogate))
+
+
 MAKERS: dict[str, Callable[[Any], Claim]] = {
     "top_overlap": lambda region: top_overlap(region, k=2, at_least=1),
     "mass": lambda region: mass(region, at_least=0.5),
@@ -504,6 +643,17 @@ class TestClaimsOfOnesOwn:
         verdict = judged(Telling(), explanation_of(WEIGHTS))
         assert (verdict.claim, verdict.text, verdict.regions) == ("told", "Told()", (RIGHT,))
         assert verdict.status == "inconclusive"
+
+    @pytest.mark.parametrize("opinions", ["occlusion", ("occlusion",), ["occlusion", "occlusion"]])
+    def test_opinions_are_checked(self, opinions: Any) -> None:
+        class Asking(FewPositive):
+            pass
+
+        Asking.opinions = opinions
+        assert Asking().asked() == ("occlusion",)
+        Asking.opinions = ("oclusion",)
+        with pytest.raises(OptionError, match="the nearest is 'occlusion'"):
+            Asking().asked()
 
     @pytest.mark.parametrize("returned", [None, True, ("pass", 3)])
     def test_something_else_than_a_verdict_is_told(self, explanation_of: Build, returned: Any) -> None:

@@ -288,5 +288,5 @@ class TestTheRest:
         assert words in str(caught.value)
 
     def test_a_missing_argument_is_told_with_their_names(self) -> None:
-        with pytest.raises(OptionError, match="the arguments are model, image, target, regions"):
+        with pytest.raises(OptionError, match="the arguments are model, image, target, top_labels, regions"):
             explain(FakeModel())  # type: ignore[call-arg]
