@@ -221,9 +221,13 @@ class Check:
                 lines.append(f"      note: {verdict.note}")
         lines.append(f"  {describe_model(explanation)}")
         sampling = f"{explanation.samples:,} samples ({explanation.sampler}) over {explanation.superpixels} superpixels"
+        heldout = explanation.r2_heldout[0]
+        unseen = f" ({heldout:.2f} held out)" if np.isfinite(heldout) else ""
         lines.append(
-            f"  {sampling}; surrogate R² {explanation.r2[0]:.2f}; intervals at {explanation.confidence:.4g} confidence"
+            f"  {sampling}; surrogate R² {explanation.r2[0]:.2f}{unseen}; "
+            f"intervals at {explanation.confidence:.4g} confidence"
         )
+        lines += [f"  caution: {warning}" for warning in explanation.warnings()]
         if report:
             lines.append(f"  report: {report}")
         return "\n".join(lines)
@@ -238,14 +242,18 @@ def worst(statuses: Sequence[Status]) -> Status:
     return "pass"
 
 
-def describe_model(explanation: Explanation) -> str:
-    """Return what the model says of the whole image, in words."""
-    rank = explanation.rank()
-    words = f"the model gives {explanation.labels[0]!r} {explanation.score[0]:.3g} (rank {rank})"
+def describe_model(explanation: Explanation, row: int = 0) -> str:
+    """Return what the model says of the whole image and the class of `row`, in words."""
+    target = explanation.targets[row]
+    rank = explanation.rank(target)
+    words = f"the model gives {explanation.labels[row]!r} {explanation.score[row]:.3g}"
+    if explanation.minus is not None:
+        return words
+    words += f" (rank {rank})"
     if rank > 1:
         # Not the class itself, which may share the first place.
         order = np.argsort(-explanation.prediction, kind="stable")
-        first = int(order[order != explanation.targets[0]][0])
+        first = int(order[order != target][0])
         words += f" and predicts {explanation.class_names[first]!r} {explanation.prediction[first]:.3g}"
     return words
 

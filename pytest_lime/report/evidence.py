@@ -8,12 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from pytest_lime.explanation import Explanation
 from pytest_lime.records import VERSION
 from pytest_lime.regions import Region, check_region
 from pytest_lime.report.pictures import write_pictures
 from pytest_lime.verdicts import Check, worst
 
-__all__ = ["describe", "draw"]
+__all__ = [
+    "describe",
+    "draw",
+    "explanation_facts",
+    "finite_pair",
+    "image_facts",
+    "predictions",
+    "target_facts",
+    "view_facts",
+]
 
 LISTED = 16
 NUMBERED = 4
@@ -32,8 +42,6 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
     strongest = np.argsort(-np.abs(weights), kind="stable")
     # Whatever has a number in the picture has its figures beside it.
     order = [superpixel for place, superpixel in enumerate(strongest) if place < LISTED or superpixel in ranks]
-    best = np.argsort(-explanation.prediction, kind="stable")[:5]
-    height, width = explanation.image.size
     return {
         "version": VERSION,
         **extra,
@@ -41,46 +49,17 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
         "outcome": "passed",
         "reason": "",
         "status": worst([verdict.status for verdict in check.verdicts]) if check.verdicts else "fail",
-        "image": {
-            "name": explanation.image.name,
-            "width": width,
-            "height": height,
-            "sha256": explanation.image.sha256,
-        },
-        "target": {
-            "index": explanation.targets[0],
-            "label": explanation.labels[0],
-            "score": float(explanation.score[0]),
-            "rank": explanation.rank(),
-        },
-        "predictions": [
-            {
-                "index": int(index),
-                "label": explanation.class_names[index],
-                "score": float(explanation.prediction[index]),
-            }
-            for index in best
-        ],
+        "image": image_facts(explanation),
+        "target": target_facts(explanation, 0),
+        "predictions": predictions(explanation),
         "claims": [verdict.as_json() for verdict in check.verdicts],
-        "explanation": {
-            "superpixels": explanation.superpixels,
-            "samples": explanation.samples,
-            "passes": explanation.passes,
-            "confidence": explanation.confidence,
-            "r2": float(explanation.r2[0]),
-            "intercept": float(explanation.intercept[0]),
-            "local_prediction": float(explanation.local_pred[0]),
-            "sampler": explanation.sampler,
-            "seconds": round(explanation.seconds, 3),
-            "batch_size": explanation.batch_size,
-            "device": explanation.device,
-        },
+        "explanation": explanation_facts(explanation, 0),
         "weights": [
             {
                 "superpixel": int(superpixel),
                 "rank": ranks.get(int(superpixel)),
                 "weight": float(weights[superpixel]),
-                "interval": _finite_pair(interval[superpixel]),
+                "interval": finite_pair(interval[superpixel]),
                 "shares": [round(float(share[superpixel]), 4) for share in shares],
             }
             for superpixel in order
@@ -90,13 +69,61 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
             {"text": repr(region), "area": round(float(explanation.region_mask(region).mean()), 4)}
             for region in regions
         ],
-        "view": {
-            "box": [float(end) for end in explanation.view.box],
-            "shape": [int(length) for length in explanation.view.shape],
-        },
+        "view": view_facts(explanation),
         "limit": float(np.abs(weights).max()),
         "pictures": {},
         "options": explanation.options.as_json(),
+    }
+
+
+def image_facts(explanation: Explanation) -> dict[str, Any]:
+    """Return what a record says of the image file."""
+    height, width = explanation.image.size
+    return {"name": explanation.image.name, "width": width, "height": height, "sha256": explanation.image.sha256}
+
+
+def view_facts(explanation: Explanation) -> dict[str, Any]:
+    """Return which part of the file the model sees, and at which size."""
+    view = explanation.view
+    return {"box": [float(end) for end in view.box], "shape": [int(length) for length in view.shape]}
+
+
+def target_facts(explanation: Explanation, row: int) -> dict[str, Any]:
+    """Return what the model says of the class that `row` explains."""
+    return {
+        "index": explanation.targets[row],
+        "label": explanation.labels[row],
+        "score": float(explanation.score[row]),
+        "rank": explanation.rank(explanation.targets[row]),
+    }
+
+
+def predictions(explanation: Explanation) -> list[dict[str, Any]]:
+    """Return the classes of highest score."""
+    best = np.argsort(-explanation.prediction, kind="stable")[:5]
+    return [
+        {"index": int(index), "label": explanation.class_names[index], "score": float(explanation.prediction[index])}
+        for index in best
+    ]
+
+
+def explanation_facts(explanation: Explanation, row: int) -> dict[str, Any]:
+    """Return how the class of `row` was explained, and how far the outcome can be trusted."""
+    return {
+        "superpixels": explanation.superpixels,
+        "samples": explanation.samples,
+        "passes": explanation.passes,
+        "confidence": explanation.confidence,
+        "r2": float(explanation.r2[row]),
+        "r2_heldout": _finite(explanation.r2_heldout[row]),
+        "alive": float(explanation.alive[row]),
+        "warnings": list(explanation.warnings(explanation.targets[row])),
+        "intercept": float(explanation.intercept[row]),
+        "local_prediction": float(explanation.local_pred[row]),
+        "sampler": explanation.sampler,
+        "seconds": round(explanation.seconds, 3),
+        "batch_size": explanation.batch_size,
+        "device": explanation.device,
     }
 
 
@@ -133,9 +160,15 @@ def _top(check: Check) -> list[int]:
     """Return the superpixels that get a number: as many as the claims speak of."""
     asked = max((verdict.top for verdict in check.verdicts), default=0)
     wanted = min(max(asked, NUMBERED), check.explanation.superpixels)
-    return [int(superpixel) for superpixel in check.explanation.top(wanted)]
+    sign = "positive" if check.explanation.signed else "both"
+    return [int(superpixel) for superpixel in check.explanation.top(wanted, sign)]
 
 
-def _finite_pair(interval: Sequence[float]) -> list[float] | None:
-    low, high = float(interval[0]), float(interval[1])
-    return [low, high] if np.isfinite(low) and np.isfinite(high) else None
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def finite_pair(interval: Sequence[float]) -> list[float] | None:
+    """Return `interval` as JSON holds it: None where an end is unknown."""
+    low, high = _finite(interval[0]), _finite(interval[1])
+    return None if low is None or high is None else [low, high]

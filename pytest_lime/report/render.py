@@ -38,7 +38,7 @@ from pytest_lime.report.charts import (
 )
 from pytest_lime.report.pictures import legend_colours, opacity, region_letter
 
-__all__ = ["render"]
+__all__ = ["explanation_rows", "page_environment", "render"]
 
 ASSETS = ("report.css", "report.js", "icon.svg")
 """Files that lie beside the page, by their paths in the report's folder."""
@@ -145,6 +145,7 @@ class _Card:
     weights: _Weights
     predictions: list[_Prediction]
     facts: list[tuple[str, str]]
+    warnings: list[str]
     intervals: str
     settings: list[tuple[str, str]]
     rerun: str
@@ -181,7 +182,7 @@ def render(results: Mapping[str, Any], folder: Path) -> Path:
     Path
         ``index.html`` in the folder; style sheet, script and icon lie beside it.
     """
-    html = _environment().get_template("page.html").render(page=_page(results))
+    html = page_environment().get_template("page.html").render(page=_page(results))
     source = files("pytest_lime.report") / "assets"
     for name in ASSETS:
         write_atomically(folder / name, (source / name).read_bytes())
@@ -192,7 +193,8 @@ def render(results: Mapping[str, Any], folder: Path) -> Path:
 
 
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the templates of the report."""
     environment = Environment(
         loader=PackageLoader("pytest_lime", "report/templates"),
         autoescape=True,
@@ -309,7 +311,8 @@ def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, s
         regions=regions,
         weights=_weights(record, regions),
         predictions=_predictions(record, target),
-        facts=_facts(explanation, target),
+        facts=explanation_rows(explanation, target),
+        warnings=_texts(explanation.get("warnings")),
         intervals=_intervals(explanation),
         settings=[
             *((key, _text(value)) for key, value in _mapping(record.get("options")).items()),
@@ -541,7 +544,8 @@ def _predictions(record: Mapping[str, Any], target: Mapping[str, Any]) -> list[_
     ]
 
 
-def _facts(explanation: Mapping[str, Any], target: Mapping[str, Any]) -> list[tuple[str, str]]:
+def explanation_rows(explanation: Mapping[str, Any], target: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a record says of its explanation and of the score of its target, as names and words."""
     samples, passes = _number(explanation.get("samples")), _number(explanation.get("passes"))
     fit, local = _number(explanation.get("r2")), _number(explanation.get("local_prediction"))
     score, sampler = _number(target.get("score")), _text(explanation.get("sampler"))
@@ -550,10 +554,14 @@ def _facts(explanation: Mapping[str, Any], target: Mapping[str, Any]) -> list[tu
         calls = f" ({number(passes)} model passes)" if passes is not None else ""
         facts.append(("Masked samples", f"{number(samples)}{f', {sampler}' if sampler else ''}{calls}"))
     if fit is not None:
-        facts.append(("Fit of the surrogate", f"R² {number(fit)} (1 is perfect)"))
+        heldout = _number(explanation.get("r2_heldout"))
+        unseen = f", {number(heldout)} on samples that it has not seen" if heldout is not None else ""
+        facts.append(("Fit of the surrogate", f"R² {number(fit)}{unseen} (1 is perfect)"))
     if local is not None:
         model = f", the model {number(score)}" if score is not None else ""
         facts.append(("On the image itself", f"the surrogate says {number(local)}{model}"))
+    if (alive := _number(explanation.get("alive"))) is not None:
+        facts.append(("Samples with the class alive", f"{percent(alive)} keep a tenth of its score"))
     if (seconds := _number(explanation.get("seconds"))) is not None:
         facts.append(("Time", _seconds(seconds)))
     return facts
@@ -618,6 +626,10 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _rows(value: object) -> list[Mapping[str, Any]]:
     return [_mapping(row) for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _pair(value: object) -> tuple[float, float] | None:
