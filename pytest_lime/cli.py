@@ -7,11 +7,21 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pytest_lime import __version__
-from pytest_lime.errors import LimeError, RecordError
+from pytest_lime.errors import LimeError, OptionError, RecordError, nearest
+from pytest_lime.options import OPTION_NAMES, check_names, from_text, resolve
+
+if TYPE_CHECKING:
+    from pytest_lime.explanation import Explanation
+    from pytest_lime.regions import Region
 
 __all__ = ["main"]
+
+ENDINGS = (".png", ".html", ".json")
+# Portions in which samples are drawn, so that the progress bar moves.
+PORTIONS = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +29,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pytest-lime", description="Tests for where an image classifier looks.")
     parser.add_argument("--version", action="version", version=f"pytest-lime {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_explain(commands)
+    _add_show(commands)
+    given = parser.parse_args(arguments)
+    try:
+        status: int = given.run(given)
+    except LimeError as error:
+        print(f"pytest-lime: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pytest-lime: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+    return status
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="explain one image: a first look, and a place to draw regions",
+        description="Explain one image: a first look, and a place to draw regions for claims.",
+    )
+    explain.add_argument("image", metavar="IMAGE", help="path of the image")
+    explain.add_argument(
+        "--model",
+        required=True,
+        metavar="MODULE:ATTRIBUTE",
+        help="a model, or a function without arguments that makes one; modules are looked for in this folder first",
+    )
+    explain.add_argument(
+        "--target",
+        action="append",
+        metavar="NAME",
+        help="label or index of the class (default: the one that the model predicts); may be given several times",
+    )
+    explain.add_argument(
+        "--top-labels", type=int, default=1, metavar="N", help="without --target: the N classes of highest score"
+    )
+    explain.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="write a picture (.png), a page on which boxes can be drawn (.html) or all figures (.json); "
+        "may be given several times",
+    )
+    explain.add_argument(
+        "--regions", type=Path, metavar="FILE", help="show the regions of a COCO, VOC, LabelMe or mask file"
+    )
+    explain.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"any option of an explanation, such as samples=2000 or preset=lime: {', '.join(OPTION_NAMES)}",
+    )
+    explain.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    explain.set_defaults(run=_explain)
+
+
+def _add_show(commands: Any) -> None:
     show = commands.add_parser(
         "show", help="list the checks of a report and open it", description="List the checks of a report."
     )
@@ -26,20 +97,142 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "folder", nargs="?", default="lime-report", type=Path, help="folder of the report (default: lime-report)"
     )
     show.add_argument("--browser", action="store_true", help="open the report in the web browser too")
-    show.set_defaults(run=lambda given: _show(given.folder, browser=given.browser))
-    given = parser.parse_args(arguments)
+    show.set_defaults(run=_show)
+
+
+def _explain(given: argparse.Namespace) -> int:
+    # What can be wrong is told before the model is loaded, which may take long.
+    values = _options(given.option)
+    options = resolve(("--option", values))
+    for path in given.output:
+        _check_output(path)
+
+    from pytest_lime.explainer import SampleStream, check_target  # noqa: PLC0415  (not needed for --help)
+    from pytest_lime.images import load_image  # noqa: PLC0415
+    from pytest_lime.models.named import load_model  # noqa: PLC0415
+
+    image = load_image(given.image)
+    regions = _regions(given.regions, image.name)
+    target = check_target([_class(name) for name in given.target] if given.target else None, given.top_labels)
+    model = load_model(given.model)
+    stream = SampleStream(model, image, target, options, regions=list(regions.values()))
+    _draw(stream, quiet=given.quiet)
+    explanation = stream.look()
+    for path in given.output:
+        _write(path, explanation, regions)
+    print("\n".join(_summary(explanation, regions)))
+    for path in given.output:
+        print(f"written: {path.absolute()}")
+    return 0
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    values = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"--option {text!r} must be of the form NAME=VALUE, such as samples=2000.")
+        name = name.strip().replace("-", "_")
+        check_names([name], "--option")
+        values[name] = from_text(name, value)
+    return values
+
+
+def _check_output(path: Path) -> None:
+    if path.suffix.lower() not in ENDINGS:
+        raise OptionError(
+            f"--output {str(path)!r} must end in {', '.join(ENDINGS)}, which says what to write"
+            f"{nearest(path.suffix, ENDINGS)}."
+        )
+    if not path.absolute().parent.is_dir():
+        raise OptionError(f"--output {str(path)!r}: the folder {str(path.parent)!r} does not exist; make it first.")
+    if path.suffix.lower() == ".png":
+        from pytest_lime.extras import require  # noqa: PLC0415
+
+        require("matplotlib", extra="plot", needed_for="--output with .png")
+
+
+def _class(name: str) -> str | int:
+    """Return a class as `explain` takes it: a number is an index."""
+    return int(name) if name.isdecimal() else name
+
+
+def _regions(path: Path | None, image: str) -> dict[str, Region]:
+    if path is None:
+        return {}
+    from pytest_lime.region_files import load_regions  # noqa: PLC0415
+
+    return dict(load_regions(path, image=image))
+
+
+def _draw(stream: Any, *, quiet: bool) -> None:
+    """Draw the samples that the options ask for, and show how far it is."""
+    from tqdm import tqdm  # noqa: PLC0415
+
+    portion = max(1, -(-stream.wanted // PORTIONS))
+    with tqdm(total=stream.wanted, unit="sample", disable=True if quiet else None, leave=False) as bar:
+        while stream.samples < stream.wanted:
+            before = stream.samples
+            stream.extend(min(portion, stream.wanted - before))
+            bar.update(stream.samples - before)
+
+
+def _write(path: Path, explanation: Explanation, regions: dict[str, Region]) -> None:
+    import io  # noqa: PLC0415
+    import json  # noqa: PLC0415
+
+    from pytest_lime.records import write_atomically  # noqa: PLC0415
+    from pytest_lime.report.look import describe_look, render_look  # noqa: PLC0415
+
+    if path.suffix.lower() == ".png":
+        buffer = io.BytesIO()
+        explanation.plot().savefig(buffer, format="png", dpi=150)
+        data = buffer.getvalue()
+    elif path.suffix.lower() == ".html":
+        data = render_look(explanation, regions).encode("utf-8", "replace")
+    else:
+        text = json.dumps(describe_look(explanation, regions), ensure_ascii=False, indent=1, allow_nan=False)
+        data = f"{text}\n".encode(errors="backslashreplace")
     try:
-        status: int = given.run(given)
-    except LimeError as error:
-        print(f"pytest-lime: {error}", file=sys.stderr)
-        return 2
-    return status
+        write_atomically(path, data)
+    except OSError as error:
+        raise RecordError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
 
 
-def _show(folder: Path, *, browser: bool) -> int:
+def _summary(explanation: Explanation, regions: dict[str, Region]) -> list[str]:
+    """Return what there is to see, in lines."""
+    from pytest_lime.report.look import describe_look, strongest  # noqa: PLC0415
+    from pytest_lime.verdicts import describe_model  # noqa: PLC0415
+
+    look = describe_look(explanation, regions)
+    height, width = explanation.image.size
+    lines = [f"{explanation.image.name}: {width}×{height} pixels, {explanation.superpixels} superpixels"]
+    for row, one in enumerate(look["classes"]):
+        lines += ["", describe_model(explanation, row)]
+        lines.append("  superpixel   weight  interval              lies in")
+        for entry in strongest(one["weights"]):
+            interval = "{:+.3f} … {:+.3f}".format(*entry["interval"]) if entry["interval"] else "unknown"
+            box = f"Box({', '.join(map(str, entry['box']))})" if entry["box"] else "beyond the file"
+            lines.append(f"  {entry['superpixel']:>10}  {entry['weight']:+7.3f}  {interval:<20}  {box}")
+        for name, facts in one["regions"].items():
+            if "mass" in facts:
+                low, high = facts["interval"]
+                lines.append(
+                    f"  {name}: {facts['mass']:.3g} of the weight that speaks for the class "
+                    f"({low:.3g} … {high:.3g}), {facts['area']:.3g} of the image"
+                )
+        facts = one["explanation"]
+        heldout = f" ({facts['r2_heldout']:.2f} held out)" if facts["r2_heldout"] is not None else ""
+        lines.append(f"  {facts['samples']:,} samples ({facts['sampler']}); surrogate R² {facts['r2']:.2f}{heldout}")
+        lines += [f"  caution: {warning}" for warning in facts["warnings"]]
+    return lines
+
+
+def _show(given: argparse.Namespace) -> int:
     from pytest_lime.records import read_results, verdict_of  # noqa: PLC0415  (not needed for --help)
     from pytest_lime.results import WORDS, describe_counts, summary_line  # noqa: PLC0415
 
+    folder = given.folder
     records = read_results(folder)["records"]
     try:
         lines = [f"{WORDS[verdict_of(record)]}  {summary_line(record)}" for record in records]
@@ -48,7 +241,7 @@ def _show(folder: Path, *, browser: bool) -> int:
         raise RecordError(f"{str(folder)!r} holds a damaged record ({error!r}); run the tests again.") from None
     page = (folder / "index.html").absolute()
     print(f"report: {page}")
-    if browser and not webbrowser.open(page.as_uri()):
+    if given.browser and not webbrowser.open(page.as_uri()):
         print("pytest-lime: no web browser could be started.", file=sys.stderr)
         return 1
     return 0

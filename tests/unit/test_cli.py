@@ -9,7 +9,9 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image as PILImage
 
 from pytest_lime import Box, __version__, mass, predicted
 from pytest_lime.claims import judge
@@ -17,7 +19,7 @@ from pytest_lime.cli import main
 from pytest_lime.explainer import explain
 from pytest_lime.records import FORMAT, VERSION
 from pytest_lime.report.evidence import describe
-from pytest_lime.testing import planted_and
+from pytest_lime.testing import FakeModel, planted_and
 
 
 def made(identifier: str, test: str, outcome: str = "passed", least: float = 0.9) -> dict[str, Any]:
@@ -167,3 +169,106 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
         else:
             assert "0 checks" in ran.stdout
             assert not {"torch", "numpy", "skimage", "sklearn", "PIL", "jinja2"} & set(ran.stdout.split())
+
+
+class TestExplain:
+    @pytest.fixture(autouse=True)
+    def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        source = "from pytest_lime.testing import FakeModel\ndef make():\n    return FakeModel()\n"
+        (tmp_path / "zoo_for_the_command.py").write_text(source)
+        pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        PILImage.fromarray(pixels).save(tmp_path / "photo.png")
+        PILImage.fromarray(np.kron([[0, 255]], np.ones((40, 30))).astype(np.uint8)).save(tmp_path / "right.png")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    def look(self, *arguments: str, image: str = "photo.png", model: str = "zoo_for_the_command:make") -> int:
+        options = ["--option", "segmenter=grid", "--option", "segments=9"]
+        return main(["explain", image, "--model", model, *options, *arguments])
+
+    def test_prints_what_there_is_to_see(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.look("--target", "dog") == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert out.startswith("photo.png: 60×40 pixels, ")
+        assert "the model gives 'dog' 0." in out
+        assert "Box(" in out
+        assert "samples (exhaustive); surrogate R² " in out
+
+    def test_writes_all_that_is_asked_for(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        pytest.importorskip("matplotlib")
+        assert self.look("-o", "a.png", "-o", "a.html", "-o", "A.JSON", "--top-labels", "2") == 0
+        with PILImage.open(tmp_path / "a.png") as picture:
+            assert min(picture.size) > 300
+        assert (tmp_path / "a.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+        look = json.loads((tmp_path / "A.JSON").read_text(encoding="utf-8"))
+        scores = [one["target"]["score"] for one in look["classes"]]
+        assert len(scores) == 2
+        assert scores == sorted(scores, reverse=True)
+        assert capsys.readouterr().out.count("written: ") == 3
+
+    def test_several_targets_by_name_and_by_index(self, tmp_path: Path) -> None:
+        assert self.look("--target", "dog", "--target", "0", "-o", "a.json") == 0
+        look = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+        assert [one["target"]["label"] for one in look["classes"]] == ["dog", "cat"]
+
+    def test_regions_of_a_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.look("--target", "dog", "--regions", "right.png", "-o", "a.json") == 0
+        assert "right: " in capsys.readouterr().out
+        look = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+        assert look["classes"][0]["regions"]["right"]["area"] == 0.5
+
+    def test_options_by_name(self, tmp_path: Path) -> None:
+        assert self.look("--option", "sampler=bernoulli", "--option", "samples=33", "-o", "a.json") == 0
+        look = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+        assert look["options"]["samples"] == look["classes"][0]["explanation"]["samples"] == 33
+
+    def test_what_is_drawn_does_not_depend_on_the_portions_of_the_bar(self, tmp_path: Path) -> None:
+        options = ["--option", "sampler=bernoulli", "--option", "samples=130"]
+        assert self.look("--target", "dog", *options, "-o", "a.json") == 0
+        look = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+        whole = explain(
+            FakeModel(), tmp_path / "photo.png", "dog", segmenter="grid", segments=9, sampler="bernoulli", samples=130
+        )
+        weights = {entry["superpixel"]: entry["weight"] for entry in look["classes"][0]["weights"]}
+        assert [weights[index] for index in range(9)] == pytest.approx(whole.weights[0], abs=1e-6)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--target", "dgo"], "has no class 'dgo' among its 3 classes; the nearest is 'dog'"),
+            (["--target", "7"], "class 7 does not exist"),
+            (["--top-labels", "0"], "top_labels=0 must be"),
+            (["--top-labels", "9"], "top_labels=9 is more than the 3 classes"),
+            (["--top-labels", "2", "--target", "dog"], "give one of the two"),
+            (["-o", "a.gif"], "must end in .png, .html, .json"),
+            (["-o", "nowhere/a.json"], "the folder 'nowhere' does not exist"),
+            (["--option", "samples"], "must be of the form NAME=VALUE"),
+            (["--option", "sample=3"], "there is no option 'sample'; the nearest is 'samples'"),
+            (["--option", "samples=few"], "--option: samples='few' must be"),
+            (["--regions", "gone.json"], "gone.json"),
+        ],
+    )
+    def test_mistakes_are_told_in_a_line(
+        self, arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        before = sorted(tmp_path.iterdir())
+        assert self.look(*arguments) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("pytest-lime: ")
+        assert words in err
+        assert err.count("\n") == 1
+        assert [path for path in sorted(tmp_path.iterdir()) if path.name != "__pycache__"] == before
+
+    def test_a_missing_image_or_model_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.look(image="phto.png") == 2
+        assert "image 'phto.png' does not exist" in capsys.readouterr().err
+        assert self.look(model="zoo_for_the_command:mkae") == 2
+        assert "the nearest is 'make'" in capsys.readouterr().err
+
+    def test_a_file_that_cannot_be_written_is_told(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "taken.json").mkdir()
+        assert self.look("-o", "taken.json") == 2
+        assert "taken.json" in capsys.readouterr().err
+        assert list((tmp_path / "taken.json").iterdir()) == []
