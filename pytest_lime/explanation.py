@@ -618,6 +618,8 @@ class Explanation:
     ) -> Plot:
         """Draw the photograph with its superpixels, and the heatmap over it, with matplotlib.
 
+        The axes count pixels of the image file, in which regions are given.
+
         Parameters
         ----------
         target : label or index, optional
@@ -643,7 +645,13 @@ class Explanation:
         """
         heatmap, card = self.heatmap(target, upsampling), self._card(target, k)
         return plots.plot(
-            self.view.photo(self.image.pixels), self.segments, heatmap, card, name=self.image.name, axes=axes
+            self.view.photo(self.image.pixels),
+            self.segments,
+            heatmap,
+            card,
+            box=self.view.box,
+            name=self.image.name,
+            axes=axes,
         )
 
     def _repr_html_(self) -> str:

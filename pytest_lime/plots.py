@@ -40,6 +40,7 @@ def plot(
     heatmap: Array,
     card: Card,
     *,
+    box: tuple[float, float, float, float],
     name: str,
     axes: Axes | None = None,
 ) -> Figure:
@@ -55,6 +56,8 @@ def plot(
         The weight of each pixel.
     card : Card
         The class.
+    box : (x0, y0, x1, y1)
+        Where that lies in the image file, in its pixels: what the axes count.
     name : str
         That of the image.
     axes : matplotlib Axes, optional
@@ -69,8 +72,8 @@ def plot(
     title = f"{card.label}: {card.standing}"
     notes = [*card.facts, *(f"Read with care: {warning}." for warning in card.warnings)]
     if axes is not None:
-        _draw_heatmap(axes, photo, segments, heatmap, card)
-        _draw_superpixels(axes, photo, segments, card.top)
+        _draw_heatmap(axes, photo, heatmap, card, box)
+        _draw_superpixels(axes, segments, card.top, box)
         axes.set_title(title, parse_math=False)
         axes.set_xlabel(_wrapped(notes, PANEL), loc="left", fontsize="small", parse_math=False)
         # Of a figure within a figure, the outer one.
@@ -84,10 +87,10 @@ def plot(
     lines = words.count("\n") + max(head.count("\n") for head in heads) + 4
     figure = Figure(figsize=(2 * width + SCALE, height + lines * LINE), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.imshow(photo, extent=(0, photo.shape[1], photo.shape[0], 0))
-    _draw_heatmap(right, photo, segments, heatmap, card)
+    left.imshow(photo, extent=_extent(box))
+    _draw_heatmap(right, photo, heatmap, card, box)
     for panel, head, numbered in zip((left, right), heads, (card.top, ()), strict=True):
-        _draw_superpixels(panel, photo, segments, numbered)
+        _draw_superpixels(panel, segments, numbered, box)
         panel.set_title(head, loc="left", fontsize="medium", parse_math=False)
     figure.supxlabel(words, x=0.01, ha="left", fontsize="small", parse_math=False, linespacing=1.4)
     # What a notebook shows where nobody has told it how to show figures.
@@ -105,31 +108,37 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_heatmap(
-    axes: Axes, photo: NDArray[np.float32], segments: NDArray[np.int64], heatmap: Array, card: Card
-) -> None:
-    extent = (0, photo.shape[1], photo.shape[0], 0)
+def _extent(box: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return `box` as matplotlib takes it: left, right, bottom, top."""
+    x0, y0, x1, y1 = box
+    return x0, x1, y1, y0
+
+
+def _draw_heatmap(axes: Axes, photo: NDArray[np.float32], heatmap: Array, card: Card, box: Sequence[float]) -> None:
+    extent = _extent(box)
     axes.imshow(faded(photo), extent=extent)
     axes.imshow(shade(relative(heatmap, card.limit)), extent=extent, interpolation="nearest")
     if card.limit > 0:
         _draw_scale(axes, card.limit, card.signed)
 
 
-def _draw_superpixels(
-    axes: Axes, photo: NDArray[np.float32], segments: NDArray[np.int64], numbered: Sequence[int]
-) -> None:
+def _draw_superpixels(axes: Axes, segments: NDArray[np.int64], numbered: Sequence[int], box: Sequence[float]) -> None:
     """Draw the borders of all superpixels and the numbers of a few."""
     from matplotlib.collections import LineCollection  # noqa: PLC0415  (an extra)
 
-    scale = np.array([photo.shape[1] / segments.shape[1], photo.shape[0] / segments.shape[0]])
+    x0, y0, x1, y1 = box
+    corner, scale = np.array([x0, y0]), np.array([(x1 - x0) / segments.shape[1], (y1 - y0) / segments.shape[0]])
     vertical, horizontal = border_runs(segments)
-    lines = [((x, y0), (x, y1)) for x, y0, y1 in vertical] + [((x0, y), (x1, y)) for y, x0, x1 in horizontal]
+    lines = [((x, start), (x, stop)) for x, start, stop in vertical]
+    lines += [((start, y), (stop, y)) for y, start, stop in horizontal]
     for colour, width, alpha in (("black", 1.6, 0.35), ("white", 0.8, 0.8)):
         axes.add_collection(
-            LineCollection([line * scale for line in np.array(lines)], colors=colour, linewidths=width, alpha=alpha)
+            LineCollection(
+                [corner + line * scale for line in np.array(lines)], colors=colour, linewidths=width, alpha=alpha
+            )
         )
     for rank, superpixel in enumerate(numbered, start=1):
-        x, y = interior_point(segments == superpixel) * scale
+        x, y = corner + interior_point(segments == superpixel) * scale
         axes.text(
             x,
             y,
@@ -141,7 +150,8 @@ def _draw_superpixels(
             color="white",
             bbox={"boxstyle": "circle,pad=0.25", "facecolor": "#14171a", "edgecolor": "white", "linewidth": 0.8},
         )
-    axes.set(xlim=(0, photo.shape[1]), ylim=(photo.shape[0], 0), xticks=[], yticks=[])
+    axes.set(xlim=(x0, x1), ylim=(y1, y0))
+    axes.tick_params(labelsize="small")
 
 
 def _draw_scale(axes: Axes, limit: float, signed: bool) -> None:

@@ -39,6 +39,13 @@ class TestFigure:
         assert photo.get_xlim() == heat.get_xlim() == (0, 40)
         assert photo.get_ylim() == heat.get_ylim() == (20, 0)
 
+    def test_axes_count_pixels_of_the_file(self, explanation_of: Build) -> None:
+        figure = explanation_of(WEIGHTS, file_size=(60, 80), box=(20.0, 10.0, 60.0, 30.0)).plot(k=1)
+        photo, heat, _ = figure.axes
+        assert photo.get_xlim() == heat.get_xlim() == (20, 60)
+        assert photo.get_ylim() == heat.get_ylim() == (30, 10)
+        assert photo.texts[0].get_position() == (25, 15)
+
     def test_colours_are_those_of_reports(self, explanation_of: Build) -> None:
         heat = np.asarray(explanation_of(WEIGHTS).plot().axes[1].images[1].get_array())
         # Orange for, purple against, and nothing where the weight is 0.
