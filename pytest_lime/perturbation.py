@@ -1,4 +1,4 @@
-"""Perturbation: which superpixels are hidden in each sample, and what replaces them."""
+"""Perturbation: which superpixels are hidden in each sample."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_lime.designs import kerdock
 from pytest_lime.errors import OptionError
 
-__all__ = ["ENUMERATED", "MaskStream", "fill_image", "looks_unchanged"]
+__all__ = ["ENUMERATED", "MaskStream"]
 
 Masks = NDArray[np.uint8]
 # Up to this many superpixels all masks are enumerated unless independent ones are asked for.
@@ -17,6 +18,8 @@ ENUMERATED = 12
 # 65,536 passes: the most that a user can mean by "exhaustive".
 MOST_ENUMERATED = 16
 CHUNK = 1024
+# Samplers whose masks 2i and 2i+1 are complements.
+PAIRED = ("kerdock", "antithetic")
 
 
 class MaskStream:
@@ -27,7 +30,7 @@ class MaskStream:
 
     Parameters
     ----------
-    sampler : ``"antithetic"``, ``"bernoulli"``, ``"exhaustive"``, or an N×d array of 0/1
+    sampler : ``"kerdock"``, ``"antithetic"``, ``"bernoulli"``, ``"exhaustive"``, or an N×d array of 0/1
         As in `LimeOptions`.
     superpixels : int
         d, the number of superpixels.
@@ -38,7 +41,7 @@ class MaskStream:
     ----------
     sampler : str
         What is really used: ``"exhaustive"`` where d ≤ 12 makes that the better choice of
-        ``"antithetic"``, ``"given"`` for an array.
+        ``"kerdock"`` and ``"antithetic"``, ``"given"`` for an array.
     length : int or None
         How many masks there are; None when there is no end.
     paired : bool
@@ -62,7 +65,7 @@ class MaskStream:
             self.sampler = "given"
             self._given = self._check_given(np.asarray(sampler))
             self.length = len(self._given)
-        elif sampler == "exhaustive" or (sampler == "antithetic" and superpixels <= ENUMERATED):
+        elif sampler == "exhaustive" or (sampler in PAIRED and superpixels <= ENUMERATED):
             if superpixels > MOST_ENUMERATED:
                 raise OptionError(
                     f"sampler='exhaustive' would need 2^{superpixels} passes for {superpixels} superpixels; "
@@ -72,7 +75,10 @@ class MaskStream:
             self.length = 2**superpixels
         else:
             self.sampler = sampler
-        self.paired = self.sampler == "antithetic"
+        self.paired = self.sampler in PAIRED
+        self._design = kerdock(superpixels, self._rng) if self.sampler == "kerdock" else None
+        # The generator of the lime package.
+        self._lime = np.random.RandomState(seed if self.sampler == "lime" else 0)
 
     def draw(self, count: int) -> Masks:
         """Return the next `count` masks, fewer at the end, as a count×d uint8 array; 1 shows a superpixel."""
@@ -91,11 +97,18 @@ class MaskStream:
             portions.append(fresh)
             have += len(fresh)
         drawn = np.concatenate(portions)
+        if self.sampler == "lime" and start == 0:
+            # The package draws this row like the others, and then shows everything.
+            drawn[:1] = 1
         self._pending = drawn[count:]
         return drawn[:count]
 
     def _fresh(self) -> Masks:
         # Always the same portion of the generator, whatever was asked for.
+        if self._design is not None:
+            return next(self._design)
+        if self.sampler == "lime":
+            return self._lime.randint(0, 2, (CHUNK, self.superpixels)).astype(np.uint8)
         if not self.paired:
             return self._rng.integers(0, 2, (CHUNK, self.superpixels), dtype=np.uint8)
         half = self._rng.integers(0, 2, (CHUNK // 2, self.superpixels), dtype=np.uint8)
@@ -109,47 +122,3 @@ class MaskStream:
                 "has a region."
             )
         return masks
-
-
-def looks_unchanged(
-    pixels: NDArray[np.float32], filled: NDArray[np.float32], segments: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Return which superpixels look the same hidden as shown, (d,): no value moves by half of an 8-bit step.
-
-    `pixels` and `filled` are C×H×W, as `fill_image` takes and returns them.
-    """
-    moved = np.abs(pixels - filled).max(axis=0) > 0.5 / 255
-    return np.asarray(np.bincount(segments.ravel(), weights=moved.ravel()) == 0)
-
-
-def fill_image(pixels: NDArray[np.float32], segments: NDArray[np.int64], fill: Any) -> NDArray[np.float32]:
-    """Return the picture that shows through where a superpixel is hidden.
-
-    Parameters
-    ----------
-    pixels : C×H×W float32 array in [0, 1]
-        What the model sees.
-    segments : H×W int64 array
-        Superpixels 0…d−1.
-    fill : ``"segment_mean"``, ``"image_mean"``, or a tuple of one or three floats in [0, 1]
-        Mean colour of each superpixel, of the image, or a colour (its luminance, ITU-R 601,
-        where the model sees one channel).
-
-    Returns
-    -------
-    C×H×W float32 array
-    """
-    channels = pixels.shape[0]
-    if fill == "image_mean":
-        colours = pixels.mean(axis=(1, 2), dtype=np.float64)[:, None]
-    elif fill == "segment_mean":
-        flat = segments.ravel()
-        area = np.bincount(flat)
-        sums = [np.bincount(flat, weights=plane.ravel()) for plane in pixels]
-        return np.stack([(total / area)[segments] for total in sums]).astype(np.float32)
-    else:
-        colour = np.asarray(fill, dtype=np.float64)
-        if channels == 1 and len(colour) == 3:
-            colour = colour @ [[0.299], [0.587], [0.114]]
-        colours = np.broadcast_to(colour, (channels,))[:, None]
-    return np.broadcast_to(colours[:, :, None], pixels.shape).astype(np.float32)
