@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := $(abspath $(CONSTRAINTS))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser lint format wheel clean
+.PHONY: help demo test browser docs lint format wheel clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ test: $(VENV)/.package ## Run all tests against the installed package.
 
 browser: $(VENV)/.package ## Run the tests of the report in Chromium; without one they fail.
 	PYTEST_LIME_REQUIRE_BROWSER=1 $(BIN)/pytest tests/report
+
+docs: $(VENV)/.package ## Run the walk-throughs of docs and renew their pictures.
+	PYTEST_LIME_WRITE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/docs
 
 lint: $(VENV)/.package ## Check style and types.
 	$(BIN)/ruff check .

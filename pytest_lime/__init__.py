@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_lime.checker import Lime
-    from pytest_lime.claims import Claim, mass, pointing, predicted, top_overlap
+    from pytest_lime.claims import Claim, agrees_with, mass, pointing, predicted, top_overlap
     from pytest_lime.errors import (
         ClaimFailed,
         ImageError,
@@ -26,8 +26,17 @@ if TYPE_CHECKING:
     )
     from pytest_lime.explainer import explain
     from pytest_lime.explanation import Explanation
-    from pytest_lime.models import CallableModel, Model, TorchModel
+    from pytest_lime.models import (
+        CallableModel,
+        HuggingFaceModel,
+        Model,
+        OnnxModel,
+        SklearnModel,
+        TimmModel,
+        TorchModel,
+    )
     from pytest_lime.options import LimeOptions
+    from pytest_lime.region_files import load_regions
     from pytest_lime.regions import Box, Ellipse, Mask, Polygon, Region, whole
     from pytest_lime.verdicts import Verdict
 
@@ -35,7 +44,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "checker": ("Lime",),
-    "claims": ("Claim", "mass", "pointing", "predicted", "top_overlap"),
+    "claims": ("Claim", "agrees_with", "mass", "pointing", "predicted", "top_overlap"),
     "errors": (
         "ClaimFailed",
         "ImageError",
@@ -50,8 +59,17 @@ _HOMES = {
     ),
     "explainer": ("explain",),
     "explanation": ("Explanation",),
-    "models": ("CallableModel", "Model", "TorchModel"),
+    "models": (
+        "CallableModel",
+        "HuggingFaceModel",
+        "Model",
+        "OnnxModel",
+        "SklearnModel",
+        "TimmModel",
+        "TorchModel",
+    ),
     "options": ("LimeOptions",),
+    "region_files": ("load_regions",),
     "regions": ("Box", "Ellipse", "Mask", "Polygon", "Region", "whole"),
     "verdicts": ("Verdict",),
 }
@@ -64,6 +82,7 @@ __all__ = [
     "ClaimFailed",
     "Ellipse",
     "Explanation",
+    "HuggingFaceModel",
     "ImageError",
     "InconclusiveWarning",
     "Lime",
@@ -72,16 +91,21 @@ __all__ = [
     "Mask",
     "Model",
     "ModelError",
+    "OnnxModel",
     "OptionError",
     "Polygon",
     "RecordError",
     "Region",
     "RegionError",
     "SegmentationError",
+    "SklearnModel",
     "TargetError",
+    "TimmModel",
     "TorchModel",
     "Verdict",
+    "agrees_with",
     "explain",
+    "load_regions",
     "mass",
     "pointing",
     "predicted",

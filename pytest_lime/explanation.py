@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pytest_lime.drawing import Card, figure_words
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions
-from pytest_lime.regions import Box, Region, as_region, is_complement
+from pytest_lime.regions import Box, Region, as_region, check_region, is_complement
 from pytest_lime.surrogate import Fit, fit
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ LISTED = 5
 SHOWN = 5
 # A sample in which this share of the whole image's score is left counts as alive.
 ALIVE = 0.1
+# A superpixel that is more of the image than this says little of where the model looks.
+HALF = 0.5
 # Below this held-out R² the surrogate misses most of what the masks do.
 POOR = 0.2
 # R² may fall by so much on samples that the surrogate has not seen, and the surrogate's score of the
@@ -264,6 +266,12 @@ class Explanation:
         if spread <= 2 * self.rounding[row]:
             return (f"no mask changes the score of {name!r}, so no superpixel speaks for it or against it",)
         found = []
+        largest = float(np.bincount(self.segments.ravel()).max() / self.segments.size)
+        if largest > HALF:
+            found.append(f"one superpixel is {largest:.0%} of what the model sees: choose another segmenter")
+        if not self.weights[row].any():
+            found.append(f"the penalty makes every weight of {name!r} 0: lower alpha")
+            return tuple(found)
         heldout, r2, gap = float(self.r2_heldout[row]), float(self.r2[row]), float(self.gap[row])
         if self.alive[row] < FEW_ALIVE:
             found.append(
@@ -282,7 +290,8 @@ class Explanation:
             )
         if abs(gap) > APART * spread:
             found.append(
-                f"the surrogate gives the whole image {self.local_pred[row]:.3g} and the model {self.score[row]:.3g}"
+                f"the surrogate gives the whole image {figure_words(self.local_pred[row])} and the model "
+                f"{figure_words(self.score[row])}"
             )
         if self.effective_samples < 2 * self.superpixels and not self.complete:
             found.append(
@@ -313,7 +322,10 @@ class Explanation:
 
     @user_error
     def contrast(self, other: Any, target: Any = None) -> Explanation:
-        """Explain the difference of two classes, ``β^target − β^other``, from the same samples.
+        """Explain the difference of two classes from the same samples.
+
+        The surrogate is fitted to the difference of their scores. For ridge and linear regression its weights are
+        ``β^target − β^other``; for others, which are not linear in the scores, they need not be.
 
         Parameters
         ----------
@@ -614,7 +626,15 @@ class Explanation:
 
     @user_error
     def plot(
-        self, target: Any = None, *, k: int = LISTED, upsampling: str = "nearest", axes: Axes | None = None
+        self,
+        target: Any = None,
+        *,
+        k: int = LISTED,
+        sign: str = "both",
+        upsampling: str = "nearest",
+        regions: Region | Sequence[Region] = (),
+        notes: bool = True,
+        axes: Axes | None = None,
     ) -> Plot:
         """Draw the photograph with its superpixels, and the heatmap over it, with matplotlib.
 
@@ -623,10 +643,14 @@ class Explanation:
         Parameters
         ----------
         target : label or index, optional
-        k : int
-            How many superpixels get a number, the strongest of either sign first; 0 for none.
+        k, sign : int, str
+            How many superpixels get a number, the strongest first, as in `top`; 0 for none.
         upsampling : ``"nearest"`` or ``"bicubic"``
             As in `heatmap`.
+        regions : Region or sequence of Region
+            Outlined.
+        notes : bool
+            Say below how far the weights can be trusted.
         axes : matplotlib Axes, optional
             Draw the heatmap alone, there.
 
@@ -643,7 +667,8 @@ class Explanation:
         TargetError
             The class was not explained.
         """
-        heatmap, card = self.heatmap(target, upsampling), self._card(target, k)
+        heatmap, card = self.heatmap(target, upsampling), self._card(target, k, sign)
+        listed = regions if isinstance(regions, Iterable) else [regions]
         return plots.plot(
             self.view.photo(self.image.pixels),
             self.segments,
@@ -651,6 +676,8 @@ class Explanation:
             card,
             box=self.view.box,
             name=self.image.name,
+            outlines=[check_region(as_region(one, "regions"), self.image.size, self.image.name) for one in listed],
+            notes=notes,
             axes=axes,
         )
 
@@ -665,7 +692,7 @@ class Explanation:
             left_out=len(self.targets[SHOWN:]),
         )
 
-    def _card(self, target: Any, k: int) -> Card:
+    def _card(self, target: Any, k: int, sign: str = "both") -> Card:
         """Return what is shown of `target` and its `k` strongest superpixels."""
         row = self.row(target)
         score, heldout = figure_words(self.score[row]), self.r2_heldout[row]
@@ -679,7 +706,7 @@ class Explanation:
             interval=self.interval[row],
             confidence=self.confidence,
             signed=self.signed,
-            top=self.top(k, "both", target=target).tolist() if k != 0 else [],
+            top=self.top(k, sign, target=target).tolist() if k != 0 else [],
             facts=(
                 f"Fit of the surrogate: R² {figure_words(self.r2[row])}{unseen} (1 is perfect).",
                 f"On the image itself: the surrogate says {figure_words(self.local_pred[row])}, "

@@ -315,7 +315,8 @@ class LimeOptions:
     alpha : float or ``"auto"``
         Strength of the penalty of ridge, λ in ``Σ π (y − b − zᵀβ)² + λ‖β‖²``, and of lasso, α of
         scikit-learn; others have none. The ``lime`` package uses 1. ``"auto"`` is 0 for
-        ridge, so that nothing is biased, and 0.01 for lasso. With 0 weights that the masks leave open are 0.
+        ridge, so that nothing is biased, and for lasso a tenth of the penalty under which every weight
+        would be 0. With 0 weights that the masks leave open are 0.
     feature_selection : ``"none"``, ``"highest_weights"``, ``"forward"`` or ``"lasso_path"``
         Choose `num_features` superpixels first, and fit the surrogate to them alone.
     num_features : int or None
@@ -342,7 +343,7 @@ class LimeOptions:
     align_to_regions: bool = _option(True, _boolean("align_to_regions"))
     fill: Any = _option("segment_mean", _check_fill)
     samples: int = _option(1000, _whole_number("samples", 2))
-    sampler: Any = _option("antithetic", _check_sampler)
+    sampler: Any = _option("kerdock", _check_sampler)
     distance: Any = _option("cosine", _named("distance", DISTANCES, "a function from N×d masks to N distances"))
     kernel: Any = _option("exponential", _named("kernel", KERNELS, "a function from N distances to N weights"))
     kernel_width: float = _option(0.25, _number("kernel_width", "greater than 0", lambda number: number > 0))

@@ -6,7 +6,7 @@ import functools
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ def plot(
     *,
     box: tuple[float, float, float, float],
     name: str,
+    outlines: Sequence[NDArray[np.bool_]] = (),
+    notes: bool = True,
     axes: Axes | None = None,
 ) -> Figure:
     """Draw a photograph with its superpixels, and the heatmap over it.
@@ -60,6 +62,10 @@ def plot(
         Where that lies in the image file, in its pixels: what the axes count.
     name : str
         That of the image.
+    outlines : sequence of bool arrays
+        Regions, of the image file's size.
+    notes : bool
+        Say below how far the weights can be trusted.
     axes : matplotlib Axes, optional
         Draw the heatmap alone, there. By default a new figure is made, which no list of pyplot holds.
 
@@ -70,12 +76,13 @@ def plot(
     """
     require("matplotlib.figure", extra="plot", needed_for="Explanation.plot")
     title = f"{card.label}: {card.standing}"
-    notes = [*card.facts, *(f"Read with care: {warning}." for warning in card.warnings)]
+    sentences = [*card.facts, *(f"Read with care: {warning}." for warning in card.warnings)] if notes else []
     if axes is not None:
         _draw_heatmap(axes, photo, heatmap, card, box)
         _draw_superpixels(axes, segments, card.top, box)
-        axes.set_title(title, parse_math=False)
-        axes.set_xlabel(_wrapped(notes, PANEL), loc="left", fontsize="small", parse_math=False)
+        _draw_outlines(axes, outlines)
+        axes.set_title(_wrapped([title], PANEL), fontsize="medium", parse_math=False)
+        axes.set_xlabel(_wrapped(sentences, PANEL), loc="left", fontsize="small", parse_math=False)
         # Of a figure within a figure, the outer one.
         return axes.figure.figure
     from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
@@ -83,7 +90,7 @@ def plot(
     scale = PANEL / max(photo.shape[:2])
     height, width = photo.shape[0] * scale, max(photo.shape[1] * scale, NARROWEST)
     heads = [_wrapped([head], width) for head in (f"What the model sees of {name}", title)]
-    words = _wrapped(notes, 2 * width + SCALE)
+    words = _wrapped(sentences, 2 * width + SCALE)
     lines = words.count("\n") + max(head.count("\n") for head in heads) + 4
     figure = Figure(figsize=(2 * width + SCALE, height + lines * LINE), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -91,6 +98,7 @@ def plot(
     _draw_heatmap(right, photo, heatmap, card, box)
     for panel, head, numbered in zip((left, right), heads, (card.top, ()), strict=True):
         _draw_superpixels(panel, segments, numbered, box)
+        _draw_outlines(panel, outlines)
         panel.set_title(head, loc="left", fontsize="medium", parse_math=False)
     figure.supxlabel(words, x=0.01, ha="left", fontsize="small", parse_math=False, linespacing=1.4)
     # What a notebook shows where nobody has told it how to show figures.
@@ -98,8 +106,8 @@ def plot(
     return figure
 
 
-def _wrapped(notes: Sequence[str], inches: float) -> str:
-    return "\n".join(textwrap.fill(note, round(inches * LETTERS_PER_INCH)) for note in notes)
+def _wrapped(sentences: Sequence[str], inches: float) -> str:
+    return "\n".join(textwrap.fill(sentence, round(inches * LETTERS_PER_INCH)) for sentence in sentences)
 
 
 def _png(figure: Figure) -> bytes:
@@ -128,14 +136,10 @@ def _draw_superpixels(axes: Axes, segments: NDArray[np.int64], numbered: Sequenc
 
     x0, y0, x1, y1 = box
     corner, scale = np.array([x0, y0]), np.array([(x1 - x0) / segments.shape[1], (y1 - y0) / segments.shape[0]])
-    vertical, horizontal = border_runs(segments)
-    lines = [((x, start), (x, stop)) for x, start, stop in vertical]
-    lines += [((start, y), (stop, y)) for y, start, stop in horizontal]
+    lines = _border_lines(segments)
     for colour, width, alpha in (("black", 1.6, 0.35), ("white", 0.8, 0.8)):
         axes.add_collection(
-            LineCollection(
-                [corner + line * scale for line in np.array(lines)], colors=colour, linewidths=width, alpha=alpha
-            )
+            LineCollection([corner + line * scale for line in lines], colors=colour, linewidths=width, alpha=alpha)
         )
     for rank, superpixel in enumerate(numbered, start=1):
         x, y = corner + interior_point(segments == superpixel) * scale
@@ -152,6 +156,25 @@ def _draw_superpixels(axes: Axes, segments: NDArray[np.int64], numbered: Sequenc
         )
     axes.set(xlim=(x0, x1), ylim=(y1, y0))
     axes.tick_params(labelsize="small")
+
+
+def _border_lines(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the borders between different labels as lines, n×2×2, each of two points (x, y)."""
+    vertical, horizontal = border_runs(labels)
+    lines = [((x, start), (x, stop)) for x, start, stop in vertical]
+    lines += [((start, y), (stop, y)) for y, start, stop in horizontal]
+    return np.array(lines, dtype=np.int64).reshape(-1, 2, 2)
+
+
+def _draw_outlines(axes: Axes, outlines: Sequence[NDArray[np.bool_]]) -> None:
+    """Draw the borders of regions: dark dashes over white, one of which stands out on any photograph."""
+    from matplotlib.collections import LineCollection  # noqa: PLC0415  (an extra)
+
+    for mask in outlines:
+        # The padding closes outlines at the border of the file.
+        lines = _border_lines(np.pad(mask, 1).astype(np.int8)) - 1
+        axes.add_collection(LineCollection(list(lines), colors="white", linewidths=3.2))
+        axes.add_collection(LineCollection(list(lines), colors="#14171a", linewidths=1.6, linestyles="dashed"))
 
 
 def _draw_scale(axes: Axes, limit: float, signed: bool) -> None:

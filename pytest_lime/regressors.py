@@ -22,7 +22,8 @@ Array = NDArray[np.float64]
 LASSO_TOLERANCE = 1e-4
 # scikit-learn's 1,000 are not enough for small penalties.
 LASSO_ITERATIONS = 20_000
-LASSO_ALPHA = 0.01
+# Of the smallest penalty under which every weight is 0: scores may be probabilities of 0.001 or logits.
+LASSO_SHARE = 0.1
 # MinParentSize of MATLAB's fitrtree.
 TREE_MIN_SPLIT = 10
 
@@ -65,10 +66,10 @@ def regressor(surrogate: Any, alpha: float | str, seed: int) -> Regress:
         fit = _of_the_user(surrogate)
     elif surrogate == "tree":
         fit = _tree(seed)
-    elif surrogate == "lasso" and penalty > 0:
+    elif surrogate == "lasso" and penalty != 0:
         fit = _lasso(penalty)
     else:
-        fit = _ridge(penalty)
+        fit = _ridge(penalty or 0.0)
 
     def regress(shown: Array, scores: Array, sample_weights: Array) -> Fitted:
         # Without a superpixel, or a sample of any weight, there is only the mean.
@@ -80,12 +81,15 @@ def regressor(surrogate: Any, alpha: float | str, seed: int) -> Regress:
     return regress
 
 
-def penalty_of(surrogate: Any, alpha: float | str) -> float:
-    """Return the penalty that ``alpha="auto"`` means: 0.01 for lasso, else 0; linear has none at all."""
+def penalty_of(surrogate: Any, alpha: float | str) -> float | None:
+    """Return the penalty that `alpha` means; None is that of a lasso which takes it from the scores.
+
+    ``"auto"`` is 0 but for lasso, and linear has none at all.
+    """
     if isinstance(surrogate, str) and surrogate == "linear":
         return 0.0
     if isinstance(alpha, str):
-        return LASSO_ALPHA if isinstance(surrogate, str) and surrogate == "lasso" else 0.0
+        return None if isinstance(surrogate, str) and surrogate == "lasso" else 0.0
     return float(alpha)
 
 
@@ -101,11 +105,15 @@ def _ridge(alpha: float) -> Regress:
     return fit
 
 
-def _lasso(alpha: float) -> Regress:
+def _lasso(given: float | None) -> Regress:
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415  (scikit-learn is heavy; most fits do without)
     from sklearn.linear_model import Lasso  # noqa: PLC0415
 
     def fit(shown: Array, scores: Array, sample_weights: Array) -> Fitted:
+        alpha = LASSO_SHARE * _largest_penalty(shown, scores, sample_weights) if given is None else given
+        if alpha <= np.finfo(np.float64).eps * np.abs(scores).max():
+            # But for rounding, the scores do not vary with any superpixel.
+            return _linear(np.zeros(shown.shape[1]), float(np.average(scores, weights=sample_weights)))
         lasso = Lasso(alpha=alpha, tol=LASSO_TOLERANCE, max_iter=LASSO_ITERATIONS)
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
@@ -119,6 +127,13 @@ def _lasso(alpha: float) -> Regress:
         return _linear(np.asarray(lasso.coef_, dtype=np.float64), float(lasso.intercept_))
 
     return fit
+
+
+def _largest_penalty(shown: Array, scores: Array, sample_weights: Array) -> float:
+    """Return the smallest penalty under which a lasso's weights are all 0, ``max_j |Σ π (z_j − z̄_j)(y − ȳ)| / Σ π``."""
+    share = sample_weights / sample_weights.sum()
+    centred = scores - share @ scores
+    return float(np.abs((share * centred) @ (shown - share @ shown)).max())
 
 
 def _tree(seed: int) -> Regress:

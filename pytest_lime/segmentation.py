@@ -222,8 +222,9 @@ ALGORITHMS = {
         lambda shape, segments: {
             "scale": 0.4 * math.prod(shape) / segments,
             "sigma": 0.8,
-            # scikit-image's 20 pixels, but in a small image a fifth of an average superpixel.
-            "min_size": max(1, min(20, math.prod(shape) // (5 * segments))),
+            # A fifth of an average superpixel. With scikit-image's 20 pixels a photograph becomes specks round
+            # one superpixel that is nearly all of it.
+            "min_size": max(1, math.prod(shape) // (5 * segments)),
         },
         power=-1,
         # In a flat image no scale but 0 parts anything, and 0 parts every pixel.

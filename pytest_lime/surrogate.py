@@ -123,7 +123,7 @@ def fit(
     name, penalty = surrogate if isinstance(surrogate, str) else "", penalty_of(surrogate, alpha)
     # A lasso without a penalty is least squares, of which its algorithm is the worse one.
     if not chooses and (name in ("ridge", "linear") or (name == "lasso" and penalty == 0)):
-        return _fit_closed(samples, penalty)
+        return _fit_closed(samples, penalty or 0.0)
     recipe = _Recipe(regressor(surrogate, alpha, seed), feature_selection, count)
     return _fit_each(samples, recipe, lasso=name == "lasso" and not chooses)
 

@@ -14,11 +14,11 @@ Run = Callable[..., pytest.RunResult]
 Report = Callable[..., dict[str, dict[str, Any]]]
 PASSES = """
     def test_it(lime):
-        lime.check(IMAGE, "cat", HOLDS, samples=100)
+        lime.check(IMAGE, "cat", HOLDS, samples=200)
     """
 FAILS = """
     def test_it(lime):
-        lime.check(IMAGE, "cat", HOLDS, FAILS, samples=100)
+        lime.check(IMAGE, "cat", HOLDS, FAILS, samples=200)
     """
 
 

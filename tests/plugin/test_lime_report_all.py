@@ -14,10 +14,10 @@ Report = Callable[..., dict[str, dict[str, Any]]]
 def test_passes_are_drawn(suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester) -> None:
     suite("""
         def test_passes(lime):
-            lime.check(IMAGE, "cat", HOLDS, samples=100)
+            lime.check(IMAGE, "cat", HOLDS, samples=200)
 
         def test_explains(lime):
-            assert lime.explain(IMAGE, samples=100).samples == 100
+            assert lime.explain(IMAGE, samples=200).samples == 200
         """)
     result = run("--lime-report-all")
     result.assert_outcomes(passed=2)

@@ -90,8 +90,8 @@ def test_a_flaky_test_leaves_no_failure(
             first = Path("flaky")
             if not first.exists():
                 first.write_text("")
-                lime.check(IMAGE, "dog", FAILS, samples=100)
-            lime.check(IMAGE, "bird", predicted(), samples=100)
+                lime.check(IMAGE, "dog", FAILS, samples=200)
+            lime.check(IMAGE, "bird", predicted(), samples=200)
         """)
     result = run("--reruns=1")
     assert "1 rerun" in result.outlines[-1]
@@ -107,10 +107,10 @@ def test_a_test_that_fails_each_time_is_told_once(suite: Callable[..., None], ru
     suite("""
         @pytest.fixture
         def checked(lime):
-            lime.check(IMAGE, "bird", predicted(), samples=100)
+            lime.check(IMAGE, "bird", predicted(), samples=200)
 
         def test_it(lime, checked):
-            lime.check(IMAGE, "cat", predicted(), samples=100)
+            lime.check(IMAGE, "cat", predicted(), samples=200)
         """)
     assert run("--reruns=2").ret == 1
     assert outcomes(report()) == {"test_it#0": ("pass", "passed"), "test_it#1": ("fail", "failed")}

@@ -16,17 +16,17 @@ def test_an_assertion_shows_figure_and_interval(
 ) -> None:
     suite("""
         def test_mass(lime):
-            assert lime.explain(IMAGE, "cat", regions=[CORNER], samples=100).mass(CORNER) > 0.5
+            assert lime.explain(IMAGE, "cat", regions=[CORNER], samples=200).mass(CORNER) > 0.5
 
         def test_turned(lime):
-            assert 0.5 < lime.explain(IMAGE, "cat", regions=[CORNER], samples=100).mass(CORNER)
+            assert 0.5 < lime.explain(IMAGE, "cat", regions=[CORNER], samples=200).mass(CORNER)
 
         def test_overlap(lime):
-            explanation = lime.explain(IMAGE, "cat", regions=[CORNER], samples=100)
+            explanation = lime.explain(IMAGE, "cat", regions=[CORNER], samples=200)
             assert explanation.overlap(CORNER, 4) >= 3
 
         def test_holds(lime):
-            assert lime.explain(IMAGE, samples=100).mass(whole()) > 0.5
+            assert lime.explain(IMAGE, samples=200).mass(whole()) > 0.5
         """)
     result = run()
     result.assert_outcomes(failed=3, passed=1)
@@ -34,7 +34,7 @@ def test_an_assertion_shows_figure_and_interval(
     for name in ("mass", "turned", "overlap"):
         section = str(result.stdout).partition(f"_ test_{name} _")[2].partition("\n____")[0]
         assert "CORNER" in section
-        assert " confidence, from 100 samples" in section
+        assert " confidence, from 200 samples" in section
         assert "interval " in section
     assert "0.5 < " in str(result.stdout)
     records = report()
@@ -51,10 +51,10 @@ def test_an_explanation_is_no_evidence_when_its_test_passes_or_skips(
 ) -> None:
     suite("""
         def test_passes(lime):
-            lime.explain(IMAGE, samples=100)
+            lime.explain(IMAGE, samples=200)
 
         def test_skips(lime):
-            lime.explain(IMAGE, samples=100)
+            lime.explain(IMAGE, samples=200)
             pytest.skip("no need")
         """)
     result = run()

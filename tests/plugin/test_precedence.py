@@ -58,14 +58,21 @@ def test_every_option_has_an_ini_spelling(
         """)
     pytester.makeini("""
         [pytest]
-        lime_segmenter = grid
+        lime_preset = captum
+        lime_segmenter = slic
         lime_segments = 16
+        lime_segmenter_parameters = compactness=20, sigma=0.5
         lime_align_to_regions = no
         lime_fill = 0,0,0
         lime_samples = 60
         lime_sampler = bernoulli
+        lime_distance = pixel_euclidean
+        lime_kernel = exponential
         lime_kernel_width = 0.5
-        lime_alpha = 1
+        lime_surrogate = lasso
+        lime_alpha = 0.001
+        lime_feature_selection = highest_weights
+        lime_num_features = 5
         lime_confidence = 0.9
         lime_seed = 3
         lime_device = cpu
@@ -74,14 +81,21 @@ def test_every_option_has_an_ini_spelling(
     run("--lime-report-all").assert_outcomes(passed=1)
     (record,) = report().values()
     assert record["options"] == {
-        "segmenter": "grid",
+        "preset": "captum",
+        "segmenter": "slic",
         "segments": 16,
+        "segmenter_parameters": {"compactness": 20, "sigma": 0.5},
         "align_to_regions": False,
         "fill": [0, 0, 0],
         "samples": 60,
         "sampler": "bernoulli",
+        "distance": "pixel_euclidean",
+        "kernel": "exponential",
         "kernel_width": 0.5,
-        "alpha": 1,
+        "surrogate": "lasso",
+        "alpha": 0.001,
+        "feature_selection": "highest_weights",
+        "num_features": 5,
         "confidence": 0.9,
         "seed": 3,
         "device": "cpu",

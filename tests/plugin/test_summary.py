@@ -34,17 +34,17 @@ def test_the_header_is_for_runs_that_explain(
 def test_the_summary_shows_what_did_not_pass(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
     suite("""
         def test_passes(lime):
-            lime.check(IMAGE, "bird", predicted(), samples=100)
+            lime.check(IMAGE, "bird", predicted(), samples=200)
 
         def test_fails(lime):
-            lime.check(IMAGE, "cat", FAILS, predicted(rank=3), pointing(CORNER, tolerance=1), samples=100)
+            lime.check(IMAGE, "cat", FAILS, predicted(rank=3), pointing(CORNER, tolerance=1), samples=200)
 
         def test_plain(lime):
-            assert lime.explain(IMAGE, "cat", regions=[CORNER], samples=100).mass(CORNER) > 0.5
+            assert lime.explain(IMAGE, "cat", regions=[CORNER], samples=200).mass(CORNER) > 0.5
 
         @pytest.mark.xfail
         def test_expected(lime):
-            lime.check(IMAGE, "dog", predicted(), samples=100)
+            lime.check(IMAGE, "dog", predicted(), samples=200)
         """)
     result = run()
     result.assert_outcomes(passed=1, failed=2, xfailed=1)
@@ -55,7 +55,7 @@ def test_the_summary_shows_what_did_not_pass(suite: Callable[..., None], run: Ru
             "FAIL  cat in array: mass 0.0*, needs at least 0.9; pointing *, needs at most 1 *test_fails*",
             "*  cat in array: explained, without a claim  [[]test_it.py::test_plain[]]",
             "EXPECTED FAILURE  dog in array: predicted rank *, needs at most 1  [[]test_it.py::test_expected[]]",
-            "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; 412 forward passes in *",
+            "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; 812 forward passes in *",
             f"report: {pytester.path / 'lime-report' / 'index.html'}",
         ]
     )

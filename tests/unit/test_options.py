@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "align_to_regions": True,
     "fill": "segment_mean",
     "samples": 1000,
-    "sampler": "antithetic",
+    "sampler": "kerdock",
     "distance": "cosine",
     "kernel": "exponential",
     "kernel_width": 0.25,

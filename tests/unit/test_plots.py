@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytest_lime import Explanation, OptionError
+from pytest_lime import Box, Explanation, OptionError, RegionError
 
 matplotlib = pytest.importorskip("matplotlib")
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -45,6 +45,16 @@ class TestFigure:
         assert photo.get_xlim() == heat.get_xlim() == (20, 60)
         assert photo.get_ylim() == heat.get_ylim() == (30, 10)
         assert photo.texts[0].get_position() == (25, 15)
+
+    def test_numbers_for_one_sign_and_outlines_of_regions(self, explanation_of: Build) -> None:
+        figure = explanation_of(WEIGHTS).plot(k=3, sign="negative", regions=Box(0, 0, 10, 5), notes=False)
+        photo = figure.axes[0]
+        assert [text.get_position() for text in photo.texts] == [(7.5, 7.5), (7.5, 2.5), (17.5, 7.5)]
+        outline = {tuple(map(tuple, line.tolist())) for line in photo.collections[-1].get_segments()}
+        assert outline == {((0, 0), (0, 5)), ((10, 0), (10, 5)), ((0, 0), (10, 0)), ((0, 5), (10, 5))}
+        assert figure.get_supxlabel() == ""
+        with pytest.raises(RegionError, match="outside"):
+            explanation_of(WEIGHTS).plot(regions=[Box(0, 0, 10, 500)])
 
     def test_colours_are_those_of_reports(self, explanation_of: Build) -> None:
         heat = np.asarray(explanation_of(WEIGHTS).plot().axes[1].images[1].get_array())

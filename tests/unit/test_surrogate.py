@@ -451,15 +451,29 @@ class TestLinear:
 
 class TestLasso:
     @pytest.mark.parametrize(("d", "n"), SIZES)
-    @pytest.mark.parametrize(("alpha", "meant"), [("auto", 0.01), (0.05, 0.05), (0.001, 0.001)])
-    def test_equals_scikit_learn(self, d: int, n: int, alpha: Any, meant: float) -> None:
+    @pytest.mark.parametrize("alpha", ["auto", 0.05, 0.001])
+    def test_equals_scikit_learn(self, d: int, n: int, alpha: Any) -> None:
         masks, scores, weights = samples(d, n)
         found = fit(masks, scores, weights, surrogate="lasso", alpha=alpha)
         for row in range(3):
+            # A tenth of the least penalty that leaves nothing.
+            moments = (weights * (scores[:, row] - np.average(scores[:, row], weights=weights))) @ masks
+            meant = 0.1 * np.abs(moments).max() / weights.sum() if alpha == "auto" else alpha
             peer = Lasso(alpha=meant).fit(masks, scores[:, row], sample_weight=weights)
             np.testing.assert_allclose(found.weights[row], peer.coef_, atol=ALGEBRA)
             assert found.intercept[row] == pytest.approx(peer.intercept_, abs=ALGEBRA)
             assert found.r2[row] == pytest.approx(peer.score(masks, scores[:, row], weights), abs=ALGEBRA)
+
+    def test_the_automatic_penalty_follows_the_unit_of_the_scores(self) -> None:
+        masks, scores, weights = samples(10, 200)
+        found = fit(masks, scores, weights, surrogate="lasso")
+        tiny = fit(masks, 1e-4 * scores, weights, surrogate="lasso")
+        np.testing.assert_allclose(tiny.weights, 1e-4 * found.weights, rtol=1e-6, atol=1e-12)
+        assert (found.weights == 0).any()
+        assert (found.weights != 0).any(axis=1).all()
+        flat = fit(masks, np.full((200, 1), 0.25), weights, surrogate="lasso")
+        assert (flat.weights == 0).all()
+        assert flat.intercept[0] == pytest.approx(0.25)
 
     def test_a_penalty_above_all_moments_leaves_the_mean(self) -> None:
         masks, scores, weights = samples(10, 200)
@@ -492,7 +506,7 @@ class TestLasso:
 
         unit = np.arange(n) // 2 if paired else np.arange(n)
         moved = np.stack([refit(unit != own) for own in range(unit[-1] + 1)]) - refit(np.ones(n, dtype=bool))
-        found = fit(masks, scores[:, None], weights, surrogate="lasso", paired=paired)
+        found = fit(masks, scores[:, None], weights, surrogate="lasso", alpha=0.01, paired=paired)
         # The default stops within 1e-4 of the variance.
         np.testing.assert_allclose(found.covariance[0], moved.T @ moved, rtol=0.01, atol=1e-6)
 

@@ -166,7 +166,7 @@ class TestSameExplanation:
 
     def test_photographs(self, photo: NDArray[np.uint8], same_explanation: Callable[..., Explanation]) -> None:
         rows = np.random.default_rng(0).random((80, 6 * 9 * 3))
-        estimator = make_pipeline(FunctionTransformer(), LogisticRegression(C=50)).fit(
+        estimator = make_pipeline(FunctionTransformer(), LogisticRegression(C=5000, max_iter=1000)).fit(
             rows, rows[:, :80].mean(axis=1) > 0.5
         )
         model = SklearnModel(estimator, size=(6, 9))
