@@ -68,7 +68,7 @@ def main() -> None:
     print_line("passes", sizes, "d")
     for row, mean in means.items():
         print_line(row, mean, ".2f")
-    print(f"budget for ours (kerdock): at most {BUDGET}")
+    print(f"budget for ours (hadamard): at most {BUDGET}")
     seconds = time.perf_counter() - began
     print(f"{arguments.seeds} seeds, a reference of {arguments.reference:,} samples, {seconds:.0f} s")
 
@@ -183,7 +183,7 @@ ROWS = {
     "lime": measured("bernoulli", fit_as_lime),
     "bernoulli": measured("bernoulli", fit_as_ours),
     "antithetic": measured("antithetic", fit_as_ours),
-    "kerdock": measured("kerdock", fit_as_ours),
+    "hadamard": measured("hadamard", fit_as_ours),
 }
 
 

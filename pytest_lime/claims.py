@@ -283,7 +283,7 @@ def agrees_with(opinion: str, *, at_least: float) -> Claim:
 def _check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and low <= number <= high):
         limits = f" in [{low:g}, {high:g}]" if math.isfinite(high) else f" of at least {low:g}"

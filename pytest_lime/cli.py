@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -32,14 +33,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_explain(commands)
     _add_show(commands)
     given = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without a sign such as × shows a question mark, and no traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         status: int = given.run(given)
+        sys.stdout.flush()
     except LimeError as error:
         print(f"pytest-lime: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("pytest-lime: interrupted; nothing was written.", file=sys.stderr)
+        print("pytest-lime: interrupted.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read has seen enough; what is left must not be flushed into the void at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return status
 
 
@@ -76,6 +86,13 @@ def _add_explain(commands: Any) -> None:
         "may be given several times",
     )
     explain.add_argument(
+        "--opinion",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="ask another method too, and say how far it agrees: occlusion, gradcam or gradcam:LAYER",
+    )
+    explain.add_argument(
         "--regions", type=Path, metavar="FILE", help="show the regions of a COCO, VOC, LabelMe or mask file"
     )
     explain.add_argument(
@@ -101,25 +118,35 @@ def _add_show(commands: Any) -> None:
 
 
 def _explain(given: argparse.Namespace) -> int:
+    from pytest_lime.agreement import check_opinions  # noqa: PLC0415  (not needed for --help)
+
     # What can be wrong is told before the model is loaded, which may take long.
     values = _options(given.option)
     options = resolve(("--option", values))
-    for path in given.output:
-        _check_output(path)
+    opinions = check_opinions(given.opinion)
+    inputs = [Path(given.image), *([given.regions] if given.regions else [])]
+    for place, path in enumerate(given.output):
+        _check_output(path, inputs, given.output[:place])
 
     from pytest_lime.explainer import SampleStream, check_target  # noqa: PLC0415  (not needed for --help)
     from pytest_lime.images import load_image  # noqa: PLC0415
     from pytest_lime.models.named import load_model  # noqa: PLC0415
+    from pytest_lime.models.protocol import check_labels  # noqa: PLC0415
 
     image = load_image(given.image)
     regions = _regions(given.regions, image.name)
-    target = check_target([_class(name) for name in given.target] if given.target else None, given.top_labels)
+    check_target(given.target, given.top_labels)
     model = load_model(given.model)
-    stream = SampleStream(model, image, target, options, regions=list(regions.values()))
+    names = check_labels(model.labels) or ()
+    classes = [_class(name, names) for name in given.target] if given.target else None
+    target = check_target(classes, given.top_labels)
+    stream = SampleStream(model, image, target, options, regions=list(regions.values()), opinions=opinions)
     _draw(stream, quiet=given.quiet)
     explanation = stream.look()
-    for path in given.output:
-        _write(path, explanation, regions)
+    # All are made before the first is written.
+    made = [(path, _made(path, explanation, regions)) for path in given.output]
+    for path, data in made:
+        _write(path, data)
     print("\n".join(_summary(explanation, regions)))
     for path in given.output:
         print(f"written: {path.absolute()}")
@@ -138,7 +165,13 @@ def _options(given: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _check_output(path: Path) -> None:
+def _check_output(path: Path, inputs: Sequence[Path], before: Sequence[Path]) -> None:
+    if path.is_dir():
+        raise OptionError(f"--output {str(path)!r} is a folder; give the name of a file in it.")
+    if path.absolute() in [other.absolute() for other in before]:
+        raise OptionError(f"--output {str(path)!r} is given twice.")
+    if path.exists() and any(source.exists() and path.samefile(source) for source in inputs):
+        raise OptionError(f"--output {str(path)!r} is what is read; it would be lost: choose another name.")
     if path.suffix.lower() not in ENDINGS:
         raise OptionError(
             f"--output {str(path)!r} must end in {', '.join(ENDINGS)}, which says what to write"
@@ -152,9 +185,9 @@ def _check_output(path: Path) -> None:
         require("matplotlib", extra="plot", needed_for="--output with .png")
 
 
-def _class(name: str) -> str | int:
-    """Return a class as `explain` takes it: a number is an index."""
-    return int(name) if name.isdecimal() else name
+def _class(name: str, labels: Sequence[str]) -> str | int:
+    """Return a class as `explain` takes it: a number is an index, unless a label is spelt like that."""
+    return int(name) if name.isdecimal() and name not in labels else name
 
 
 def _regions(path: Path | None, image: str) -> dict[str, Region]:
@@ -177,22 +210,45 @@ def _draw(stream: Any, *, quiet: bool) -> None:
             bar.update(stream.samples - before)
 
 
-def _write(path: Path, explanation: Explanation, regions: dict[str, Region]) -> None:
-    import io  # noqa: PLC0415
+def _made(path: Path, explanation: Explanation, regions: dict[str, Region]) -> bytes:
+    """Return what goes into `path`, by its ending."""
     import json  # noqa: PLC0415
 
-    from pytest_lime.records import write_atomically  # noqa: PLC0415
     from pytest_lime.report.look import describe_look, render_look  # noqa: PLC0415
 
     if path.suffix.lower() == ".png":
-        buffer = io.BytesIO()
-        explanation.plot().savefig(buffer, format="png", dpi=150)
-        data = buffer.getvalue()
-    elif path.suffix.lower() == ".html":
-        data = render_look(explanation, regions).encode("utf-8", "replace")
-    else:
-        text = json.dumps(describe_look(explanation, regions), ensure_ascii=False, indent=1, allow_nan=False)
-        data = f"{text}\n".encode(errors="backslashreplace")
+        return _picture(explanation, list(regions.values()))
+    if path.suffix.lower() == ".html":
+        return render_look(explanation, regions).encode("utf-8", "replace")
+    text = json.dumps(describe_look(explanation, regions), ensure_ascii=False, indent=1, allow_nan=False)
+    return f"{text}\n".encode(errors="backslashreplace")
+
+
+def _picture(explanation: Explanation, regions: list[Region]) -> bytes:
+    """Return a PNG with a row for each class."""
+    import io  # noqa: PLC0415
+
+    from PIL import Image  # noqa: PLC0415
+
+    from pytest_lime.plots import png  # noqa: PLC0415
+
+    rows = [png(explanation.plot(target, regions=regions), dpi=150) for target in explanation.targets]
+    if len(rows) == 1:
+        return rows[0]
+    pictures = [Image.open(io.BytesIO(row)).convert("RGB") for row in rows]
+    size = (max(picture.width for picture in pictures), sum(picture.height for picture in pictures))
+    page, top = Image.new("RGB", size, "white"), 0
+    for picture in pictures:
+        page.paste(picture, (0, top))
+        top += picture.height
+    buffer = io.BytesIO()
+    page.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from pytest_lime.records import write_atomically  # noqa: PLC0415
+
     try:
         write_atomically(path, data)
     except OSError as error:
@@ -201,6 +257,7 @@ def _write(path: Path, explanation: Explanation, regions: dict[str, Region]) -> 
 
 def _summary(explanation: Explanation, regions: dict[str, Region]) -> list[str]:
     """Return what there is to see, in lines."""
+    from pytest_lime.drawing import figure_words  # noqa: PLC0415
     from pytest_lime.report.look import describe_look, strongest  # noqa: PLC0415
     from pytest_lime.verdicts import describe_model  # noqa: PLC0415
 
@@ -209,11 +266,13 @@ def _summary(explanation: Explanation, regions: dict[str, Region]) -> list[str]:
     lines = [f"{explanation.image.name}: {width}×{height} pixels, {explanation.superpixels} superpixels"]
     for row, one in enumerate(look["classes"]):
         lines += ["", describe_model(explanation, row)]
-        lines.append("  superpixel   weight  interval              lies in")
+        lines.append("  superpixel     weight  interval                lies in")
         for entry in strongest(one["weights"]):
-            interval = "{:+.3f} … {:+.3f}".format(*entry["interval"]) if entry["interval"] else "unknown"
+            ends = entry["interval"]
+            interval = " … ".join(figure_words(end, sign=True) for end in ends) if ends else "unknown"
             box = f"Box({', '.join(map(str, entry['box']))})" if entry["box"] else "beyond the file"
-            lines.append(f"  {entry['superpixel']:>10}  {entry['weight']:+7.3f}  {interval:<20}  {box}")
+            weight = figure_words(entry["weight"], sign=explanation.signed)
+            lines.append(f"  {entry['superpixel']:>10}  {weight:>9}  {interval:<22}  {box}")
         for name, facts in one["regions"].items():
             if "mass" in facts:
                 low, high = facts["interval"]
@@ -221,6 +280,11 @@ def _summary(explanation: Explanation, regions: dict[str, Region]) -> list[str]:
                     f"  {name}: {facts['mass']:.3g} of the weight that speaks for the class "
                     f"({low:.3g} … {high:.3g}), {facts['area']:.3g} of the image"
                 )
+        for name in explanation.opinions:
+            if explanation.signed:
+                agreement = explanation.agreement(name, explanation.targets[row])
+                low, high = agreement.interval
+                lines.append(f"  {agreement.words} ({low:.3g} … {high:.3g})")
         facts = one["explanation"]
         heldout = f" ({facts['r2_heldout']:.2f} held out)" if facts["r2_heldout"] is not None else ""
         lines.append(f"  {facts['samples']:,} samples ({facts['sampler']}); surrogate R² {facts['r2']:.2f}{heldout}")

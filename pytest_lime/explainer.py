@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -268,11 +269,15 @@ def check_target(target: Any, top_labels: Any) -> Any:
     TargetError
         `top_labels` is no whole number of at least 1, or is given beside a target.
     """
-    if isinstance(top_labels, bool) or not hasattr(top_labels, "__index__") or top_labels.__index__() < 1:
+    try:
+        count = 0 if isinstance(top_labels, bool) else operator.index(top_labels)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise TargetError(f"top_labels={one_line(top_labels)} must be a whole number of at least 1.")
     if target is None:
-        return TopLabels(top_labels.__index__())
-    if top_labels != 1:
+        return TopLabels(count)
+    if count != 1:
         raise TargetError(
             f"top_labels={top_labels} asks for the classes of highest score, and target={one_line(target)} names them; "
             "give one of the two."

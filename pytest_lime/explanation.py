@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -215,11 +216,12 @@ class Explanation:
         return self.simultaneous_interval(comparisons=1)
 
     def simultaneous_interval(self, comparisons: int) -> Array:
-        """Return intervals that hold at once for `comparisons` weights (Bonferroni), K×d×2.
+        """Return intervals that hold at once for `comparisons` weights, at least 1 (Bonferroni), K×d×2.
 
         They are no narrower than the rounding of the forward passes, so that no verdict
         hangs on a tie that rounding breaks.
         """
+        check_k(comparisons, name="comparisons")
         half = self._quantile(comparisons) * self.standard_errors + self.rounding[:, None]
         return np.stack([self.weights - half, self.weights + half], axis=-1)
 
@@ -302,7 +304,7 @@ class Explanation:
 
     def row(self, target: Any = None) -> int:
         """Return the row of `weights` of `target`, a label or an index; None is the first."""
-        if target is None:
+        if target is None or (self.minus is not None and isinstance(target, str) and target == self.labels[0]):
             return 0
         index = find_class(target, self.class_names)
         if index not in self.targets:
@@ -430,13 +432,16 @@ class Explanation:
         return kept
 
     @user_error
-    def mask(self, k: int = 5, sign: str = "positive", min_weight: float = 0.0, target: Any = None) -> NDArray[np.int8]:
+    def mask(
+        self, k: int = 5, sign: str | None = None, min_weight: float = 0.0, target: Any = None
+    ) -> NDArray[np.int8]:
         """Return where the strongest superpixels are.
 
         Parameters
         ----------
         k, sign, min_weight, target
-            Which superpixels, as in `top`, with the same errors.
+            Which superpixels, as in `top`, with the same errors. Without a `sign`, what speaks for the class, or
+            of weights that have no sign, what matters.
 
         Returns
         -------
@@ -445,21 +450,21 @@ class Explanation:
             against it, 0 elsewhere. It is the mask of ``get_image_and_mask`` of the ``lime`` package, but for
             ``sign="negative"``, where that has 1 instead of −1.
         """
-        chosen = self.top(k, sign, min_weight, target)
+        chosen = self.top(k, sign or ("positive" if self.signed else "both"), min_weight, target)
         return highlights.mask(self.weights[self.row(target)], self.segments, chosen)
 
     @user_error
     def masked_image(
-        self, k: int = 5, sign: str = "positive", min_weight: float = 0.0, target: Any = None, hide_rest: bool = True
+        self, k: int = 5, sign: str | None = None, min_weight: float = 0.0, target: Any = None, hide_rest: bool = True
     ) -> NDArray[np.float32]:
         """Return what the model sees, reduced to the strongest superpixels.
 
         Parameters
         ----------
         k, sign, min_weight, target
-            Which superpixels, as in `top`, with the same errors. With ``sign="both"`` they are painted: the
-            largest value of the picture becomes the green of those that speak for the class, and the red of those
-            that speak against it.
+            Which superpixels, as in `mask`, with the same errors. With ``sign="both"`` those of weights that have
+            a sign are painted: the largest value of the picture becomes the green of those that speak for the
+            class, and the red of those that speak against it.
         hide_rest : bool
             Make everything else black.
 
@@ -469,18 +474,18 @@ class Explanation:
             The image of ``get_image_and_mask`` of the ``lime`` package; one channel is repeated.
         """
         mask = self.mask(k, sign, min_weight, target)
-        return highlights.masked_image(self.pixels, mask, hide_rest=hide_rest, painted=sign == "both")
+        return highlights.masked_image(self.pixels, mask, hide_rest=hide_rest, painted=sign == "both" and self.signed)
 
     @user_error
     def boxes(
-        self, k: int = 5, sign: str = "positive", min_weight: float = 0.0, per: str = "all", target: Any = None
+        self, k: int = 5, sign: str | None = None, min_weight: float = 0.0, per: str = "all", target: Any = None
     ) -> list[Box]:
         """Return boxes round the strongest superpixels, as regions for claims.
 
         Parameters
         ----------
         k, sign, min_weight, target
-            Which superpixels, as in `top`, with the same errors.
+            Which superpixels, as in `mask`, with the same errors.
         per : ``"all"`` or ``"area"``
             One box round all of them, or one round each connected area, that of the strongest superpixel
             first. Pixels are connected by their edges, not their corners, and what speaks for the class is not
@@ -833,11 +838,15 @@ def overlap_bounds(low: Array, high: Array, inside: NDArray[np.bool_], k: int) -
     return float(least), float(most)
 
 
-def check_k(k: int, superpixels: int | None = None) -> None:
+def check_k(k: Any, superpixels: int | None = None, *, name: str = "k") -> None:
     """Raise an `OptionError` unless `k` counts at least one superpixel and at most as many as there are."""
-    if isinstance(k, bool) or not hasattr(k, "__index__") or k < 1:
-        raise OptionError(f"k={one_line(k)} must be a whole number of at least 1.")
-    if superpixels is not None and k > superpixels:
+    try:
+        number = 0 if isinstance(k, bool) else operator.index(k)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise OptionError(f"{name}={one_line(k)} must be a whole number of at least 1.")
+    if superpixels is not None and number > superpixels:
         raise OptionError(f"k={k} is more than the {superpixels} superpixels of the image; lower k, or raise segments.")
 
 
@@ -880,9 +889,12 @@ def find_class(target: Any, class_names: tuple[str, ...]) -> int:
         if len(places) > 1:
             raise TargetError(f"{len(places)} classes are called {target!r}; use an index, one of {places}.")
         return places[0]
-    if isinstance(target, bool) or not hasattr(target, "__index__"):
+    try:
+        index = None if isinstance(target, bool) else operator.index(target)
+    except TypeError:
+        index = None
+    if index is None:
         raise TargetError(f"target={one_line(target)} must be a label, an index, or None for the predicted class.")
-    index = target.__index__()
     if not 0 <= index < len(class_names):
         raise TargetError(
             f"class {index} does not exist; the model has {len(class_names)} classes, 0…{len(class_names) - 1}."

@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 Masks = NDArray[np.uint8]
 # A copy that is shorter than the image by this factor is black but for the rounding of its normalisation.
 BLACK = 1e-6
+# Weights are divided by their largest where it is outside 1/HUGE…HUGE: their squares would overflow, or all be 0.
+HUGE = 1e100
 
 
 def sample_weights(
@@ -48,6 +50,8 @@ def sample_weights(
     Returns
     -------
     (N,) float64 array
+        As the kernel gives them, which is what ridge's penalty is measured against. Only where the largest is above
+        1e100 or below 1e-100 are all divided by it: squares of such weights are beyond float64.
 
     Raises
     ------
@@ -64,14 +68,14 @@ def sample_weights(
     if not callable(kernel):
         weights = exponential(distances, width)
         _check_width(weights, distances, width, masks.shape[1])
-        return weights
+        return _in_range(weights)
     weights = _checked(kernel(distances.copy()), len(masks), "kernel", "weights", kernel)
     if not weights.any():
         raise OptionError(
             f"kernel={_name(kernel)} returned only 0 for distances from {distances.min():.3g} to "
             f"{distances.max():.3g}; some sample must get a weight above 0: let it fall off more slowly."
         )
-    return weights
+    return _in_range(weights)
 
 
 def cosine_distance(masks: Masks) -> Array:
@@ -146,7 +150,15 @@ def exponential(distances: Array, width: float) -> Array:
     The kernel of LIME (Ribeiro, Singh, Guestrin, KDD 2016) as the ``lime`` package has it; written
     ``exp(−D²/(2·width²))``, it is also that of ``captum``.
     """
-    return np.asarray(np.exp(-((distances / width) ** 2) / 2))
+    # A distance of so many widths that its square overflows has the weight 0.
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.exp(-((distances / width) ** 2) / 2))
+
+
+def _in_range(weights: Array) -> Array:
+    """Return `weights`, not all 0, as they are or, where their squares are beyond float64, as shares of the largest."""
+    largest = float(weights.max())
+    return weights if 1 / HUGE <= largest <= HUGE else weights / largest
 
 
 def _sums(values: Array, segments: NDArray[np.integer[Any]], superpixels: int) -> Array:
@@ -168,13 +180,17 @@ def _check_width(weights: Array, distances: Array, width: float, superpixels: in
 
 def _checked(values: Any, count: int, option: str, what: str, function: Callable[..., Any]) -> Array:
     """Return what the user's `function` returned, `count` finite `what` of at least 0, as float64."""
-    rule = f"it must return {count} finite {what} of at least 0, one a sample"
+    rule = f"it must return {count} finite {what} of at least 0, one a sample, as numbers or an array of NumPy"
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise OptionError(f"{option}={_name(function)} returned {one_line(values)}; {rule}.") from None
-    if array.shape != (count,):
-        raise OptionError(f"{option}={_name(function)} returned an array of shape {array.shape}; {rule}.")
+        given = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor that requires a gradient
+        given = np.empty(0, dtype=object)
+    if given.dtype.kind not in "biuf":
+        raise OptionError(f"{option}={_name(function)} returned {one_line(values)}; {rule}.")
+    if given.shape != (count,):
+        raise OptionError(f"{option}={_name(function)} returned an array of shape {given.shape}; {rule}.")
+    with np.errstate(over="ignore"):  # an extended float may be more than a float64 holds
+        array = given.astype(np.float64)
     wrong = ~(np.isfinite(array) & (array >= 0))
     if wrong.any():
         first = int(wrong.argmax())
@@ -182,7 +198,7 @@ def _checked(values: Any, count: int, option: str, what: str, function: Callable
             f"{option}={_name(function)} returned {array[first]:.4g} for sample {first} ({wrong.sum()} such values in "
             f"all); {rule}."
         )
-    return array.copy()
+    return array
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -25,7 +25,7 @@ __all__ = [
 
 SEGMENTERS = ("slic", "quickshift", "felzenszwalb", "watershed", "grid")
 FILLS = ("segment_mean", "image_mean", "blur", "noise", "input_zero")
-SAMPLERS = ("kerdock", "antithetic", "bernoulli", "lime", "exhaustive")
+SAMPLERS = ("hadamard", "antithetic", "bernoulli", "lime", "exhaustive")
 DISTANCES = ("cosine", "pixel_cosine", "pixel_euclidean")
 KERNELS = ("exponential",)
 SURROGATES = ("ridge", "linear", "lasso", "tree")
@@ -102,7 +102,10 @@ def _number(name: str, rule: str, accept: Callable[[float], bool]) -> Callable[[
     def check(value: Any) -> float:
         if isinstance(value, bool | str) or not hasattr(value, "__float__"):
             raise OptionError(f"{name}={one_line(value)} must be a number {rule}.")
-        number = float(value) if not getattr(value, "shape", ()) else math.nan
+        try:
+            number = float(value) if not getattr(value, "shape", ()) else math.nan
+        except OverflowError:
+            number = math.inf
         if not (math.isfinite(number) and accept(number)):
             raise OptionError(f"{name}={one_line(value)} must be a number {rule}.")
         return number
@@ -121,7 +124,7 @@ def _boolean(name: str) -> Callable[[Any], bool]:
 
 def _choice(name: str, choices: tuple[str, ...], value: str, also: str) -> str:
     if value not in choices:
-        raise OptionError(f"{name}={value!r} must be {_listed(choices, also)}{nearest(value, choices)}.")
+        raise OptionError(f"{name}={one_line(value)} must be {_listed(choices, also)}{nearest(value, choices)}.")
     return value
 
 
@@ -224,7 +227,10 @@ def _check_fill(value: Any) -> Any:
             f"fill={one_line(value)} is ambiguous: write 1.0 for the brightest value of floats in [0, 1], or 255 of "
             "whole numbers in 0…255."
         )
-    scaled = tuple(float(channel) / 255 if whole else float(channel) for channel in channels)
+    try:
+        scaled = tuple(float(channel) / 255 if whole else float(channel) for channel in channels)
+    except OverflowError:
+        raise error from None
     if not all(0 <= channel <= 1 for channel in scaled):
         raise error
     return scaled
@@ -294,10 +300,10 @@ class LimeOptions:
     samples : int
         How many masked copies are scored; ``exhaustive`` and a given mask matrix set
         their own number.
-    sampler : ``"kerdock"``, ``"antithetic"``, ``"bernoulli"``, ``"lime"``, ``"exhaustive"``, or an N×d array of 0/1
-        How masks are drawn: pairs of a mask and its complement in balanced blocks (words of a Kerdock code),
-        in which no two superpixels are confounded; such pairs at random; independent masks; the masks that the
-        ``lime`` package draws with the same seed, the first of which shows everything; all
+    sampler : ``"hadamard"``, ``"antithetic"``, ``"bernoulli"``, ``"lime"``, ``"exhaustive"``, or an N×d array of 0/1
+        How masks are drawn: pairs of a mask and its complement in balanced blocks (folded Hadamard
+        matrices), in which no two superpixels are confounded; such pairs at random; independent masks; the masks
+        that the ``lime`` package draws with the same seed, the first of which shows everything; all
         2^d masks once; or the rows given, which count as drawn independently. With one of the first two and at
         most 12 superpixels all masks are enumerated, since that has no sampling error.
     distance : ``"cosine"``, ``"pixel_cosine"``, ``"pixel_euclidean"`` or a function
@@ -343,7 +349,7 @@ class LimeOptions:
     align_to_regions: bool = _option(True, _boolean("align_to_regions"))
     fill: Any = _option("segment_mean", _check_fill)
     samples: int = _option(1000, _whole_number("samples", 2))
-    sampler: Any = _option("kerdock", _check_sampler)
+    sampler: Any = _option("hadamard", _check_sampler)
     distance: Any = _option("cosine", _named("distance", DISTANCES, "a function from N×d masks to N distances"))
     kernel: Any = _option("exponential", _named("kernel", KERNELS, "a function from N distances to N weights"))
     kernel_width: float = _option(0.25, _number("kernel_width", "greater than 0", lambda number: number > 0))
@@ -399,10 +405,40 @@ def _over_preset(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return `values` over those of the preset that they name, if any."""
     preset = _check_preset(values.get("preset"))
     below = dict(PRESETS[preset]) if preset else {}
-    if "segmenter" in values:
-        # The preset's parameters are of its own segmenter.
-        below.pop("segmenter_parameters", None)
+    parameters = below.pop("segmenter_parameters", {})
+    # The preset's parameters are of its own segmenter, and one of them may say how many superpixels there are.
+    if parameters and "segmenter" not in values:
+        steered = {} if "segments" in values else parameters
+        given = values.get("segmenter_parameters")
+        below["segmenter_parameters"] = steered
+        if isinstance(given, Mapping):
+            values = {**values, "segmenter_parameters": {**steered, **given}}
+    # A penalty is of its own surrogate, and in its unit.
+    if "surrogate" in values:
+        below.pop("alpha", None)
     return {**below, **values}
+
+
+def _differ(name: str, layer: Mapping[str, Any], merged: Mapping[str, Any]) -> bool:
+    """Whether both say what option `name` is, and not the same."""
+    if name not in layer or name not in merged:
+        return False
+    one, other = layer[name], merged[name]
+    return bool(one != other) if isinstance(one, str) and isinstance(other, str) else one is not other
+
+
+def _check_together(options: LimeOptions) -> LimeOptions:
+    """Return `options` unless two of them make no sense together."""
+    if options.num_features is not None and options.feature_selection == "none":
+        raise OptionError(
+            f"num_features={options.num_features} needs a feature_selection, which says how superpixels are selected: "
+            "'highest_weights', 'forward' or 'lasso_path'."
+        )
+    if options.feature_selection != "none" and options.num_features is None:
+        raise OptionError(
+            f"feature_selection={options.feature_selection!r} needs num_features, the number of superpixels to select."
+        )
+    return options
 
 
 def resolve(*layers: tuple[str, Mapping[str, Any]]) -> LimeOptions:
@@ -423,12 +459,15 @@ def resolve(*layers: tuple[str, Mapping[str, Any]]) -> LimeOptions:
                 # A preset is as strong as the layer that names it, but for what that layer says beside it.
                 sources["preset"] = where
                 layer = _over_preset(values)
-            # Parameters belong to the segmenter beside which they stand.
-            if "segmenter" in layer and "segmenter" in merged and layer["segmenter"] is not merged["segmenter"]:
+            # Parameters belong to the segmenter beside which they stand, a penalty to the surrogate, and what a
+            # preset says of the number of superpixels gives way to a number.
+            if _differ("segmenter", layer, merged) or ("preset" in layer and "segments" in merged):
                 layer.pop("segmenter_parameters", None)
+            if _differ("surrogate", layer, merged):
+                layer.pop("alpha", None)
             for name in layer.keys() - merged.keys():
                 merged[name], sources[name] = layer[name], where
-        return LimeOptions(**merged)
+        return _check_together(LimeOptions(**merged))
     except OptionError as error:
         name = str(error).partition("=")[0].partition(":")[0]
         source = sources.get(name, "")
@@ -461,12 +500,14 @@ def _text_parameters(text: str) -> dict[str, Any]:
     """Read ``"compactness=20, sigma=1"``."""
     parameters = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise OptionError(f"segmenter_parameters={text!r} must be of the form 'compactness=20, sigma=1'.")
-        word = value.strip().casefold()
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (name and equals and value) or name in parameters:
+            raise OptionError(
+                f"segmenter_parameters={one_line(text)} must be of the form 'compactness=20, sigma=1', each name once."
+            )
+        word = value.casefold()
         named = {"none": None, **{word: truth for word, truth in BOOLEANS.items() if word.isalpha()}}
-        parameters[name.strip()] = named[word] if word in named else _text_number(value.strip())
+        parameters[name] = named[word] if word in named else _text_number(value)
     return parameters
 
 

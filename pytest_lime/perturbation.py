@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.designs import kerdock
+from pytest_lime.designs import hadamard
 from pytest_lime.errors import OptionError
 
 __all__ = ["ENUMERATED", "MaskStream"]
@@ -19,7 +19,7 @@ ENUMERATED = 12
 MOST_ENUMERATED = 16
 CHUNK = 1024
 # Samplers whose masks 2i and 2i+1 are complements.
-PAIRED = ("kerdock", "antithetic")
+PAIRED = ("hadamard", "antithetic")
 
 
 class MaskStream:
@@ -30,7 +30,7 @@ class MaskStream:
 
     Parameters
     ----------
-    sampler : ``"kerdock"``, ``"antithetic"``, ``"bernoulli"``, ``"exhaustive"``, or an N×d array of 0/1
+    sampler : ``"hadamard"``, ``"antithetic"``, ``"bernoulli"``, ``"lime"``, ``"exhaustive"``, or an N×d array of 0/1
         As in `LimeOptions`.
     superpixels : int
         d, the number of superpixels.
@@ -41,7 +41,7 @@ class MaskStream:
     ----------
     sampler : str
         What is really used: ``"exhaustive"`` where d ≤ 12 makes that the better choice of
-        ``"kerdock"`` and ``"antithetic"``, ``"given"`` for an array.
+        ``"hadamard"`` and ``"antithetic"``, ``"given"`` for an array.
     length : int or None
         How many masks there are; None when there is no end.
     paired : bool
@@ -76,9 +76,10 @@ class MaskStream:
         else:
             self.sampler = sampler
         self.paired = self.sampler in PAIRED
-        self._design = kerdock(superpixels, self._rng) if self.sampler == "kerdock" else None
-        # The generator of the lime package.
+        self._design = hadamard(superpixels, self._rng) if self.sampler == "hadamard" else None
+        # The generator of the lime package, which first takes a seed for its superpixels from it.
         self._lime = np.random.RandomState(seed if self.sampler == "lime" else 0)
+        self._lime.randint(0, 1000)
 
     def draw(self, count: int) -> Masks:
         """Return the next `count` masks, fewer at the end, as a count×d uint8 array; 1 shows a superpixel."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import textwrap
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.drawing import Card, border_runs, faded, interior_point, relative, shade
-from pytest_lime.errors import is_for_the_user
+from pytest_lime.errors import OptionError, is_for_the_user, one_line
 from pytest_lime.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot"]
+__all__ = ["plot", "png"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -32,6 +34,8 @@ LINE = 0.18
 LETTERS_PER_INCH = 12
 # From below zero to above; an odd number has zero in the middle.
 STEPS = 511
+# What no font shows. White space is left to the wrapping of lines.
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def plot(
@@ -72,9 +76,11 @@ def plot(
     Raises
     ------
     OptionError
-        matplotlib is not installed.
+        matplotlib is not installed, or `axes` are none to draw on.
     """
     require("matplotlib.figure", extra="plot", needed_for="Explanation.plot")
+    if axes is not None:
+        _check_axes(axes)
     title = f"{card.label}: {card.standing}"
     sentences = [*card.facts, *(f"Read with care: {warning}." for warning in card.warnings)] if notes else []
     if axes is not None:
@@ -102,17 +108,47 @@ def plot(
         panel.set_title(head, loc="left", fontsize="medium", parse_math=False)
     figure.supxlabel(words, x=0.01, ha="left", fontsize="small", parse_math=False, linespacing=1.4)
     # What a notebook shows where nobody has told it how to show figures.
-    figure._repr_png_ = functools.partial(_png, figure)  # type: ignore[attr-defined]
+    figure._repr_png_ = functools.partial(png, figure)  # type: ignore[attr-defined]
     return figure
 
 
+def _check_axes(axes: Any) -> None:
+    """Raise an `OptionError` unless `axes` can be drawn on, and the drawing is then seen."""
+    from matplotlib.axes import Axes  # noqa: PLC0415  (an extra)
+
+    if not (isinstance(axes, Axes) and axes.name == "rectilinear" and _is_in_a_figure(axes)):
+        raise OptionError(
+            f"axes={one_line(axes)} must be one two-dimensional Axes of matplotlib that is in a figure, such as "
+            "axes[0] after `figure, axes = plt.subplots(1, 2)`."
+        )
+
+
+def _is_in_a_figure(axes: Axes) -> bool:
+    """Whether a figure draws `axes`, itself or as an inset of others."""
+    held: list[Any] = list(axes.figure.axes) if axes.figure is not None else []
+    for one in held:
+        held.extend(one.child_axes)
+    return any(one is axes for one in held)
+
+
 def _wrapped(sentences: Sequence[str], inches: float) -> str:
-    return "\n".join(textwrap.fill(sentence, round(inches * LETTERS_PER_INCH)) for sentence in sentences)
+    return "\n".join(textwrap.fill(_printable(sentence), round(inches * LETTERS_PER_INCH)) for sentence in sentences)
 
 
-def _png(figure: Figure) -> bytes:
+def _printable(text: str) -> str:
+    """Return `text` with its control characters as escapes."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def png(figure: Figure, dpi: float | None = None) -> bytes:
+    """Return `figure` as a PNG file of `dpi` dots per inch, by default as many as matplotlib's settings say.
+
+    What the font has no glyph for, such as an emoji in a name, is drawn as an empty box, without a warning.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
+        figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 

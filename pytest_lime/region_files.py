@@ -33,7 +33,7 @@ Size = tuple[int, int]  # height, width
 READ = "COCO or LabelMe JSON, Pascal VOC XML, or a mask picture (PNG)"
 # Pascal VOC and Cityscapes: the border between objects, and what nobody labelled.
 VOID = 255
-# An eight-bit picture with more values than this has soft borders, or is a photograph.
+# A gray picture with more values than this has soft borders, or is a photograph.
 MOST_VALUES = 64
 NO_AREA = ("line", "linestrip", "point", "points")  # of LabelMe
 
@@ -334,7 +334,7 @@ def _coco(document: dict[str, Any], image: Any, subject: str) -> _Content:
             continue
         label = names.get(str(entry.get("category_id")))
         place = f"{subject}: annotation {entry.get('id', number)!r} ({label!r})"
-        if not isinstance(label, str):
+        if not isinstance(label, str) or not label:
             raise RegionError(
                 f"{place} has category_id {one_line(entry.get('category_id'))}; "
                 f"it must be the id of a category with a name: {_listed(names)}."
@@ -552,7 +552,10 @@ def _labelme_mask(encoded: Any, corner: tuple[int, int], size: Size | None) -> N
             f"the mask of {_pixels((height, width))} at x={x}, y={y} reaches outside of the image, "
             f"which is {_pixels(size)}"
         )
-    inside = np.zeros(size, dtype=bool)
+    try:
+        inside = np.zeros(size, dtype=bool)
+    except (MemoryError, ValueError):
+        raise RegionError(f"its image, {_pixels(size)} as the file says, is too large for the memory") from None
     inside[y : y + height, x : x + width] = patch
     return inside
 
@@ -599,7 +602,7 @@ def _levels(opened: PILImage.Image, labels: Mapping[int, str] | None, stem: str)
         if set(values) <= {0, 1} or set(values) <= {0, 255} or set(values) <= {0, 65535}:
             yield _area(stem, array != 0, "every pixel is 0")
             return
-        if opened.mode == "L" and len(values) > MOST_VALUES:
+        if len(values) > MOST_VALUES:
             raise RegionError(
                 f"its {len(values)} gray values are neither a mask nor labels; "
                 "make every pixel 0 or 255, or name the values with labels="
@@ -650,8 +653,8 @@ def _placed(place: str, make: Callable[[], T]) -> T:
     """Return what `make` returns; where it raises a `RegionError`, say the place in the file."""
     try:
         return make()
-    except OverflowError:
-        raise RegionError(f"{place}: a number is too large for a coordinate.") from None
+    except (OverflowError, MemoryError):
+        raise RegionError(f"{place}: a number is too large for a coordinate or a size.") from None
     except RegionError as error:
         raise RegionError(f"{place}: {str(error).rstrip('.')}.") from None
 

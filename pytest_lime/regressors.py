@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,9 @@ def _lasso(given: float | None) -> Regress:
     def fit(shown: Array, scores: Array, sample_weights: Array) -> Fitted:
         alpha = LASSO_SHARE * _largest_penalty(shown, scores, sample_weights) if given is None else given
         if alpha <= np.finfo(np.float64).eps * np.abs(scores).max():
+            if given is not None:
+                # A penalty below the rounding of the scores is none.
+                return _ridge(0.0)(shown, scores, sample_weights)
             # But for rounding, the scores do not vary with any superpixel.
             return _linear(np.zeros(shown.shape[1]), float(np.average(scores, weights=sample_weights)))
         lasso = Lasso(alpha=alpha, tol=LASSO_TOLERANCE, max_iter=LASSO_ITERATIONS)
@@ -139,7 +143,14 @@ def _largest_penalty(shown: Array, scores: Array, sample_weights: Array) -> floa
 def _tree(seed: int) -> Regress:
     from sklearn.tree import DecisionTreeRegressor  # noqa: PLC0415  (scikit-learn is heavy; most fits do without)
 
-    return _of_the_user(DecisionTreeRegressor(min_samples_split=TREE_MIN_SPLIT, random_state=seed))
+    grow = _of_the_user(DecisionTreeRegressor(min_samples_split=TREE_MIN_SPLIT, random_state=seed))
+
+    def fit(shown: Array, scores: Array, sample_weights: Array) -> Fitted:
+        # scikit-learn subtracts sums of weights: of those that rounding swallows nothing is left, and NaN.
+        felt = sample_weights > np.finfo(np.float64).eps * sample_weights.max()
+        return grow(shown[felt], scores[felt], sample_weights[felt])
+
+    return fit
 
 
 def _of_the_user(estimator: Any) -> Regress:
@@ -151,22 +162,56 @@ def _of_the_user(estimator: Any) -> Regress:
     def fit(shown: Array, scores: Array, sample_weights: Array) -> Fitted:
         # An object that is none of scikit-learn's is copied as it stands.
         fresh = clone(estimator, safe=False)
-        try:
+        with _raised_inside(estimator, len(shown)):
             # What `fit` returns is by convention the object itself, but need not be.
             fresh.fit(shown.copy(), scores.copy(), sample_weight=sample_weights.copy())
-        except Exception as error:
-            error.add_note(f"pytest-lime: raised inside surrogate={one_line(estimator)} on {len(shown)} samples")
-            raise
         weights, signed = _weights_of(fresh, estimator, shown.shape[1])
 
         def predict(masks: Array) -> Array:
-            return np.asarray(fresh.predict(masks), dtype=np.float64).reshape(len(masks))
+            with _raised_inside(estimator, len(masks)):
+                found = fresh.predict(masks.copy())
+            return _numbers(found, len(masks), estimator, "predict", f"for each of {len(masks)} samples")
 
         given = getattr(fresh, "intercept_", None)
-        hidden = predict(np.zeros((1, shown.shape[1]))) if given is None else np.ravel(given)
+        if given is None:
+            hidden = predict(np.zeros((1, shown.shape[1])))
+        else:
+            hidden = _numbers(given, 1, estimator, "intercept_", "for the score with every superpixel hidden")
         return Fitted(weights, float(hidden[0]), predict, signed)
 
     return fit
+
+
+@contextlib.contextmanager
+def _raised_inside(estimator: Any, samples: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"pytest-lime: raised inside surrogate={one_line(estimator)} on {samples} samples")
+        raise
+
+
+def _numbers(found: Any, count: int, estimator: Any, name: str, of_what: str) -> Array:
+    """Return `found`, `count` finite real numbers in rows or columns, as a flat float64 array."""
+    try:
+        array = np.asarray(found)
+    except (TypeError, ValueError, RuntimeError):  # ragged, or a tensor that requires a gradient
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "biuf":
+        fault = one_line(found)
+    elif array.size != count:
+        fault = f"an array of shape {array.shape}"
+    else:
+        with np.errstate(over="ignore"):  # an extended float may be more than a float64 holds
+            numbers = np.ravel(array).astype(np.float64)
+        wrong = np.flatnonzero(~np.isfinite(numbers))
+        if not len(wrong):
+            return numbers
+        fault = f"{numbers[wrong[0]]:.4g} at place {wrong[0]}"
+    raise OptionError(
+        f"surrogate={one_line(estimator)} gives {fault} as its {name}; it must give one finite real number {of_what}: "
+        "mend it, or pass a regressor of scikit-learn such as sklearn.linear_model.Ridge()."
+    )
 
 
 def _check_takes_weights(estimator: Any) -> None:
@@ -193,14 +238,9 @@ def _weights_of(fitted: Any, estimator: Any, count: int) -> tuple[Array, bool]:
         found = getattr(fitted, name, None)
         if found is None:
             continue
-        # Some regressors give one row for their one target.
-        weights = np.ravel(found.toarray() if hasattr(found, "toarray") else found).astype(np.float64)
-        if len(weights) != count or not np.isfinite(weights).all():
-            raise OptionError(
-                f"surrogate={one_line(estimator)} has {name} of shape {np.shape(found)}; it must have one finite "
-                f"number for each of {count} superpixels."
-            )
-        return weights, signed
+        # Some regressors give one row for their one target, or a sparse one.
+        dense = found.toarray() if hasattr(found, "toarray") else found
+        return _numbers(dense, count, estimator, name, f"for each of {count} superpixels"), signed
     raise OptionError(
         f"surrogate={one_line(estimator)} has neither coef_ nor feature_importances_ when it is fitted, so that "
         "superpixels get no weight; pass a linear model, a tree or a forest of scikit-learn."

@@ -78,7 +78,7 @@ def segment(
     Raises
     ------
     OptionError
-        There is no such parameter, or scikit-image refuses its value.
+        There is no such parameter, its value is negative, not finite or below its least, or scikit-image refuses it.
     SegmentationError
         There is one superpixel only, there are more than 1,000, the label map has another
         size than the image, or a function returns no label map.
@@ -106,7 +106,7 @@ def segment(
         labels = _cut(segmenter, _colour(pixels), segments, parameters, seed)
         steered = ALGORITHMS[segmenter].steered
         remedy = (
-            f"choose another {steered} in segmenter_parameters"
+            f"choose segmenter='grid', or another {steered} in segmenter_parameters"
             if steered in parameters
             else "choose segmenter='grid', or another number of segments"
             + (", or other segmenter_parameters" if parameters else "")
@@ -139,6 +139,25 @@ def _check_parameters(whose: str, parameters: Mapping[str, Any], known: Iterable
             listed = f"the parameters are {', '.join(known)}" if known else "leave segmenter_parameters out"
             raise OptionError(
                 f"segmenter_parameters: {whose} has no parameter {name!r}{nearest(name, known)}; {listed}."
+            )
+
+
+def _check_numbers(algorithm: Algorithm, parameters: Mapping[str, Any]) -> None:
+    """Check that numbers are finite, and not below the least of their parameter: none is negative."""
+    for name, value in parameters.items():
+        try:
+            numbers = np.asarray(value)
+        except (TypeError, ValueError, RuntimeError):  # ragged lists; tensors on a GPU or with a gradient
+            raise OptionError(
+                f"segmenter_parameters: {name}={one_line(value)} must be a number, or an array of numbers."
+            ) from None
+        least = algorithm.least if name == algorithm.steered else 0
+        # Pictures, such as markers, are labels of any kind.
+        if numbers.ndim > 1 or numbers.dtype.kind not in "iuf":
+            continue
+        if not (np.isfinite(numbers) & (numbers >= least)).all():
+            raise OptionError(
+                f"segmenter_parameters: {name}={one_line(value)} must be a finite number of at least {least:g}."
             )
 
 
@@ -235,6 +254,7 @@ ALGORITHMS = {
         "markers",
         lambda shape, segments: {"markers": _seeds(shape, segments), "compactness": 1e-3},
         power=0,
+        least=1,
         sees=lambda pixels: sobel(rgb2gray(pixels)),  # type: ignore[no-untyped-call]
     ),
 }
@@ -244,6 +264,7 @@ def _cut(segmenter: str, pixels: NDArray[Any], segments: int, parameters: Mappin
     """Run an algorithm of scikit-image on H×W×3 pixels, until there are about `segments` superpixels."""
     algorithm = ALGORITHMS[segmenter]
     _check_parameters(f"segmenter={segmenter!r}", parameters, algorithm.parameters)
+    _check_numbers(algorithm, parameters)
     shape = (pixels.shape[0], pixels.shape[1])
     searched = bool(algorithm.power) and algorithm.steered not in parameters
     small = shape
@@ -396,6 +417,9 @@ def align(labels: Labels, regions: Sequence[NDArray[np.bool_]]) -> Labels:
     for region in regions:
         side = relabel(side * 2 + region)
     pieces = relabel(labels * (side.max() + 1) + side)
+    # In the order in which they come, so that a tie between neighbours does not hang on the numbers given.
+    first = np.unique(pieces, return_index=True)[1]
+    pieces = np.argsort(np.argsort(first))[pieces]
     area = np.bincount(pieces.ravel())
     before = np.zeros_like(area)
     before[pieces.ravel()] = np.bincount(labels.ravel())[labels.ravel()]

@@ -7,9 +7,10 @@ import io
 import json
 import math
 import os
+import typing
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -41,6 +42,49 @@ DAMAGED = (
     *(AttributeError, EOFError, IndexError, KeyError, MemoryError, NotImplementedError, OverflowError),
     *(RecursionError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error),
 )
+# The shape of each field in letters, which have one value each in the whole file.
+SHAPES = {
+    "Image.pixels": "hw3",
+    "View.size": "hw",
+    "View.shape": "HW",
+    "Explanation.pixels": "CHW",
+    "Explanation.segments": "HW",
+    "Explanation.unchanged": "d",
+    "Explanation.targets": "K",
+    "Explanation.labels": "K",
+    "Explanation.weights": "Kd",
+    "Explanation.intercept": "K",
+    "Explanation.covariance": "Kdd",
+    "Explanation.rounding": "K",
+    "Explanation.r2": "K",
+    "Explanation.r2_heldout": "K",
+    "Explanation.local_pred": "K",
+    "Explanation.prediction": "M",
+    "Explanation.class_names": "M",
+    "Explanation.masks": "Nd",
+    "Explanation.sample_scores": "NK",
+    "Explanation.sample_weights": "N",
+    "Explanation.opinions": "Kd",
+}
+# A regressor of the user's may make what is fitted, but for the weights, NaN.
+FINITE = {
+    *("Image.pixels", "View.box", "Explanation.pixels", "Explanation.weights", "Explanation.rounding"),
+    *("Explanation.prediction", "Explanation.sample_scores", "Explanation.sample_weights"),
+}
+# What else must hold of a value and of those letters.
+RULES: dict[str, tuple[Callable[[Any, Mapping[str, int]], Any], str]] = {
+    "View.box": (lambda box, _: box[0] < box[2] and box[1] < box[3], "have x0 < x1 and y0 < y1"),
+    "Explanation.segments": (
+        lambda value, sizes: np.array_equal(np.unique(value), np.arange(sizes["d"])),
+        "hold all numbers 0…d−1",
+    ),
+    "Explanation.targets": (lambda value, sizes: all(0 <= one < sizes["M"] for one in value), "be in class_names"),
+    "Explanation.minus": (lambda value, sizes: value is None or 0 <= value < sizes["M"], "be in class_names"),
+    "Explanation.covariance": (lambda value, _: not np.isnan(value).any(), "not be NaN"),
+    "Explanation.freedom": (lambda value, _: value > 0, "be above 0"),
+    "Explanation.masks": (lambda value, _: value.max() <= 1, "be 0 or 1"),
+    "Explanation.sample_weights": (lambda value, _: value.min() >= 0 and value.any(), "be at least 0 and not all 0"),
+}
 
 
 class Unsaved:
@@ -82,10 +126,12 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
+    OptionError
+        `path` is no path.
     RecordError
         The file cannot be written.
     """
-    path = Path(path)
+    path = _as_path(path)
     if not path.parent.is_dir():
         raise RecordError(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}; make it first.")
     packer = _Packer()
@@ -111,10 +157,12 @@ def load(kind: type[T], path: str | os.PathLike[str]) -> T:
 
     Raises
     ------
+    OptionError
+        `path` is no path.
     RecordError
         There is no such file, or it is damaged, from another program or from a newer version.
     """
-    path = Path(path)
+    path = _as_path(path)
     foreign = f"{str(path)!r} is no saved explanation: give a file that Explanation.save wrote."
     try:
         with path.open("rb") as file:
@@ -126,12 +174,16 @@ def load(kind: type[T], path: str | os.PathLike[str]) -> T:
             facts = json.loads(archive.read(FACTS))
             if not isinstance(facts, dict) or facts.get("format") != FORMAT:
                 raise RecordError(foreign)
-            if facts.get("version") != VERSION:
+            version = facts.get("version")
+            # True and 1.0 equal 1, and are none that we wrote.
+            if type(version) is not int or version != VERSION:
                 raise RecordError(
-                    f"{str(path)!r} has version {one_line(facts.get('version'))} and this pytest-lime reads {VERSION}: "
+                    f"{str(path)!r} has version {one_line(version)} and this pytest-lime reads {VERSION}: "
                     "use the version that saved it, or explain the image again."
                 )
-            return kind(**_unpack_fields(facts["fields"], archive))
+            found = kind(**_unpack_fields(facts["fields"], archive))
+        _check(found, {"3": 3})
+        return found
     except RecordError:  # an OSError, too
         raise
     except FileNotFoundError:
@@ -142,6 +194,72 @@ def load(kind: type[T], path: str | os.PathLike[str]) -> T:
         raise RecordError(f"{str(path)!r} cannot be read ({error.strerror}): give a file that you may read.") from None
     except DAMAGED as error:
         raise RecordError(_damaged(path, error)) from None
+
+
+def _as_path(path: Any) -> Path:
+    try:
+        found = Path(path)
+        possible = b"\0" not in os.fsencode(found)
+    except (TypeError, UnicodeError):
+        possible = False
+    if not possible:
+        raise OptionError(
+            f"path={one_line(path)} must be the name of a file, a str or an os.PathLike without null characters: give "
+            "one such as 'cat.npz'."
+        )
+    return found
+
+
+def _check(value: Any, sizes: dict[str, int]) -> None:
+    """Raise a `ValueError` unless the fields of a dataclass are what they must be.
+
+    `sizes` holds what is known of the letters of `SHAPES`, and learns what the value tells.
+    """
+    kind = type(value)
+    fields = [
+        (name, f"{kind.__name__}.{name}", hint, getattr(value, name))
+        for name, hint in typing.get_type_hints(kind).items()
+    ]
+    for name, field, hint, inner in fields:
+        if not _is(inner, hint):
+            raise ValueError(f"{name} is {one_line(inner)} and must be {kind.__annotations__[name]}")
+        if type(inner) in (Image, View):
+            _check(inner, sizes)
+        if field in SHAPES:
+            for one in inner.values() if isinstance(inner, Mapping) else [inner]:
+                _check_shape(name, one if kind is View else np.shape(one), SHAPES[field], sizes)
+        if field in FINITE and not np.isfinite(inner).all():
+            raise ValueError(f"{name} is {one_line(inner)} and must be finite")
+    for name, field, _, inner in fields:
+        if field in RULES:
+            holds, words = RULES[field]
+            if not holds(inner, sizes):
+                raise ValueError(f"{name} is {one_line(inner)} and must {words}")
+
+
+def _check_shape(name: str, shape: tuple[int, ...], letters: str, sizes: dict[str, int]) -> None:
+    known = len(shape) == len(letters) and min(shape) >= 1
+    if not known or any(sizes.setdefault(letter, size) != size for letter, size in zip(letters, shape, strict=True)):
+        wanted = "×".join(str(sizes.get(letter, letter)) for letter in letters)
+        raise ValueError(f"{name} has shape {shape} and must be of shape {wanted}")
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Whether `value` is of the type `hint`; of arrays, whether it is of that kind of number."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is np.ndarray:
+        (number,) = typing.get_args(inner[1])
+        return isinstance(value, np.ndarray) and value.dtype.kind == np.dtype(number).kind
+    if origin is tuple:
+        hints = inner[:1] * len(value) if inner[-1] is ... and isinstance(value, tuple) else inner
+        return isinstance(value, tuple) and len(value) == len(hints) and all(map(_is, value, hints))
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(
+            _is(key, inner[0]) and _is(one, inner[1]) for key, one in value.items()
+        )
+    if inner:
+        return any(_is(value, one) for one in inner)
+    return type(value) is hint or (hint is float and type(value) is int)
 
 
 def _damaged(path: Path, error: BaseException) -> str:

@@ -18,6 +18,8 @@ __all__ = ["Fit", "fit"]
 Array = NDArray[np.float64]
 # Scores of a float32 network differ by about this share between batch sizes and machines.
 ROUNDING = 1e-6
+# Squares of much larger scores, times weights of up to 1e100, overflow. A float32 ends at 3.4e38.
+LARGEST_SCORE = 1e40
 FOLDS = 5
 GROUPS = 20
 
@@ -39,7 +41,8 @@ class Fit:
     r2_heldout : (K,) float64 array
         The same on samples that the surrogate has not seen; NaN where it cannot be told. For ridge and linear
         regression on all superpixels each sample (or antithetic pair) is predicted by the fit to all others
-        (PRESS, Allen 1974), for others by the fit to four fifths.
+        (PRESS, Allen 1974), for others by the fit to four fifths. Where some such fit has less than half of the
+        weight of samples, or its weights are worth less than two equal samples, it is NaN.
     signed : bool
         The weights have a sign.
     covariance : K×d×d float64 array
@@ -98,7 +101,8 @@ def fit(
     Raises
     ------
     OptionError
-        The kernel gives no sample a weight, or a regressor of the user's has not what a surrogate needs.
+        The kernel gives no sample a weight, scores are beyond ±1e40, or a regressor of the user's has not what a
+        surrogate needs.
 
     Notes
     -----
@@ -116,6 +120,12 @@ def fit(
     if not (np.isfinite(sample_weights).all() and sample_weights.sum() > 0):
         raise OptionError(
             f"kernel_width is too small: no sample of {d} superpixels gets a weight; choose a larger one, such as 0.25."
+        )
+    largest = float(np.abs(scores).max(initial=0.0))
+    if largest > LARGEST_SCORE:
+        raise OptionError(
+            f"a surrogate cannot be fitted to scores of up to {largest:.3g}: they must be within ±{LARGEST_SCORE:g}, "
+            "since their variance is no float64; divide the scores that the model returns by a constant."
         )
     samples = _Samples(masks.astype(np.float64), scores, sample_weights, paired, complete, rounding)
     count = d if num_features is None else min(num_features, d)
@@ -154,6 +164,20 @@ class _Samples:
         order = np.random.default_rng(0).permutation(self.units)
         return order[self.unit_of] % count
 
+    def spares(self, part_of: NDArray[np.intp]) -> bool:
+        """Return whether the samples without any one part, of which `part_of` is that of each row, stand for all.
+
+        A kernel may give nearly all weight to a few samples. Without these, a fit is of the rest alone, and its error
+        on them, which counts most, is set against a variance that the rest hardly adds to: any figure may come out.
+        So less than half of the weight must ever be left out, and, since one sample has no variance, what remains
+        must be worth two of equal weight, by Kish's effective number ``(Σ π)² / Σ π²``.
+        """
+        share = self.weights / self.weights.sum()
+        kept = 1 - np.bincount(part_of, share)
+        squares = share @ share - np.bincount(part_of, share**2)
+        # The slack is for the rounding of sums.
+        return bool((kept >= 0.5 - 1e-9).all() and (kept**2 >= 2 * squares * (1 - 1e-9)).all())
+
     def explained(self, errors: Array) -> Array:
         """Return the share of the weighted variance of the scores that is left when `errors` remain, (K,)."""
         share = self.weights / self.weights.sum()
@@ -170,7 +194,7 @@ def _fit_closed(samples: _Samples, alpha: float) -> Fit:
     """Fit ridge regression to all superpixels and classes at once."""
     found = solve(samples.shown, samples.scores, samples.weights, alpha)
     without = without_own_unit(found, paired=samples.paired)
-    told = np.isfinite(without).all()
+    told = np.isfinite(without).all() and samples.spares(samples.unit_of)
     heldout = samples.explained(without) if told else np.full(len(found.intercept), np.nan)
     covariance, freedom = _covariance(samples, found, without)
     return Fit(
@@ -277,10 +301,10 @@ def _rounding(samples: _Samples, weights: Array, *, signed: bool) -> Array:
 
 def _heldout(samples: _Samples, recipe: _Recipe) -> Array:
     """Return the weighted R² of predictions by fits that leave out a fifth of the units at a time, (K,)."""
-    if samples.units < FOLDS:
+    fold_of = samples.parts(FOLDS)
+    if samples.units < FOLDS or not samples.spares(fold_of):
         return np.full(samples.scores.shape[1], np.nan)
     errors = np.empty_like(samples.scores)
-    fold_of = samples.parts(FOLDS)
     for fold in range(FOLDS):
         out = fold_of == fold
         for row, one in enumerate(recipe.fit(samples, ~out)):

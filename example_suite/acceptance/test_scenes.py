@@ -51,6 +51,7 @@ def test_the_palace_is_recognised_by_the_building_and_not_by_the_sky(
         top_overlap(PALACE, k=3, at_least=2),
         mass(PALACE, at_least=0.6),
         mass(SKY, at_most="area"),
+        segmenter_parameters=COARSE,
         samples=600,
     )
 

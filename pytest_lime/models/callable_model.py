@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.images import Image, View, resize_pixels
-from pytest_lime.models.protocol import check_labels, check_size
+from pytest_lime.models.protocol import check_labels, check_scale, check_size
 
 __all__ = ["CallableModel"]
 
@@ -59,8 +59,7 @@ class CallableModel:
             raise OptionError(f"CallableModel: classifier_fn={one_line(classifier_fn)} must be a function.")
         if dtype not in DTYPES:
             raise OptionError(f"dtype={dtype!r} must be one of {', '.join(map(repr, DTYPES))}.")
-        if isinstance(scale, bool) or not hasattr(scale, "__float__") or not 0 < float(scale) < float("inf"):
-            raise OptionError(f"scale={one_line(scale)} must be a number greater than 0, the value of a white pixel.")
+        self.scale = check_scale(scale)
         if dtype == "uint8" and scale != 255:
             raise OptionError(f"dtype='uint8' holds pixels of 0…255, so scale must be 255, not {scale!r}.")
         if output not in ("probabilities", "scores"):
@@ -68,7 +67,6 @@ class CallableModel:
         self.classifier_fn = classifier_fn
         self.labels: Sequence[str] | None = check_labels(labels)
         self.input_size: tuple[int, int] | None = None if size is None else check_size(size)
-        self.scale = float(scale)
         self.dtype = dtype
         self.output = output
         # The function takes arrays, so nothing is gained on another device.

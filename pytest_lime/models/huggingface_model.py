@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from pytest_lime.errors import OptionError, is_for_the_user, one_line
+from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.extras import require
 from pytest_lime.images import RESAMPLING, load_image
 from pytest_lime.models.network import Network, check_network
@@ -58,6 +58,8 @@ class HuggingFaceModel(Network):
     OptionError
         An argument is not as above, or the processor does more than resize, crop and
         normalise.
+    ModelError
+        The network fails on a picture that is prepared as the processor does.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class HuggingFaceModel(Network):
             )
         place = _place(processor)
         preparation = Preparation(place, _interpolation(processor), channels)
+        _check_fields(processor)
         mean, std, self._reversed = _colours(processor, channels)
         super().__init__(
             net,
@@ -96,6 +99,8 @@ class HuggingFaceModel(Network):
             device=device,
         )
         self._check_against(processor)
+        if place.fixed is not None:
+            self._try(processor)
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike[str], **options: Any) -> HuggingFaceModel:
@@ -115,6 +120,10 @@ class HuggingFaceModel(Network):
         OptionError
             ``transformers`` is not installed, or cannot load the model or the processor.
         """
+        if not isinstance(name, str | os.PathLike):
+            raise OptionError(
+                f"HuggingFaceModel.from_pretrained: name={one_line(name)} must be a folder, or a name on the hub."
+            )
         transformers = require("transformers", extra="huggingface", needed_for="HuggingFaceModel.from_pretrained")
         try:
             model = transformers.AutoModelForImageClassification.from_pretrained(name)
@@ -158,6 +167,24 @@ class HuggingFaceModel(Network):
                 raise OptionError(
                     f"{_does_more(processor)}: its pixels are off from that by up to {levels:.0f} of 255; {REMEDY}."
                 )
+
+    def _try(self, processor: Any) -> None:
+        """Let the network see one prepared picture, where it is."""
+        prepared = torch.from_numpy(self.prepare(load_image(_waves(SIZES[0])[:, :, : self.channels])))[None]
+        try:
+            # Not in inference mode: what a network keeps from it could not be differentiated through later.
+            with torch.no_grad():
+                self.net(self.normalise(prepared.to(self._parameter_device())))
+        except Exception as error:
+            network = type(self.net).__name__
+            own = getattr(getattr(self.net, "config", None), "image_size", None)
+            made = "×".join(map(str, prepared.shape[2:]))
+            raise ModelError(
+                f"HuggingFaceModel: {network} fails on what {type(processor).__name__} makes, {made} pixels (height × "
+                f"width){'' if own is None else f', and is a network of image_size={one_line(own)}'} "
+                f"({type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}); use the processor that was "
+                "saved with the model, or set its size to the network's."
+            ) from error
 
 
 REMEDY = (
@@ -243,6 +270,22 @@ def _interpolation(processor: Any) -> str:
         f"HuggingFaceModel: {type(processor).__name__} has resample={resample!r}; it must be one of "
         f"{', '.join(f'{int(known)} ({name})' for name, known in RESAMPLING.items())}: {REMEDY}."
     )
+
+
+def _check_fields(processor: Any) -> None:
+    """Check the normalisation that `processor` states, before it divides by it."""
+    if not getattr(processor, "do_normalize", None):
+        return
+    for name, rule in (("image_mean", "finite"), ("image_std", "finite and greater than 0")):
+        value = getattr(processor, name, None)
+        try:
+            numbers = np.asarray(0.5 if value is None else value, dtype=np.float64)
+        except (TypeError, ValueError):
+            numbers = np.asarray(np.nan)
+        if not np.isfinite(numbers).all() or (name == "image_std" and (numbers <= 0).any()):
+            raise OptionError(
+                f"HuggingFaceModel: {type(processor).__name__} has {name}={one_line(value)}; it must be {rule}."
+            )
 
 
 def _colours(processor: Any, channels: int) -> tuple[tuple[float, ...], tuple[float, ...], bool]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from pytest_lime.errors import ModelError, nearest, one_line
@@ -20,8 +21,8 @@ def load_model(name: str) -> Model:
     Parameters
     ----------
     name : ``"module:attribute"``
-        The attribute is a model, or a function without arguments that returns one. Modules are
-        looked for in the current folder first. Dots lead into an attribute.
+        The attribute is a model, or a function that needs no arguments and returns one. Modules
+        are looked for in the current folder first. Dots lead into an attribute.
 
     Raises
     ------
@@ -32,21 +33,50 @@ def load_model(name: str) -> Model:
     -----
     An error raised while the module is imported, or inside the function, keeps its own type and traceback.
     """
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
-        raise ModelError(f"model {name!r} must be of the form module:attribute, such as conftest:make_model.")
-    found = _attribute(_module(module_name, name), attribute, name)
+    # From the right: a path on Windows has a colon of its own.
+    module_name, _, attribute = name.rpartition(":")
+    if not attribute or not all(part.isidentifier() for part in module_name.split(".")):
+        raise ModelError(
+            f"model {name!r} must be of the form module:attribute, such as network:make_model"
+            f"{_meant(module_name, attribute)}."
+        )
+    found = _attribute(_module(module_name, attribute, name), attribute, name)
     if _is_fixture(found):
         raise ModelError(
-            f"model {name!r} is a fixture of pytest, which only a test can use; put what it does into a function and "
-            "name that."
+            f"model {name!r} is a fixture of pytest, which only a test can use; put what it does into a function (or a "
+            "module-level variable) and name that."
         )
-    if inspect.isroutine(found) and not _needs_arguments(found):
-        found = found()
-    return check_model(found)
+    is_function = inspect.isroutine(found) or isinstance(found, functools.partial)
+    return check_model(_made(found, name) if is_function else found)
 
 
-def _module(module_name: str, name: str) -> Any:
+def _made(function: Any, name: str) -> Any:
+    """Return what `function` returns."""
+    if inspect.iscoroutinefunction(function):
+        raise ModelError(
+            f"model {name!r} is a coroutine function (async def), which nothing here awaits; name a plain function "
+            "that returns a model."
+        )
+    needed = _needed_arguments(function)
+    if needed:
+        raise ModelError(
+            f"model {name!r} is a function that needs arguments ({', '.join(needed)}); name one that needs none and "
+            "returns a model, or, if it is itself the classifier, wrap the function: "
+            "CallableModel(classifier_fn, labels=…)."
+        )
+    return function()
+
+
+def _meant(module_name: str, attribute: str) -> str:
+    """Return a hint where `module_name` is the path of a module rather than its name."""
+    # It takes both kinds of slashes.
+    path = PureWindowsPath(module_name)
+    stem = path.name.removesuffix(".py")
+    is_path = path.name != module_name or stem != module_name
+    return f"; say {stem}:{attribute} in the folder that holds it" if is_path and stem.isidentifier() else ""
+
+
+def _module(module_name: str, attribute: str, name: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -58,7 +88,7 @@ def _module(module_name: str, name: str) -> Any:
             raise
         raise ModelError(
             f"model {name!r}: there is no module {error.name!r} in {here!r} or among the installed packages; "
-            "check the name, or change to the folder that holds it."
+            f"check the name{_meant(module_name, attribute) or ', or change to the folder that holds it'}."
         ) from None
 
 
@@ -77,10 +107,10 @@ def _is_fixture(found: Any) -> bool:
     return type(found).__name__ == "FixtureFunctionDefinition" or hasattr(found, "_pytestfixturefunction")
 
 
-def _needs_arguments(function: Any) -> bool:
+def _needed_arguments(function: Any) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:  # some built-in functions do not tell
-        return True
-    return any(one.default is one.empty and one.kind in kinds for one in parameters)
+        return ["…"]
+    return [one.name for one in parameters if one.default is one.empty and one.kind in kinds]

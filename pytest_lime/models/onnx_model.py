@@ -83,6 +83,8 @@ class OnnxModel:
     OptionError
         ``onnxruntime`` is not installed, the model cannot be loaded, is none of images, or
         an argument is not as above or contradicts the model.
+    ModelError
+        The model's input has a dimension of 0.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class OnnxModel:
         self.output = check_output_kind(output)
         self.labels: Sequence[str] | None = check_labels(labels)
         self._source = model
-        self._providers = None if providers is None else list(providers)
+        self._providers = None if providers is None else _checked_providers(providers)
         self._device = LimeOptions(device=str(device)).device
         self._there = torch.device("cpu" if self.device == "auto" else self.device)
         self._session = self._load()
@@ -282,7 +284,20 @@ class OnnxModel:
         return returned[:count]
 
 
-def _shape(dimensions: Sequence[int | None]) -> str:
+def _checked_providers(providers: Any) -> list[Any]:
+    listed = list(providers) if isinstance(providers, Sequence) and not isinstance(providers, str | bytes) else [None]
+    for entry in listed:
+        # What is not exactly so onnxruntime refuses, and then may go on with the CPU.
+        pair = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
+        if not (isinstance(pair[0], str) and isinstance(pair[1], dict)):
+            raise OptionError(
+                f"OnnxModel: providers={one_line(providers)} must be a list of names, or of (name, options) with a "
+                "dictionary of options, such as ['CPUExecutionProvider']."
+            )
+    return listed
+
+
+def _shape(dimensions: Sequence[Any]) -> str:
     return "×".join("?" if side is None else str(side) for side in dimensions)
 
 
@@ -295,6 +310,11 @@ def _only_input(session: Any) -> tuple[str, list[int | None], str]:
             "the images: export it with the others fixed."
         )
     (only,) = inputs
+    if 0 in only.shape:
+        raise ModelError(
+            f"OnnxModel: the input {only.name!r} has shape {_shape(only.shape)}, which holds no image; export the "
+            "model with a batch of 1, or of a number that may change."
+        )
     dimensions = [side if isinstance(side, int) and side > 0 else None for side in only.shape]
     if len(dimensions) not in (2, 4):
         raise OptionError(

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line
+from pytest_lime.errors import OptionError, is_for_the_user, one_line
 from pytest_lime.images import RESAMPLING, Image, View, resize_pixels
+from pytest_lime.models.protocol import check_choice
 
 __all__ = ["Placement", "Preparation", "ResizeAndCrop", "check_interpolation", "check_resize", "shorter_side"]
 
@@ -118,12 +119,7 @@ def check_interpolation(interpolation: Any) -> str:
     OptionError
         It is none.
     """
-    if interpolation not in RESAMPLING:
-        raise OptionError(
-            f"interpolation={interpolation!r} must be one of {', '.join(map(repr, RESAMPLING))}"
-            f"{nearest(interpolation, RESAMPLING)}."
-        )
-    return str(interpolation)
+    return check_choice("interpolation", interpolation, RESAMPLING)
 
 
 def check_resize(resize: Any, size: tuple[int, int]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,6 +15,7 @@ from pytest_lime.options import LimeOptions
 
 __all__ = [
     "Model",
+    "check_choice",
     "check_labels",
     "check_model",
     "check_normalisation",
@@ -208,11 +209,23 @@ def check_output_kind(output: Any) -> str:
     OptionError
         It does not.
     """
-    if output not in OUTPUTS:
+    return check_choice("output", output, OUTPUTS)
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Return `value`, of the argument `name`, if it is one of `choices`.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    known = tuple(choices)
+    if not isinstance(value, str) or value not in known:
         raise OptionError(
-            f"output={output!r} must be one of {', '.join(map(repr, OUTPUTS))}{nearest(output, OUTPUTS)}."
+            f"{name}={one_line(value)} must be one of {', '.join(map(repr, known))}{nearest(value, known)}."
         )
-    return str(output)
+    return value
 
 
 def check_output(scores: torch.Tensor, output: str) -> None:
@@ -262,7 +275,8 @@ def check_normalisation(mean: Any, std: Any, channels: int | None) -> tuple[tupl
     means, deviations = _per_channel("mean", mean), _deviations(std)
     stated = len(means) if hasattr(mean, "__len__") else 3
     count = stated if channels is None else channels
-    if count not in (1, 3) or {len(means), len(deviations)} - {1, count}:
+    # True and 1.0 are equal to 1, and no number of channels.
+    if isinstance(count, bool | float) or count not in (1, 3) or {len(means), len(deviations)} - {1, count}:
         raise OptionError(
             f"channels={channels!r}, mean={one_line(mean)} and std={one_line(std)} do not fit together: "
             "a network takes 1 or 3 channels, and mean and std have one value, or one a channel."

@@ -61,7 +61,8 @@ class SklearnModel:
         labels: Sequence[str] | dict[int, str] | None = None,
     ) -> None:
         _check_estimator(estimator)
-        if channels not in (None, 1, 3):
+        # True and 1.0 are equal to 1, and no number of channels.
+        if isinstance(channels, bool | float) or channels not in (None, 1, 3):
             raise OptionError(f"channels={channels!r} must be 1, gray images, or 3, RGB images.")
         if features is not None and not callable(features):
             raise OptionError(f"features={one_line(features)} must be a function of N×H×W×C images, or None.")
@@ -117,10 +118,8 @@ class SklearnModel:
             # One that was fitted on a data frame wants its columns' names, which pixels do not have.
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
             returned = self.estimator.predict_proba(rows)
-        try:
-            scores = torch.as_tensor(np.asarray(returned)).double()
-        except (TypeError, ValueError):
-            scores = torch.empty(0)
+        array = _array(returned)
+        scores = torch.empty(0) if array is None else torch.as_tensor(array).double()
         if scores.ndim != 2 or len(scores) != len(images):
             raise ModelError(
                 f"predict_proba of {_name(self.estimator)} returned {one_line(returned)} for {len(images)} images; it "
@@ -132,17 +131,37 @@ class SklearnModel:
                 f"predict_proba of {_name(self.estimator)} returned rows that sum to {float(sums[0]):.4g}; "
                 "probabilities sum to 1: explain scores of another kind with CallableModel(…, output='scores')."
             )
+        if bool((scores < -1e-3).any()):
+            raise ModelError(
+                f"predict_proba of {_name(self.estimator)} returned values from {float(scores.min()):.4g} to "
+                f"{float(scores.max()):.4g}; probabilities lie in [0, 1]: explain scores of another kind with "
+                "CallableModel(…, output='scores')."
+            )
         return scores
 
     def _checked(self, features: Any, count: int) -> NDArray[Any]:
-        rows = np.asarray(features)
+        rows = _array(features)
         expected = getattr(self.estimator, "n_features_in_", None)
+        if rows is None:
+            raise ModelError(
+                f"features returned {one_line(features)} for {count} images; it must return "
+                f"{count}×{expected or 'features'} real numbers."
+            )
         if rows.ndim != 2 or len(rows) != count or expected not in (None, rows.shape[1]):
             raise ModelError(
                 f"features returned an array of shape {rows.shape} for {count} images; it must return "
                 f"{count}×{expected or 'features'}, what {_name(self.estimator)} was fitted on."
             )
         return rows
+
+
+def _array(returned: Any) -> NDArray[Any] | None:
+    """Return `returned` as an array, or None where it is none of real numbers."""
+    try:
+        array = np.asarray(returned)
+    except (TypeError, ValueError, RuntimeError):  # ragged lists; tensors on a GPU or with a gradient
+        return None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def _check_estimator(estimator: Any) -> None:

@@ -40,7 +40,7 @@ def test_a_failure_tells_image_target_every_claim_and_the_report(
             "E*FAIL: the superpixel that speaks most for 'cat' lies in Box(0, 0, 8, 8), or within 2 pixels of it",
             "E*found * pixels away, needs at most 2; interval * … *",
             "E*the model gives 'cat' 0.206 (rank 3) and predicts 'bird' 0.405",
-            "E*200 samples (kerdock) over * superpixels; surrogate R² 1.00 (1.00 held out); intervals at 0.95 *",
+            "E*200 samples (hadamard) over * superpixels; surrogate R² 1.00 (1.00 held out); intervals at 0.95 *",
             "E*report: lime-report/index.html#test-fails-*",
             "*test_it.py:*: ClaimFailed",
         ]

@@ -175,7 +175,9 @@ class TestExplain:
     @pytest.fixture(autouse=True)
     def here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source = "from pytest_lime.testing import FakeModel\ndef make():\n    return FakeModel()\n"
+        source += "def digits():\n    return FakeModel(labels=('1', '2', '3'))\n"
         (tmp_path / "zoo_for_the_command.py").write_text(source)
+        (tmp_path / "taken.json").mkdir()
         pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
         PILImage.fromarray(pixels).save(tmp_path / "photo.png")
         PILImage.fromarray(np.kron([[0, 255]], np.ones((40, 30))).astype(np.uint8)).save(tmp_path / "right.png")
@@ -247,6 +249,11 @@ class TestExplain:
             (["--option", "sample=3"], "there is no option 'sample'; the nearest is 'samples'"),
             (["--option", "samples=few"], "--option: samples='few' must be"),
             (["--regions", "gone.json"], "gone.json"),
+            (["-o", "photo.png"], "is what is read; it would be lost"),
+            (["--regions", "right.png", "-o", "right.png"], "is what is read"),
+            (["-o", "a.json", "-o", "./a.json"], "is given twice"),
+            (["-o", "a.html", "-o", "taken.json"], "'taken.json' is a folder"),
+            (["--opinion", "ocluson"], "the nearest is 'occlusion'"),
         ],
     )
     def test_mistakes_are_told_in_a_line(
@@ -267,8 +274,45 @@ class TestExplain:
         assert self.look(model="zoo_for_the_command:mkae") == 2
         assert "the nearest is 'make'" in capsys.readouterr().err
 
-    def test_a_file_that_cannot_be_written_is_told(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        (tmp_path / "taken.json").mkdir()
-        assert self.look("-o", "taken.json") == 2
-        assert "taken.json" in capsys.readouterr().err
-        assert list((tmp_path / "taken.json").iterdir()) == []
+    def test_a_file_that_cannot_be_written_is_told(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("pytest_lime.records.write_atomically", full)
+        assert self.look("-o", "a.json") == 2
+        assert "'a.json' cannot be written: No space left on device." in capsys.readouterr().err
+        assert not (tmp_path / "a.json").exists()
+
+    def test_a_label_comes_before_an_index(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.look("--target", "1", "--target", "0", model="zoo_for_the_command:digits") == 2
+        assert "names a class twice" in capsys.readouterr().err
+        assert self.look("--target", "2", model="zoo_for_the_command:digits") == 0
+        assert "the model gives '2' " in capsys.readouterr().out
+
+    def test_a_picture_has_a_row_for_each_class_and_the_regions(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib")
+        assert self.look("-o", "one.png") == self.look("-o", "two.png", "--top-labels", "2") == 0
+        assert self.look("-o", "outlined.png", "--regions", "right.png") == 0
+        sizes = {}
+        for name in ("one", "two", "outlined"):
+            with PILImage.open(tmp_path / f"{name}.png") as picture:
+                sizes[name] = picture.size
+                pixels = np.asarray(picture.convert("RGB"))
+            if name == "one":
+                plain = pixels
+        assert sizes["two"][1] == pytest.approx(2 * sizes["one"][1], rel=0.1)
+        assert pixels.shape != plain.shape or (pixels != plain).any()
+
+    def test_another_method_is_asked(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        assert self.look("--target", "dog", "--opinion", "occlusion", "-o", "a.json") == 0
+        assert "occlusion" in capsys.readouterr().out
+        look = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+        assert len(look["classes"][0]["opinions"]["occlusion"]) == 9
+
+    def test_small_weights_keep_their_digits(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.look("--target", "dog") == 0
+        rows = [line.split() for line in capsys.readouterr().out.splitlines() if "Box(" in line]
+        assert rows
+        assert all(row[1].lstrip("+−") not in ("0", "0.000") for row in rows)

@@ -238,7 +238,7 @@ class TestTheRest:
         assert explanation.view.box == pytest.approx((0, 0, 48, 40), abs=0.03)  # snapped to whole pixels
         assert explanation.segments.shape == (32, 32)
         assert explanation.superpixels == 16
-        assert (explanation.samples, explanation.sampler, explanation.batch_size) == (120, "kerdock", 10)
+        assert (explanation.samples, explanation.sampler, explanation.batch_size) == (120, "hadamard", 10)
         assert explanation.device == "cpu"
         assert explanation.seconds > 0
         assert explanation.passes == 123

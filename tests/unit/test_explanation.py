@@ -150,6 +150,25 @@ class TestTop:
             ({"k": 2, "min_weight": "0.1"}, "min_weight='0.1'"),
         ],
     )
+    def test_a_contrast_answers_to_its_own_label(self, explanation_of: Build) -> None:
+        contrast = explanation_of([WEIGHTS, WEIGHTS[::-1]], targets=(0, 1)).contrast("dog")
+        np.testing.assert_array_equal(contrast.heatmap(contrast.labels[0]), contrast.heatmap())
+
+    @pytest.mark.parametrize("comparisons", [0, -3, "x", True])
+    def test_intervals_for_a_number_of_weights(self, explanation_of: Build, comparisons: Any) -> None:
+        with pytest.raises(OptionError, match=r"comparisons=.* must be a whole number of at least 1"):
+            explanation_of(WEIGHTS).simultaneous_interval(comparisons)
+
+    def test_arrays_are_no_numbers(self, explanation_of: Build) -> None:
+        explanation = explanation_of(WEIGHTS)
+        with pytest.raises(TargetError, match="must be a label, an index"):
+            explanation.top(2, target=np.array([0, 1]))
+        with pytest.raises(OptionError, match="k=array"):
+            explanation.top(np.array([1, 2]))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"), [({"k": 0}, "k=0"), ({"sign": "for"}, "sign='for'"), ({"kk": 3}, "'kk'")]
+    )
     def test_errors(self, explanation_of: Build, arguments: dict[str, Any], words: str) -> None:
         with pytest.raises(OptionError) as caught:
             explanation_of(WEIGHTS).top(**arguments)
@@ -196,9 +215,16 @@ class TestHighlights:
         explanation = explanation_of([0.3, 0.0, 0.2, 0.1], signed=False)
         assert np.unique(explanation.mask(2, "both")).tolist() == [0, 1]
         assert explanation.boxes(2, "both", per="area") == [Box(0, 0, 5, 5), Box(10, 0, 15, 5)]
-        for ask in (explanation.top, explanation.mask, explanation.masked_image, explanation.boxes):
-            with pytest.raises(OptionError, match="sign='positive', unlike 'both', asks what speaks for a class or"):
-                ask(2)
+        with pytest.raises(OptionError, match="sign='positive', unlike 'both', asks what speaks for a class or"):
+            explanation.top(2)
+        for ask in (explanation.mask, explanation.masked_image, explanation.boxes):
+            with pytest.raises(OptionError, match="sign='negative', unlike 'both', asks what speaks for a class or"):
+                ask(2, "negative")
+            # Left to itself it shows what matters, and in the picture's own colours.
+            np.testing.assert_array_equal(ask(2), ask(2, "both"))
+        shown = explanation.masked_image(2)
+        chosen = np.isin(explanation.segments, [0, 2])
+        np.testing.assert_array_equal(shown[chosen], np.moveaxis(explanation.pixels, 0, -1)[chosen])
 
     @pytest.mark.parametrize(
         ("arguments", "words"), [({"k": 0}, "k=0"), ({"sign": "for"}, "sign='for'"), ({"kk": 3}, "'kk'")]

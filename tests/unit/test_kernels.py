@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from pytest_lime import OptionError
@@ -163,8 +164,13 @@ class TestSampleWeights:
             (np.ones(39), r"returned an array of shape \(39,\); it must return 40 finite"),
             (np.ones((40, 1)), r"returned an array of shape \(40, 1\); it must return 40 finite"),
             (1.0, r"returned an array of shape \(\)"),
-            (None, r"returned an array of shape \(\)"),
+            (None, r"returned None; it must return 40 finite"),
             ("far", r"returned 'far'; it must return 40 finite"),
+            (["1"] * 40, r"returned \['1', .*; it must return 40 finite"),
+            ([10**400] * 40, r"returned \[1000.*; it must return 40 finite"),
+            ([[1.0], [1.0, 2.0]], r"returned \[\[1\.0\], \[1\.0, 2\.0\]\]; it must return 40 finite"),
+            (np.ones(40) + 1j, r"returned array\(\[1\.\+1\.j, .*; it must return 40 finite"),
+            (torch.ones(40, requires_grad=True), r"returned tensor\(.*; it must return 40 finite"),
             ([1.0] * 39 + [np.nan], r"returned nan for sample 39 \(1 such values in all\)"),
             ([np.inf] * 2 + [1.0] * 38, r"returned inf for sample 0 \(2 such values in all\)"),
             ([1.0] * 5 + [-0.25] * 35, r"returned -0\.25 for sample 5 \(35 such values in all\)"),
@@ -177,6 +183,39 @@ class TestSampleWeights:
 
         with pytest.raises(OptionError, match=rf"^{option}=.*my_own {told}"):
             weights_of(some_masks(), **{option: my_own})
+
+    @pytest.mark.parametrize(
+        "returned", [torch.ones(40), [1] * 40, np.ones(40, dtype=bool), np.ones(40, dtype=np.float16)]
+    )
+    @pytest.mark.parametrize("option", ["distance", "kernel"])
+    def test_real_numbers_of_any_kind_are_taken(self, option: str, returned: Any) -> None:
+        found = weights_of(some_masks(), **{option: lambda given: returned})
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, found[0])
+
+    @pytest.mark.parametrize("scale", [1e308, 1e200, 1e-200, 1e-300, 1e-310])
+    def test_weights_whose_squares_are_no_numbers_become_shares_of_the_largest(self, scale: float) -> None:
+        masks = some_masks()
+        falling = 1 - cosine_distance(masks) / 2
+        found = weights_of(masks, kernel=lambda distances: scale * falling)
+        # A subnormal number has few digits.
+        np.testing.assert_allclose(found, falling / falling.max(), rtol=1e-9)
+
+    @pytest.mark.parametrize("scale", [1e100, 1e9, 1.0, 1e-9, 2e-100])
+    def test_other_weights_stay_as_they_are(self, scale: float) -> None:
+        expected = np.linspace(0, scale, 40)
+        np.testing.assert_array_equal(weights_of(some_masks(), kernel=lambda distances: expected), expected)
+
+    def test_distances_beyond_all_squares_have_weights(self) -> None:
+        masks = some_masks()
+        hidden = 1 - masks.mean(axis=1)
+        found = weights_of(masks, distance=lambda masks: 1e308 * hidden, width=1e308)
+        np.testing.assert_allclose(found, np.exp(-(hidden**2) / 2), rtol=1e-12)
+
+    @pytest.mark.parametrize("options", [{"width": 1e-300}, {"distance": lambda masks: np.full(len(masks), 1e308)}])
+    def test_distances_of_too_many_widths_have_none(self, options: dict[str, Any]) -> None:
+        with pytest.raises(OptionError, match="kernel_width is too small"):
+            weights_of(some_masks(), **options)
 
     def test_a_kernel_that_weighs_nothing_is_named(self) -> None:
         with pytest.raises(OptionError, match=r"^kernel=.*<lambda> returned only 0 for distances from"):

@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "align_to_regions": True,
     "fill": "segment_mean",
     "samples": 1000,
-    "sampler": "kerdock",
+    "sampler": "hadamard",
     "distance": "cosine",
     "kernel": "exponential",
     "kernel_width": 0.25,
@@ -270,7 +270,7 @@ def test_text_that_is_no_number_is_left_to_the_option() -> None:
 
 def test_from_text_of_parameters_has_a_form() -> None:
     assert from_text("segmenter_parameters", "") == {}
-    with pytest.raises(OptionError, match="must be of the form 'compactness=20, sigma=1'"):
+    with pytest.raises(OptionError, match="must be of the form 'compactness=20, sigma=1', each"):
         from_text("segmenter_parameters", "compactness 20")
 
 
@@ -322,3 +322,44 @@ class TestPresets:
         assert resolve(*layers).segmenter_parameters == {}
         kept = resolve(("call", {"seed": 3}), *layers[1:])
         assert kept.segmenter_parameters == {"ratio": 1}
+
+    def test_segments_beside_a_preset_decide_how_many(self) -> None:
+        assert LimeOptions(preset="lime", segments=30).segmenter_parameters == {}
+        assert resolve(("call", {"segments": 30}), ("ini", {"preset": "lime"})).segmenter_parameters == {}
+
+    def test_parameters_beside_a_preset_are_over_its_own(self) -> None:
+        found = LimeOptions(preset="lime", segmenter_parameters={"ratio": 0.5}).segmenter_parameters
+        assert found == {"kernel_size": 4, "max_dist": 200, "ratio": 0.5, "rng": 42}
+
+    def test_a_penalty_stays_with_its_surrogate(self) -> None:
+        assert LimeOptions(preset="lime", surrogate="lasso").alpha == "auto"
+        assert LimeOptions(preset="lime", surrogate="lasso", alpha=0.5).alpha == 0.5
+        assert resolve(("call", {"surrogate": "lasso"}), ("ini", {"preset": "lime"})).alpha == "auto"
+        same = resolve(("call", {"surrogate": "ridge"}), ("ini", {"surrogate": "".join("ridge"), "alpha": 3}))
+        assert same.alpha == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"num_features": 3}, "num_features=3 needs a feature_selection"),
+        ({"feature_selection": "forward"}, "feature_selection='forward' needs num_features"),
+    ],
+)
+def test_what_makes_no_sense_alone(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        resolve(("call", values))
+    # Of one layer alone it is not known what another says.
+    assert LimeOptions(**values)
+
+
+@pytest.mark.parametrize("values", [{"kernel_width": 10**400}, {"fill": (10**400, 0, 0)}])
+def test_numbers_beyond_all_measure(values: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="must be"):
+        LimeOptions(**values)
+
+
+@pytest.mark.parametrize("text", ["=3", "compactness=", "sigma=1, sigma=2", "sigma"])
+def test_parameters_in_text_have_a_name_and_a_value_each(text: str) -> None:
+    with pytest.raises(OptionError, match="each name once"):
+        from_text("segmenter_parameters", text)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_lime import OptionError
 from pytest_lime.perturbation import ENUMERATED, MaskStream
 
-SAMPLERS: list[Any] = ["kerdock", "antithetic", "bernoulli", "exhaustive", "given"]
+SAMPLERS: list[Any] = ["hadamard", "antithetic", "bernoulli", "exhaustive", "given"]
 
 
 def stream(sampler: str, superpixels: int, seed: int = 0) -> MaskStream:
@@ -33,7 +33,7 @@ class TestPortions:
         assert drawn.dtype == np.uint8
         assert set(np.unique(drawn)) <= {0, 1}
 
-    @pytest.mark.parametrize("sampler", ["kerdock", "antithetic", "bernoulli"])
+    @pytest.mark.parametrize("sampler", ["hadamard", "antithetic", "bernoulli"])
     def test_a_stream_without_end_gives_what_is_asked_for(self, sampler: str) -> None:
         masks = stream(sampler, 20)
         assert masks.length is None
@@ -44,19 +44,19 @@ class TestSamplers:
     @settings(deadline=None, max_examples=20)
     @given(superpixels=st.integers(ENUMERATED + 1, 1000), portions=st.lists(st.integers(0, 1500), max_size=4))
     def test_portions_of_a_design_of_any_width(self, superpixels: int, portions: list[int]) -> None:
-        in_portions = stream("kerdock", superpixels)
+        in_portions = stream("hadamard", superpixels)
         drawn = np.concatenate([in_portions.draw(count) for count in [*portions, 1]])
-        np.testing.assert_array_equal(drawn, stream("kerdock", superpixels).draw(sum(portions) + 1))
+        np.testing.assert_array_equal(drawn, stream("hadamard", superpixels).draw(sum(portions) + 1))
 
     @pytest.mark.parametrize("superpixels", [ENUMERATED + 1, 50, 200])
-    @pytest.mark.parametrize("sampler", ["kerdock", "antithetic"])
+    @pytest.mark.parametrize("sampler", ["hadamard", "antithetic"])
     def test_pairs_are_complements(self, superpixels: int, sampler: str) -> None:
         masks = stream(sampler, superpixels)
         assert masks.paired
         drawn = masks.draw(3000)
         np.testing.assert_array_equal(drawn[::2] + drawn[1::2], 1)
 
-    @pytest.mark.parametrize("sampler", ["kerdock", "antithetic", "bernoulli"])
+    @pytest.mark.parametrize("sampler", ["hadamard", "antithetic", "bernoulli"])
     def test_superpixels_are_shown_half_of_the_time_and_independently(self, sampler: str) -> None:
         superpixels, n = 20, 20_000
         drawn = stream(sampler, superpixels).draw(n).astype(float) - 0.5
@@ -71,7 +71,7 @@ class TestSamplers:
         assert (masks.sampler, masks.paired, masks.length) == ("bernoulli", False, None)
 
     @pytest.mark.parametrize("superpixels", [1, 2, 5, 12])
-    @pytest.mark.parametrize("sampler", ["exhaustive", "antithetic", "kerdock"])
+    @pytest.mark.parametrize("sampler", ["exhaustive", "antithetic", "hadamard"])
     def test_few_superpixels_are_enumerated_once(self, superpixels: int, sampler: str) -> None:
         masks = stream(sampler, superpixels)
         assert (masks.sampler, masks.paired, masks.length) == ("exhaustive", False, 2**superpixels)
@@ -81,7 +81,7 @@ class TestSamplers:
         assert len(drawn) == len(expected)
         assert len(masks.draw(10)) == 0
 
-    @pytest.mark.parametrize("sampler", ["kerdock", "antithetic"])
+    @pytest.mark.parametrize("sampler", ["hadamard", "antithetic"])
     def test_from_thirteen_on_pairs_are_drawn(self, sampler: str) -> None:
         assert stream(sampler, 12).sampler == "exhaustive"
         assert stream(sampler, 13).sampler == sampler
@@ -105,7 +105,7 @@ class TestSamplers:
 
 
 class TestSeeds:
-    @pytest.mark.parametrize("sampler", ["kerdock", "antithetic", "bernoulli"])
+    @pytest.mark.parametrize("sampler", ["hadamard", "antithetic", "bernoulli"])
     def test_the_same_seed_gives_the_same_masks_and_another_gives_others(self, sampler: str) -> None:
         first = stream(sampler, 30, seed=1).draw(100)
         np.testing.assert_array_equal(first, stream(sampler, 30, seed=1).draw(100))

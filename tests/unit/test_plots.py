@@ -1,8 +1,10 @@
 """Figures of matplotlib: what they show, and that they leave nothing behind."""
 
+import dataclasses
 import io
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from pytest_lime import Box, Explanation, OptionError, RegionError
+from pytest_lime.plots import png
 
 matplotlib = pytest.importorskip("matplotlib")
 pyplot = pytest.importorskip("matplotlib.pyplot")
@@ -48,7 +51,7 @@ class TestFigure:
 
     def test_numbers_for_one_sign_and_outlines_of_regions(self, explanation_of: Build) -> None:
         figure = explanation_of(WEIGHTS).plot(k=3, sign="negative", regions=Box(0, 0, 10, 5), notes=False)
-        photo = figure.axes[0]
+        photo: Any = figure.axes[0]
         assert [text.get_position() for text in photo.texts] == [(7.5, 7.5), (7.5, 2.5), (17.5, 7.5)]
         outline = {tuple(map(tuple, line.tolist())) for line in photo.collections[-1].get_segments()}
         assert outline == {((0, 0), (0, 5)), ((10, 0), (10, 5)), ((0, 0), (10, 0)), ((0, 5), (10, 5))}
@@ -125,6 +128,61 @@ class TestAxes:
         assert [text.get_text() for text in right.texts] == ["1", "2"]
         assert not left.images
         rendered(figure)
+
+    def test_insets_are_axes_too(self, explanation_of: Build) -> None:
+        figure = matplotlib.figure.Figure()
+        inset = figure.subplots().inset_axes([0, 0, 0.5, 0.5])
+        assert explanation_of(WEIGHTS).plot(axes=inset) is figure
+        assert inset.images
+
+    @pytest.mark.parametrize("kind", ["array", "figure", "number", "3d", "polar", "removed", "cleared"])
+    def test_what_is_not_to_be_drawn_on(self, explanation_of: Build, kind: str) -> None:
+        figure = matplotlib.figure.Figure()
+        axes = figure.subplots(1, 2, subplot_kw={"projection": kind} if kind in ("3d", "polar") else {})
+        given = {"array": axes, "figure": figure, "number": 3}.get(kind, axes[0])
+        if kind == "removed":
+            axes[0].remove()
+        if kind == "cleared":
+            figure.clear()
+        words = r"axes=.* must be one two-dimensional Axes of matplotlib that is in a figure, such as axes\[0\]"
+        with pytest.raises(OptionError, match=words):
+            explanation_of(WEIGHTS).plot(axes=given)
+        assert not any(one.images for one in axes)
+
+
+class TestNames:
+    """Names hold whatever users wrote."""
+
+    @staticmethod
+    def named(explanation_of: Build, name: str) -> Any:
+        explanation = explanation_of(WEIGHTS, class_names=(name, "b", "c"))
+        return dataclasses.replace(explanation, image=dataclasses.replace(explanation.image, name=name)).plot()
+
+    def test_control_characters_are_escapes(self, explanation_of: Build) -> None:
+        figure = self.named(explanation_of, "a\x07b\x85\ud800\nc")
+        photo, heat, _ = figure.axes
+        assert photo.get_title("left") == r"What the model sees of a\x07b\x85\ud800 c"
+        assert heat.get_title("left").startswith(r"a\x07b\x85\ud800 c: score")
+        rendered(figure)  # in which a warning is an error
+
+    def test_glyphs_that_the_font_lacks_are_no_warnings(self, explanation_of: Build) -> None:
+        figure = self.named(explanation_of, "犬 🐈")
+        assert figure.axes[0].get_title("left") == "What the model sees of 犬 🐈"
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert figure._repr_png_().startswith(b"\x89PNG")
+            assert png(figure, dpi=50).startswith(b"\x89PNG")
+
+    def test_other_warnings_are_seen(self, explanation_of: Build) -> None:
+        figure = self.named(explanation_of, "a")
+        figure.savefig = lambda *_, **__: warnings.warn("something else", UserWarning, stacklevel=1)
+        with pytest.warns(UserWarning, match="something else"):
+            png(figure)
+
+    def test_dots_per_inch(self, explanation_of: Build) -> None:
+        figure = self.named(explanation_of, "a")
+        width, height = figure.get_size_inches()
+        assert Image.open(io.BytesIO(png(figure, 50))).size == (int(width * 50), int(height * 50))
 
 
 class TestNothingIsLeftBehind:

@@ -124,6 +124,37 @@ class TestWriting:
         modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ours", "other")}
         assert len(modes) == 1
 
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_a_link_stays_and_what_it_names_is_replaced(self, tmp_path: Path, *, exists: bool) -> None:
+        named, link = tmp_path / "there" / "file.txt", tmp_path / "link"
+        named.parent.mkdir()
+        if exists:
+            named.write_bytes(b"old")
+        link.symlink_to(named)
+        write_atomically(link, b"new")
+        assert link.is_symlink()
+        assert named.read_bytes() == b"new"
+        assert list(named.parent.iterdir()) == [named]
+
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_only_files_are_replaced(self, tmp_path: Path, *, linked: bool) -> None:
+        pipe, link = tmp_path / "pipe", tmp_path / "link"
+        os.mkfifo(pipe)
+        link.symlink_to(pipe)
+        with pytest.raises(OSError, match="Not a regular file"):
+            write_atomically(link if linked else pipe, b"new")
+        assert pipe.is_fifo()
+        assert link.is_symlink()
+        assert sorted(tmp_path.iterdir()) == [link, pipe]
+        with pytest.raises(IsADirectoryError):
+            write_atomically(tmp_path, b"new")
+
+    def test_a_link_to_itself(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to("loop")
+        with pytest.raises(OSError, match="symbolic links"):
+            write_atomically(tmp_path / "loop", b"new")
+        assert (tmp_path / "loop").is_symlink()
+
     @pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
     @pytest.mark.parametrize(("owner", "step"), [(Path, "replace"), (Path, "chmod"), (os, "fdopen")])
     def test_an_interrupted_write_leaves_the_old_file_whole(

@@ -313,6 +313,10 @@ class TestCoco:
             ),
             (coco({}, categories=[{"name": "cat"}]), "with a name: none."),
             (coco({}, categories=[{"id": 1}]), "has category_id 1"),
+            (
+                coco({}, categories=[{"id": 1, "name": ""}]),
+                "annotation 10 ('') has category_id 1; it must be the id of",
+            ),
         ],
     )
     def test_a_document_without_what_is_needed(self, document: Any, words: str, write: Write) -> None:
@@ -468,6 +472,14 @@ class TestLabelMe:
         shape = {"shape_type": "mask", "points": [[0, 0], [1, 1]], "mask": png(INSIDE)}
         assert "a mask needs imageHeight and imageWidth" in refused(write(labelme(shape, size=None)))
 
+    @pytest.mark.parametrize("side", [10**7, 10**10])
+    def test_an_image_that_no_memory_holds(self, side: int, write: Write) -> None:
+        shape = {"shape_type": "mask", "points": [[0, 0], [11, 7]], "mask": png(INSIDE)}
+        message = refused(write(labelme(shape, size=(side, side))))
+        assert f"its image, {side}×{side} pixels as the file says, is too large for the memory" in message
+        runs = {"segmentation": {"size": [10**7, 10**7], "counts": [0, 10**14]}}
+        assert "a number is too large for a coordinate or a size" in refused(write(coco(runs, size=None)))
+
     @pytest.mark.parametrize(
         ("document", "words"),
         [
@@ -613,6 +625,12 @@ class TestMaskPictures:
                 "head.png",
                 {"labels": "cat"},
                 "describes no region ('cat': every pixel is 0)",
+            ),
+            (
+                PILImage.fromarray(np.arange(768, dtype=np.uint16).reshape(24, 32)),
+                "head.png",
+                {},
+                "its 768 gray values are neither a mask nor labels",
             ),
             (PILImage.linear_gradient("L"), "head.png", {}, "its 256 gray values are neither a mask nor labels"),
             (PILImage.new("L", (12, 8), 255), "head.jpg", {}, "JPEG blurs the border of a mask; save it as PNG"),

@@ -223,7 +223,6 @@ class TestAlgorithms:
         [
             ("slic", {"spacing": 3}, "spacing must be None or iterable"),
             ("slic", {"compactness": "high"}, "unsupported operand"),
-            ("quickshift", {"kernel_size": 0.5}, "`kernel_size` should be >= 1"),
             ("felzenszwalb", {"min_size": 1.5}, "cannot be interpreted as an integer"),
             ("watershed", {"markers": np.zeros((3, 3))}, "shapes"),
         ],
@@ -237,6 +236,29 @@ class TestAlgorithms:
         assert reason in str(caught.value)
         assert "\n" not in str(caught.value)
         assert caught.value.__suppress_context__
+
+    @pytest.mark.parametrize(
+        ("segmenter", "name", "value", "least"),
+        [
+            ("slic", "n_segments", -4, "1"),
+            ("slic", "compactness", float("nan"), "0"),
+            ("slic", "compactness", -1, "0"),
+            ("slic", "sigma", [1, float("inf")], "0"),
+            ("quickshift", "kernel_size", 0.5, "1"),
+            ("felzenszwalb", "scale", -1, "0.001"),
+            ("felzenszwalb", "scale", np.float32("nan"), "0.001"),
+            ("watershed", "markers", -1, "1"),
+        ],
+    )
+    def test_a_number_below_its_least_is_told_by_name(self, segmenter: str, name: str, value: Any, least: str) -> None:
+        with pytest.raises(OptionError) as caught:
+            cut(photo(32), segmenter=segmenter, parameters={name: value})
+        assert f"segmenter_parameters: {name}=" in str(caught.value)
+        assert f"must be a finite number of at least {least}." in str(caught.value)
+
+    def test_a_ragged_list_is_no_number(self) -> None:
+        with pytest.raises(OptionError, match=r"sigma=\[\[1\], \[1, 2\]\] must be a number, or an array of numbers"):
+            cut(photo(32), parameters={"sigma": [[1], [1, 2]]})
 
     def test_an_image_that_scikit_image_refuses(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fails(*args: Any, **parameters: Any) -> NDArray[Any]:
@@ -253,7 +275,7 @@ class TestAlgorithms:
         [
             ({}, "choose segmenter='grid', or another number of segments"),
             ({"sigma": 1.0}, "or another number of segments, or other segmenter_parameters"),
-            ({"scale": 1e9}, "choose another scale in segmenter_parameters"),
+            ({"scale": 1e9}, "choose segmenter='grid', or another scale in segmenter_parameters"),
         ],
     )
     def test_one_superpixel_is_told_with_what_can_be_done(self, parameters: dict[str, Any], remedy: str) -> None:

@@ -132,6 +132,15 @@ class TestSelect:
         assert set(order[shuffled]) == set(select(shown, scores, weights, method, 4))
 
     @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("unit", [1e-40, 1e40])
+    @pytest.mark.parametrize("scale", [1e-100, 1e100])
+    def test_extreme_units_do_not_matter(self, method: str, unit: float, scale: float) -> None:
+        shown, scores, weights = samples(12, 200)
+        penalised = method == "highest_weights"  # by a ridge whose penalty is in the unit of weights
+        found = select(shown, unit * scores, weights if penalised else scale * weights, method, 4)
+        np.testing.assert_array_equal(found, select(shown, scores, weights, method, 4))
+
+    @pytest.mark.parametrize("method", METHODS)
     def test_samples_without_weight_have_no_say(self, method: str) -> None:
         shown, scores, weights = samples(12, 200)
         weights[150:] = 0

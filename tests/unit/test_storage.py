@@ -235,7 +235,7 @@ class TestRefused:
         for number, content in enumerate(("[]", "3", '{"format": "pytest-lime"}')):
             self.refused(archive(tmp_path / str(number), explanation__json=content), "is no saved explanation")
 
-    @pytest.mark.parametrize("version", [2, 99, None, "1"])
+    @pytest.mark.parametrize("version", [2, 99, None, "1", True, 1.0])
     def test_another_version(self, tmp_path: Path, version: Any) -> None:
         path = archive(tmp_path / "x.npz", explanation__json=facts(version=version))
         self.refused(path, f"has version {version!r} and this pytest-lime reads {VERSION}: use the version that saved")
@@ -301,6 +301,83 @@ class TestRefused:
                     opened.writestr(name, content)
             self.refused(tmp_path / "y.npz", "is damaged")
 
+    def test_a_value_that_cannot_be_null(self, explanation_of: Build, tmp_path: Path) -> None:
+        save(explanation_of(WEIGHTS), tmp_path / "x.npz")
+        with zipfile.ZipFile(tmp_path / "x.npz") as opened:
+            members = {name: opened.read(name) for name in opened.namelist()}
+        for name in ("image", "view", "options", "weights", "labels", "freedom", "paired", "device", "opinions"):
+            facts = json.loads(members[FACTS])
+            facts["fields"][name] = None
+            with zipfile.ZipFile(tmp_path / "y.npz", "w") as opened:
+                for member, content in {**members, FACTS: json.dumps(facts).encode()}.items():
+                    opened.writestr(member, content)
+            self.refused(tmp_path / "y.npz", rf"is damaged \({name} is None and must be .*\): copy it anew, or explain")
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"segments": np.full((10, 20), -1)}, "segments is .* and must hold all numbers 0…d−1"),
+            ({"segments": np.arange(200).reshape(10, 20)}, "segments is .* and must hold all numbers 0…d−1"),
+            ({"segments": np.zeros((10, 20), dtype=np.int64)}, "segments is .* and must hold all numbers 0…d−1"),
+            (
+                {"segments": np.zeros((10, 19), dtype=np.int64)},
+                r"segments has shape \(10, 19\) and must be of shape 10×20",
+            ),
+            ({"segments": np.zeros((10, 20))}, r"segments is .* and must be NDArray\[np.int64\]"),
+            ({"weights": np.zeros(0)}, r"weights has shape \(0,\) and must be of shape 1×8"),
+            ({"weights": np.zeros((2, 8))}, r"weights has shape \(2, 8\) and must be of shape 1×8"),
+            ({"weights": np.full((1, 8), np.nan)}, "weights is .* and must be finite"),
+            ({"covariance": np.zeros((1, 8, 7))}, r"covariance has shape \(1, 8, 7\) and must be of shape 1×8×8"),
+            ({"covariance": np.full((1, 8, 8), np.nan)}, "covariance is .* and must not be NaN"),
+            ({"freedom": np.nan}, "freedom is nan and must be above 0"),
+            ({"intercept": np.zeros(3)}, r"intercept has shape \(3,\) and must be of shape 1"),
+            ({"pixels": np.zeros(0, dtype=np.float32)}, r"pixels has shape \(0,\) and must be of shape C×H×W"),
+            (
+                {"pixels": np.zeros((3, 10, 19), dtype=np.float32)},
+                r"shape has shape \(10, 20\) and must be of shape 10×19",
+            ),
+            ({"image": Image(np.zeros((10, 20), dtype=np.float32), "x")}, r"pixels .* must be of shape h×w×3"),
+            ({"image": Image(np.zeros((9, 20, 3), dtype=np.float32), "x")}, r"size has .* and must be of shape 9×20"),
+            ({"view": View((10, 20), (0.0, 0.0, np.nan, 10.0), (10, 20))}, "box is .* and must be finite"),
+            ({"view": View((10, 20), (5.0, 0.0, 5.0, 10.0), (10, 20))}, "box is .* and must have x0 < x1"),
+            ({"targets": (3,)}, r"targets is \(3,\) and must be in class_names"),
+            ({"targets": (-1,)}, r"targets is \(-1,\) and must be in class_names"),
+            ({"targets": (True,)}, r"targets is \(True,\) and must be tuple\[int, \.\.\.\]"),
+            ({"targets": (0, 1)}, r"labels has shape \(1,\) and must be of shape 2"),
+            ({"minus": 3}, "minus is 3 and must be in class_names"),
+            ({"prediction": np.zeros(2)}, r"class_names has shape \(3,\) and must be of shape 2"),
+            ({"prediction": np.full(3, np.nan)}, "prediction is .* and must be finite"),
+            ({"masks": np.full((400, 8), 2, dtype=np.uint8)}, "masks is .* and must be 0 or 1"),
+            ({"sample_scores": np.zeros((399, 1))}, r"sample_scores has shape \(399, 1\) and must be of shape 400×1"),
+            ({"sample_scores": np.full((400, 1), np.nan)}, "sample_scores is .* and must be finite"),
+            ({"sample_weights": np.zeros(400)}, "sample_weights is .* and must be at least 0 and not all 0"),
+            ({"opinions": {"occlusion": np.zeros((1, 7))}}, r"opinions has shape \(1, 7\) and must be of shape 1×8"),
+            ({"opinions": {"occlusion": None}}, "opinions is .* and must be Mapping"),
+        ],
+    )
+    def test_content_that_cannot_be(
+        self, explanation_of: Build, tmp_path: Path, changes: dict[str, Any], words: str
+    ) -> None:
+        save(dataclasses.replace(explanation_of(WEIGHTS), **changes), tmp_path / "x.npz")
+        self.refused(tmp_path / "x.npz", rf"is damaged \({words}.*\): copy it anew, or explain the image again")
+
+    def test_what_may_be_infinite_or_unknown(self, explanation_of: Build, tmp_path: Path) -> None:
+        unknown: dict[str, Any] = {name: np.array([np.nan]) for name in ("r2", "r2_heldout", "local_pred", "intercept")}
+        explanation = dataclasses.replace(
+            explanation_of(WEIGHTS), covariance=np.full((1, 8, 8), np.inf), freedom=np.inf, **unknown
+        )
+        assert_same(there_and_back(explanation, tmp_path), explanation)
+
+    @pytest.mark.parametrize("path", [None, 3, b"x.npz", [], "a\0b", "\ud800.npz"], ids=ascii)
+    def test_what_is_no_path(
+        self, explanation_of: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Any
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for step in (explanation_of(WEIGHTS).save, Explanation.load):
+            with pytest.raises(OptionError, match=r"path=.* must be the name of a file, .*: give one such as"):
+                step(path)
+        assert list(tmp_path.iterdir()) == []
+
 
 class TestWriting:
     def test_the_name_is_used_as_it_is(self, explanation_of: Build, tmp_path: Path) -> None:
@@ -317,6 +394,12 @@ class TestWriting:
         with pytest.raises(RecordError, match=r"cannot be written .*: give the name of a file"):
             explanation_of(WEIGHTS).save(tmp_path / "cat.npz")
         assert [file.name for file in tmp_path.iterdir()] == ["cat.npz"]
+
+    def test_a_pipe_stays_one(self, explanation_of: Build, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(RecordError, match=r"cannot be written \(Not a regular file\): give the name of a file"):
+            explanation_of(WEIGHTS).save(tmp_path / "pipe")
+        assert (tmp_path / "pipe").is_fifo()
 
     @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
     def test_what_fails_leaves_the_old_file(

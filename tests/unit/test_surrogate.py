@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.special import stdtrit
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import RandomForestRegressor
@@ -15,10 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR, LinearSVR
 from sklearn.tree import DecisionTreeRegressor
 
-from pytest_lime import OptionError
+from pytest_lime import OptionError, explain
 from pytest_lime.kernels import cosine_distance, exponential
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.surrogate import Fit, fit
+from pytest_lime.testing import FakeModel
 
 Masks = NDArray[np.uint8]
 Array = NDArray[np.float64]
@@ -370,6 +373,24 @@ class TestEveryFit:
         assert found.freedom >= 1
 
 
+class TestScale:
+    @pytest.mark.parametrize("options", ALL_FITS, ids=NAMES)
+    def test_the_largest_scores_and_weights_overflow_nowhere(self, options: dict[str, Any]) -> None:
+        masks, scores, weights = samples(6, 90)
+        scores /= np.abs(scores).max()
+        plain = fit(masks, scores, weights, **options)
+        found = fit(masks, scores * 1e40, weights * 1e100, **options)
+        np.testing.assert_allclose(found.weights / (1e40 if plain.signed else 1), plain.weights, atol=1e-6)
+        np.testing.assert_allclose(found.r2_heldout, plain.r2_heldout, atol=1e-6)
+
+    @pytest.mark.parametrize("options", ALL_FITS, ids=NAMES)
+    def test_scores_whose_squares_overflow_are_told(self, options: dict[str, Any]) -> None:
+        masks, scores, weights = samples(6, 90)
+        scores[:, 1] = 1e300 * (1 - 2 * masks[:, 1].astype(np.float64))
+        with pytest.raises(OptionError, match=r"scores of up to 1e\+300: they must be within ±1e\+40, since .* divide"):
+            fit(masks, scores, weights, **options)
+
+
 class TestLocalPrediction:
     @pytest.mark.parametrize("options", ALL_FITS, ids=NAMES)
     def test_it_is_the_surrogates_score_of_the_whole_image(self, options: dict[str, Any]) -> None:
@@ -414,6 +435,37 @@ class TestHeldOut:
     def test_of_the_others_it_takes_five_units(self, options: dict[str, Any], n: int, known: bool) -> None:
         masks, scores, weights = samples(5, n)
         assert np.isfinite(fit(masks, scores, weights, **options).r2_heldout).all() == known
+
+    @pytest.mark.parametrize("options", ALL_FITS, ids=NAMES)
+    def test_it_is_unknown_where_one_sample_has_most_of_the_weight(self, options: dict[str, Any]) -> None:
+        masks, scores, weights = samples(6, 90)
+        weights[7] = 0.4 * weights.sum()
+        assert np.isfinite(fit(masks, scores, weights, **options).r2_heldout).all()
+        weights[7] = 1.2 * weights.sum()
+        assert np.isnan(fit(masks, scores, weights, **options).r2_heldout).all()
+
+    @pytest.mark.parametrize("options", ALL_FITS, ids=NAMES)
+    def test_it_is_unknown_where_one_sample_is_left_to_tell_the_variance(self, options: dict[str, Any]) -> None:
+        masks, scores, weights = samples(6, 90)
+        weights[[7, 8]] = 1e6 * weights.sum()
+        assert np.isnan(fit(masks, scores, weights, **options).r2_heldout).all()
+
+    @pytest.mark.parametrize("surrogate", ["ridge", "lasso", "tree"])
+    def test_a_kernel_far_too_narrow_gives_no_figure(self, surrogate: str) -> None:
+        # The pixels' distance is in the hundreds: a width of 0.25 leaves the weight of about one sample.
+        model = FakeModel()
+        picture = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+        explanation = explain(
+            model,
+            Image.fromarray(picture),
+            samples=64,
+            segments=9,
+            sampler="bernoulli",
+            distance="pixel_euclidean",
+            surrogate=surrogate,
+        )
+        assert explanation.effective_samples < 2
+        assert np.isnan(explanation.r2_heldout).all()
 
     def test_a_tree_that_learns_noise_by_heart_has_none(self) -> None:
         masks, _, weights = samples(10, 300)
@@ -493,6 +545,14 @@ class TestLasso:
             OptionError, match="alpha=1e-06 is so small that the lasso did not converge in 1 iterations"
         ):
             fit(*samples(50, 60), surrogate="lasso", alpha=1e-6)
+
+    @pytest.mark.parametrize("alpha", [1e-17, 1e-300])
+    def test_a_penalty_below_rounding_is_none(self, alpha: float) -> None:
+        masks, scores, weights = samples(10, 200)
+        found = fit(masks, scores, weights, surrogate="lasso", alpha=alpha)
+        plain = fit(masks, scores, weights, surrogate="linear")
+        for name in ("weights", "intercept", "r2", "covariance"):
+            np.testing.assert_allclose(getattr(found, name), getattr(plain, name), atol=ALGEBRA)
 
     @pytest.mark.parametrize("paired", [False, True])
     @pytest.mark.parametrize("n", [60, 61])
@@ -614,14 +674,90 @@ class TestRegressorOfTheUser:
                 make_pipeline(StandardScaler(), Ridge()),
                 r"^surrogate=Pipeline\(.*\) is a pipeline, .*pass that step alone",
             ),
-            (Minimal(np.ones(5)), r"^surrogate=<.*Minimal.* has coef_ of shape \(5,\); .* each of 6 superpixels"),
-            (Minimal(np.ones((2, 6))), r"has coef_ of shape \(2, 6\)"),
-            (Minimal(np.full(6, np.nan)), r"must have one finite number for each of 6 superpixels"),
+            (
+                Minimal(np.ones(5)),
+                r"^surrogate=<.*Minimal.* gives an array of shape \(5,\) as its coef_; it must give one finite real "
+                r"number for each of 6 superpixels: mend it, or pass a regressor of scikit-learn",
+            ),
+            (Minimal(np.ones((2, 6))), r"gives an array of shape \(2, 6\) as its coef_;"),
+            (Minimal([1.0, 1.0, np.nan, 1.0, 1.0, 1.0]), r"gives nan at place 2 as its coef_;"),
+            (Minimal(np.ones(6, dtype=complex)), r"gives array\(\[1\.\+0\.j, .* as its coef_;"),
+            (Minimal(list("123456")), r"gives \['1', '2', .* as its coef_;"),
+            (Minimal([[1.0, 2.0], [3.0]]), r"gives \[\[1\.0, 2\.0\], \[3\.0\]\] as its coef_;"),
+            (Minimal([10**400] * 6), r"gives \[1000.* as its coef_;"),
+            (Minimal(torch.ones(6, requires_grad=True)), r"gives tensor\(.*requires_grad=True\) as its coef_;"),
         ],
     )
     def test_one_that_is_no_surrogate_is_told(self, mine: Any, told: str) -> None:
         with pytest.raises(OptionError, match=told):
             fit(*samples(6, 90), surrogate=mine)
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            (np.nan, "nan at place 0"),
+            ([1.0, 2.0], r"an array of shape \(2,\)"),
+            ([], r"an array of shape \(0,\)"),
+            ("a", "'a'"),
+            (1 + 1j, r"\(1\+1j\)"),
+        ],
+    )
+    def test_an_intercept_that_is_no_number_is_told(self, given: Any, told: str) -> None:
+        class Crooked(Minimal):
+            intercept_ = given
+
+        with pytest.raises(
+            OptionError,
+            match=rf"^surrogate=<.* gives {told} as its intercept_; it must give one finite real number for",
+        ):
+            fit(*samples(6, 90), surrogate=Crooked())
+
+    @pytest.mark.parametrize("given", [0.5, [0.5], [[0.5]], np.float32(0.5)])
+    def test_an_intercept_of_any_shape_is_one_number(self, given: Any) -> None:
+        class Straight(Minimal):
+            intercept_ = given
+
+        assert (fit(*samples(6, 90), surrogate=Straight()).intercept == 0.5).all()
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            (lambda shown: np.full(len(shown), np.nan), "nan at place 0"),
+            (lambda shown: None, "None"),
+            (lambda shown: shown, r"an array of shape \(90, 6\)"),
+            (lambda shown: "a", "'a'"),
+            (lambda shown: np.ones(89), r"an array of shape \(89,\)"),
+            (lambda shown: 1j * shown[:, 0], "array.*"),
+        ],
+    )
+    def test_a_prediction_that_is_no_scores_is_told(self, given: Any, told: str) -> None:
+        class Crooked(Minimal):
+            intercept_ = 0.0
+
+            def predict(self, shown: Array) -> Array:
+                return np.asarray(given(shown)) if told.startswith("an array") else given(shown)
+
+        with pytest.raises(OptionError, match=rf" gives {told} as its predict; .* for each of 90 samples: mend it"):
+            fit(*samples(6, 90), surrogate=Crooked())
+
+    def test_a_column_of_scores_is_taken(self) -> None:
+        class Column(Minimal):
+            def predict(self, shown: Array) -> Array:
+                return super().predict(shown)[:, None]
+
+        given = samples(6, 90)
+        np.testing.assert_array_equal(fit(*given, surrogate=Column()).r2, fit(*given, surrogate=Minimal()).r2)
+
+    def test_an_error_of_its_prediction_says_where_it_was_raised(self) -> None:
+        class Mute(Minimal):
+            def predict(self, shown: Array) -> Array:
+                raise ZeroDivisionError("my own")
+
+        with pytest.raises(ZeroDivisionError, match="my own") as caught:
+            fit(*samples(6, 90), surrogate=Mute())
+        [note] = caught.value.__notes__
+        assert note.startswith("pytest-lime: raised inside surrogate=<")
+        assert note.endswith(" on 1 samples")
 
     def test_its_own_error_says_where_it_was_raised(self) -> None:
         with pytest.raises(ZeroDivisionError, match="my own") as caught:

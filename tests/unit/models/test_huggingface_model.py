@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from pytest_lime import Explanation, OptionError
+from pytest_lime import Explanation, ModelError, OptionError
 from pytest_lime.images import View, load_image
 from pytest_lime.models import HuggingFaceModel
 
@@ -94,7 +94,7 @@ class TestPrepare:
         self, name: str, options: dict[str, Any], backend: str, transformers: ModuleType, photo: NDArray[np.uint8]
     ) -> None:
         processor = processor_of(transformers, name + backend, **options)
-        model = HuggingFaceModel(vit(transformers), processor)
+        model = HuggingFaceModel(resnet(transformers), processor)
         for array in (photo, np.ascontiguousarray(photo[:, 100:301]), np.ascontiguousarray(photo[100:133, 80:127])):
             ours = model.normalise(torch.from_numpy(model.prepare(load_image(array)))[None])[0].numpy()
             theirs = processor(images=PILImage.fromarray(array), return_tensors="np")["pixel_values"][0]
@@ -111,7 +111,7 @@ class TestPrepare:
         np.testing.assert_allclose(model.std, IMAGENET["image_std"], rtol=1e-6)
 
     def test_a_network_that_wants_blue_first(self, transformers: ModuleType) -> None:
-        model = HuggingFaceModel(vit(transformers), processor_of(transformers, "MobileViTImageProcessor"))
+        model = HuggingFaceModel(resnet(transformers), processor_of(transformers, "MobileViTImageProcessor"))
         np.testing.assert_allclose([*model.mean, *model.std], [0, 0, 0, 1, 1, 1], rtol=1e-6)
         batch = torch.rand(2, 3, 4, 5)
         torch.testing.assert_close(model.normalise(batch), batch.flip(1))
@@ -119,7 +119,7 @@ class TestPrepare:
     @pytest.mark.parametrize("size", [(60, 80), (80, 60)])
     @pytest.mark.parametrize("name", ["ViTImageProcessor", "CLIPImageProcessor", "MobileViTImageProcessor"])
     def test_the_view_is_what_is_measured(self, name: str, size: tuple[int, int], transformers: ModuleType) -> None:
-        model = HuggingFaceModel(vit(transformers), processor_of(transformers, name))
+        model = HuggingFaceModel(resnet(transformers), processor_of(transformers, name))
         view, measured = model.view(size), View.measure(model.prepare, size)
         assert view.shape == measured.shape == model.input_size
         np.testing.assert_allclose(view.box, measured.box, atol=0.2)
@@ -244,6 +244,33 @@ class TestArguments:
             HuggingFaceModel("vit", processor_of(transformers))  # type: ignore[arg-type]
         with pytest.raises(OptionError, match="the network takes 4 channels; it must take 1 or 3"):
             HuggingFaceModel(vit(transformers, num_channels=4), processor_of(transformers, **SMALL))
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            # A list or a tuple, by the version of transformers.
+            ({"image_std": [0, 0, 0]}, r"has image_std=.0, 0, 0.; it must be finite and greater than 0\.$"),
+            ({"image_std": [float("nan")] * 3}, r"has image_std=.nan, nan, nan.; it must be finite and greater"),
+            ({"image_mean": [float("inf")] * 3}, r"has image_mean=.inf, inf, inf.; it must be finite\.$"),
+        ],
+    )
+    def test_a_normalisation_that_cannot_be(
+        self, options: dict[str, Any], words: str, transformers: ModuleType
+    ) -> None:
+        with pytest.raises(OptionError, match=words):
+            HuggingFaceModel(vit(transformers), processor_of(transformers, **SMALL, **options))
+
+    def test_a_processor_of_another_size_than_the_network(self, transformers: ModuleType) -> None:
+        processor = processor_of(transformers, size={"height": 64, "width": 48})
+        with pytest.raises(ModelError) as caught:
+            HuggingFaceModel(vit(transformers), processor)
+        assert "64×48 pixels (height × width), and is a network of image_size=32 (ValueError: " in str(caught.value)
+        assert "use the processor that was saved with the model" in str(caught.value)
+
+    @pytest.mark.parametrize("name", [None, 3])
+    def test_no_name(self, name: Any) -> None:
+        with pytest.raises(OptionError, match=rf"from_pretrained: name={name} must be a folder, or a name on the hub"):
+            HuggingFaceModel.from_pretrained(name)
 
     def test_a_folder_that_holds_none(self, transformers: ModuleType, tmp_path: Path) -> None:
         with pytest.raises(

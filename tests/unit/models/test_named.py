@@ -10,6 +10,7 @@ from pytest_lime.models.named import load_model
 from pytest_lime.testing import FakeModel
 
 SOURCE = """
+import functools
 import pytest
 from pytest_lime.testing import FakeModel
 
@@ -20,6 +21,15 @@ def make():
 
 def classifier(images):
     return images
+
+def needing(path, *, size):
+    return FakeModel()
+
+partial = functools.partial(needing, "weights.pt", size=8)
+lacking = functools.partial(needing, "weights.pt")
+
+async def awaited():
+    return model
 
 class Holder:
     inner = model
@@ -54,18 +64,35 @@ def test_a_function_without_arguments_is_called() -> None:
     assert load_model("zoo_of_models:make").labels == ("a", "b")
 
 
+def test_a_partial_function_that_needs_nothing_more_is_called() -> None:
+    assert isinstance(load_model("zoo_of_models:partial"), FakeModel)
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("zoo_of_models", "must be of the form module:attribute"),
         (":model", "must be of the form module:attribute"),
         ("zoo_of_models:", "must be of the form module:attribute"),
+        ("..:x", "'..:x' must be of the form module:attribute, such as network:make_model."),
+        ("./zoo_of_models:model", "such as network:make_model; say zoo_of_models:model in the folder that holds it"),
+        (".zoo_of_models:model", "must be of the form module:attribute"),
+        ("/a b/zoo_of_models.py:model", "must be of the form module:attribute, such as network:make_model; say zoo_of"),
+        (r"C:\zoo\of_models.py:model", "; say of_models:model in the folder that holds it"),
+        ("zoo_of_models.py:model", "; say zoo_of_models:model in the folder"),
         ("zo_of_models:model", "there is no module 'zo_of_models'"),
         ("zoo_of_models.inner:model", "there is no module 'zoo_of_models.inner'"),
         ("zoo_of_models:modle", "has no attribute 'modle'; the nearest is 'model'"),
         ("zoo_of_models:Holder.outer", "has no attribute 'outer'"),
         ("zoo_of_models:classifier", "wrap the function: CallableModel"),
-        ("zoo_of_models:lime_model", "is a fixture of pytest"),
+        ("zoo_of_models:needing", "'zoo_of_models:needing' is a function that needs arguments (path, size); name one"),
+        ("zoo_of_models:lacking", "is a function that needs arguments (size); name one that needs none"),
+        ("zoo_of_models:awaited", "'zoo_of_models:awaited' is a coroutine function (async def)"),
+        (
+            "zoo_of_models:lime_model",
+            "is a fixture of pytest, which only a test can use; put what it does into a function (or a module-level "
+            "variable) and name that",
+        ),
         ("zoo_of_models:Holder", "pass an instance"),
     ],
 )

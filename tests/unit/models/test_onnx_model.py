@@ -217,8 +217,9 @@ class TestSessions:
         model = OnnxModel(means())
         assert torch.equal(again(model).predict(BATCH), model.predict(BATCH))
 
-    def test_providers(self) -> None:
-        model = OnnxModel(means(), providers=["CPUExecutionProvider"])
+    @pytest.mark.parametrize("provider", ["CPUExecutionProvider", ("CPUExecutionProvider", {})])
+    def test_providers(self, provider: Any) -> None:
+        model = OnnxModel(means(), providers=[provider])
         assert model.device == "cpu"
         model.to(torch.device("meta"))
         assert model.predict(BATCH).shape == (5, 3)
@@ -264,6 +265,16 @@ class TestArguments:
             (means(), {"labels": "cat"}, "labels='cat'"),
             (means(), {"device": "gpu"}, "device='gpu'"),
             (means(), {"device": "cuda"}, "this onnxruntime has no CUDAExecutionProvider, only "),
+            (means(), {"providers": [3]}, "providers=[3] must be a list of names, or of (name, options)"),
+            (
+                means(),
+                {"providers": "CPUExecutionProvider"},
+                "providers='CPUExecutionProvider' must be a list of names",
+            ),
+            (means(), {"providers": [("CPUExecutionProvider",)]}, "must be a list of names, or of (name, options)"),
+            (means(), {"providers": 3}, "providers=3 must be a list of names"),
+            (means(["N", "C", 8, 6]), {"channels": True}, "channels=True"),
+            (means(), {"interpolation": ["bilinear"]}, "interpolation=['bilinear'] must be one of"),
             (means(), {"providers": [("ROCMExecutionProvider", {})]}, "has no ROCMExecutionProvider"),
             (
                 means(more=[helper.make_tensor_value_info("threshold", TensorProto.FLOAT, [1])]),
@@ -279,6 +290,12 @@ class TestArguments:
         with pytest.raises(OptionError) as caught:
             OnnxModel(model, **options)
         assert words in str(caught.value)
+
+    def test_a_batch_of_none(self) -> None:
+        with pytest.raises(
+            ModelError, match=r"'images' has shape 0×3×8×6, which holds no image; export the model with"
+        ):
+            OnnxModel(means([0, 3, 8, 6]))
 
     def test_without_onnxruntime(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", None)

@@ -106,6 +106,9 @@ class TestWhatTheEstimatorReturns:
             (np.full(3, 0.5), "N×classes"),
             (np.full((2, 2), 0.5), "for 3 images"),
             ([["a", "b"]] * 3, "returned [['a', 'b'], ['a', 'b'], ['a', 'b']]"),
+            (np.full((3, 2), 0.5 + 0j), "must return N×classes probabilities of one output"),
+            (torch.full((3, 2), 0.5, requires_grad=True), "must return N×classes probabilities of one output"),
+            ([[0.5, 0.5], [1.5, -0.5], [0.5, 0.5]], "returned values from -0.5 to 1.5; probabilities lie in [0, 1]"),
             (np.full((3, 2), 0.7), "returned rows that sum to 1.4; probabilities sum to 1: explain scores of another"),
         ],
     )
@@ -121,6 +124,7 @@ class TestWhatTheEstimatorReturns:
                 lambda images: images,
                 "features returned an array of shape (3, 8, 8, 1) for 3 images; it must return 3×16",
             ),
+            (lambda images: [[1.0], [1.0, 2.0], []], "features returned [[1.0], [1.0, 2.0], []] for 3 images; it must"),
             (lambda images: columns_and_rows(images)[:2], "shape (2, 16) for 3 images"),
             (
                 lambda images: columns_and_rows(images)[:, :9],
@@ -212,6 +216,7 @@ class TestArguments:
             (None, {}, "None has no predict_proba"),
             (Remembering(), {"size": 0}, "size=0"),
             (Remembering(), {"scale": -1}, "scale=-1"),
+            (Remembering(), {"channels": True}, "channels=True must be 1, gray images, or 3, RGB images"),
             (Remembering(), {"channels": 2}, "channels=2 must be 1, gray images, or 3, RGB images"),
             (Remembering(), {"features": 3}, "features=3 must be a function"),
             (Remembering(), {"labels": []}, "labels=[]"),
