@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -316,3 +317,16 @@ class TestExplain:
         rows = [line.split() for line in capsys.readouterr().out.splitlines() if "Box(" in line]
         assert rows
         assert all(row[1].lstrip("+−") not in ("0", "0.000") for row in rows)
+
+    @pytest.mark.parametrize("arguments", [[], ["--quiet"]])
+    def test_a_bar_shows_how_far_it_is_on_a_terminal(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert self.look("--option", "sampler=bernoulli", "--option", "samples=100", *arguments) == 0
+        assert ("sample/s" in terminal.getvalue()) == (not arguments)
