@@ -132,6 +132,7 @@ def _explain(given: argparse.Namespace) -> int:
     from pytest_lime.images import load_image  # noqa: PLC0415
     from pytest_lime.models.named import load_model  # noqa: PLC0415
     from pytest_lime.models.protocol import check_labels  # noqa: PLC0415
+    from pytest_lime.report.look import describe_look  # noqa: PLC0415
 
     image = load_image(given.image)
     regions = _regions(given.regions, image.name)
@@ -143,11 +144,12 @@ def _explain(given: argparse.Namespace) -> int:
     stream = SampleStream(model, image, target, options, regions=list(regions.values()), opinions=opinions)
     _draw(stream, quiet=given.quiet)
     explanation = stream.look()
+    look = describe_look(explanation, regions)
     # All are made before the first is written.
-    made = [(path, _made(path, explanation, regions)) for path in given.output]
+    made = [(path, _made(path, explanation, regions, look)) for path in given.output]
     for path, data in made:
         _write(path, data)
-    print("\n".join(_summary(explanation, regions)))
+    print("\n".join(_summary(explanation, look)))
     for path in given.output:
         print(f"written: {path.absolute()}")
     return 0
@@ -210,17 +212,17 @@ def _draw(stream: Any, *, quiet: bool) -> None:
             bar.update(stream.samples - before)
 
 
-def _made(path: Path, explanation: Explanation, regions: dict[str, Region]) -> bytes:
+def _made(path: Path, explanation: Explanation, regions: dict[str, Region], look: dict[str, Any]) -> bytes:
     """Return what goes into `path`, by its ending."""
     import json  # noqa: PLC0415
 
-    from pytest_lime.report.look import describe_look, render_look  # noqa: PLC0415
+    from pytest_lime.report.look import render_look  # noqa: PLC0415
 
     if path.suffix.lower() == ".png":
         return _picture(explanation, list(regions.values()))
     if path.suffix.lower() == ".html":
-        return render_look(explanation, regions).encode("utf-8", "replace")
-    text = json.dumps(describe_look(explanation, regions), ensure_ascii=False, indent=1, allow_nan=False)
+        return render_look(explanation, regions, look).encode("utf-8", "replace")
+    text = json.dumps(look, ensure_ascii=False, indent=1, allow_nan=False)
     return f"{text}\n".encode(errors="backslashreplace")
 
 
@@ -255,13 +257,12 @@ def _write(path: Path, data: bytes) -> None:
         raise RecordError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
 
 
-def _summary(explanation: Explanation, regions: dict[str, Region]) -> list[str]:
+def _summary(explanation: Explanation, look: dict[str, Any]) -> list[str]:
     """Return what there is to see, in lines."""
     from pytest_lime.drawing import figure_words  # noqa: PLC0415
-    from pytest_lime.report.look import describe_look, strongest  # noqa: PLC0415
+    from pytest_lime.report.look import box_words, strongest  # noqa: PLC0415
     from pytest_lime.verdicts import describe_model  # noqa: PLC0415
 
-    look = describe_look(explanation, regions)
     height, width = explanation.image.size
     lines = [f"{explanation.image.name}: {width}×{height} pixels, {explanation.superpixels} superpixels"]
     for row, one in enumerate(look["classes"]):
@@ -270,9 +271,8 @@ def _summary(explanation: Explanation, regions: dict[str, Region]) -> list[str]:
         for entry in strongest(one["weights"]):
             ends = entry["interval"]
             interval = " … ".join(figure_words(end, sign=True) for end in ends) if ends else "unknown"
-            box = f"Box({', '.join(map(str, entry['box']))})" if entry["box"] else "beyond the file"
             weight = figure_words(entry["weight"], sign=explanation.signed)
-            lines.append(f"  {entry['superpixel']:>10}  {weight:>9}  {interval:<22}  {box}")
+            lines.append(f"  {entry['superpixel']:>10}  {weight:>9}  {interval:<22}  {box_words(entry)}")
         for name, facts in one["regions"].items():
             if "mass" in facts:
                 low, high = facts["interval"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from pytest_lime.drawing import border_runs, legend_colours, relative, shade
+from pytest_lime.drawing import legend_colours, relative, shade
 from pytest_lime.explanation import Explanation
 from pytest_lime.highlights import boxes
 from pytest_lime.regions import Region
@@ -25,9 +25,10 @@ from pytest_lime.report.evidence import (
     target_facts,
     view_facts,
 )
+from pytest_lime.report.pictures import border_path
 from pytest_lime.report.render import explanation_rows, page_environment
 
-__all__ = ["describe_look", "render_look", "strongest"]
+__all__ = ["box_words", "describe_look", "render_look", "strongest"]
 
 FORMAT = "pytest-lime explanation"
 VERSION = 1
@@ -54,13 +55,13 @@ def describe_look(explanation: Explanation, regions: Mapping[str, Region] | None
     named = regions or {}
     shares = {name: explanation.shares(region) for name, region in named.items()}
     area = np.bincount(explanation.segments.ravel()) / explanation.segments.size
-    placed = _boxes(explanation)
+    placed, intervals = _boxes(explanation), explanation.interval
 
     def superpixel(row: int, index: int) -> dict[str, Any]:
         return {
             "superpixel": index,
             "weight": float(explanation.weights[row, index]),
-            "interval": finite_pair(explanation.interval[row, index]),
+            "interval": finite_pair(intervals[row, index]),
             "area": round(float(area[index]), 6),
             "box": placed[index],
             "regions": {name: round(float(share[index]), 4) for name, share in shares.items()},
@@ -107,13 +108,15 @@ def _boxes(explanation: Explanation) -> list[list[int] | None]:
     return found
 
 
-def render_look(explanation: Explanation, regions: Mapping[str, Region] | None = None) -> str:
+def render_look(
+    explanation: Explanation, regions: Mapping[str, Region] | None = None, look: dict[str, Any] | None = None
+) -> str:
     """Return one HTML page, complete in itself: pictures, weights, and a place to draw boxes for claims.
 
     It reads without JavaScript; with it, the pointer tells pixels of the image file and weights, and a
-    box that is drawn is given as Python.
+    box that is drawn is given as Python. `look` is what `describe_look` returned for both, if that is known.
     """
-    look = describe_look(explanation, regions)
+    look = describe_look(explanation, regions) if look is None else look
     photo = explanation.image.pixels
     view = explanation.view
     x0, y0, x1, y1 = view.box
@@ -128,7 +131,7 @@ def render_look(explanation: Explanation, regions: Mapping[str, Region] | None =
         labels=_data_uri(_label_picture(explanation.segments), "PNG"),
         box=(x0, y0, x1 - x0, y1 - y0),
         grid=(width, height),
-        borders=_border_path(explanation.segments),
+        borders=border_path(explanation.segments),
         outlines=[{"name": name, "path": _outline(region.mask(view.size))} for name, region in (regions or {}).items()],
         legend=legend_colours(21) if explanation.signed else legend_colours(41)[20:],
         style=(files("pytest_lime.report") / "assets" / "look.css").read_text(encoding="utf-8"),
@@ -155,13 +158,17 @@ def strongest(weights: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for entry in weights if entry in kept and entry["weight"]]
 
 
+def box_words(entry: dict[str, Any]) -> str:
+    """Return the box of a superpixel as Python writes it."""
+    return f"Box({', '.join(map(str, entry['box']))})" if entry["box"] else "beyond the file"
+
+
 def _spelt(entry: dict[str, Any]) -> dict[str, str]:
-    box = entry["box"]
     return {
         "superpixel": str(entry["superpixel"]),
         "weight": number(entry["weight"]),
         "interval": between(*entry["interval"]) if entry["interval"] else "unknown",
-        "box": f"Box({', '.join(map(str, box))})" if box else "beyond the file",
+        "box": box_words(entry),
     }
 
 
@@ -191,16 +198,9 @@ def _data_uri(pixels: NDArray[np.uint8], kind: str) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _border_path(labels: NDArray[Any]) -> str:
-    vertical, horizontal = border_runs(labels)
-    down = (f"M{line} {start}v{stop - start}" for line, start, stop in vertical)
-    across = (f"M{start} {line}h{stop - start}" for line, start, stop in horizontal)
-    return "".join((*down, *across))
-
-
 def _outline(mask: NDArray[np.bool_]) -> str:
     """Return the border of a mask of the file, in its pixels."""
-    return _border_path(np.pad(mask, 1).astype(np.int8))
+    return border_path(np.pad(mask, 1).astype(np.int8))
 
 
 def _tick_step(longest: int) -> int:

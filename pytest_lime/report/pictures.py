@@ -20,7 +20,7 @@ from skimage.measure import approximate_polygon, find_contours
 from pytest_lime.drawing import MOST_OPAQUE, border_runs, interior_point, legend_colours, opacity, relative, shade
 from pytest_lime.records import PICTURE_PATH, write_atomically
 
-__all__ = ["MOST_OPAQUE", "legend_colours", "opacity", "region_letter", "write_pictures"]
+__all__ = ["MOST_OPAQUE", "border_path", "legend_colours", "opacity", "region_letter", "write_pictures"]
 
 LONGEST_PHOTO = 1024
 """Pixels on the longer side of a written photograph."""
@@ -186,7 +186,7 @@ def _strokes(identifier: str, path: str, *strokes: tuple[str, float, float, str]
     )
 
 
-def _border_path(labels: NDArray[Any]) -> str:
+def border_path(labels: NDArray[Any]) -> str:
     """Return the borders between different labels as one path of straight runs."""
     across, down = border_runs(labels)
     vertical = (f"M{line} {start}v{stop - start}" for line, start, stop in across)
@@ -195,7 +195,7 @@ def _border_path(labels: NDArray[Any]) -> str:
 
 
 def _borders_svg(grid: _Grid, segments: NDArray[Any]) -> bytes:
-    path = _border_path(segments)
+    path = border_path(segments)
     return _svg(grid, _strokes("b", path, ("#000", 1.8, 0.28, ""), ("#fff", 0.9, 0.75, "")))
 
 
@@ -207,7 +207,7 @@ def _top_svg(grid: _Grid, segments: NDArray[Any], top: Sequence[int]) -> bytes:
         if mask.any():
             ranks[mask] = rank
             badges.append(grid.badge(*interior_point(mask), str(rank)))
-    outline = _border_path(np.pad(ranks, 1))
+    outline = border_path(np.pad(ranks, 1))
     strokes = _strokes("t", outline, ("#fff", 3.4, 0.85, ""), ("#14171a", 1.4, 1, ""))
     # The padding that closes outlines at the picture's edge has moved them by one unit.
     return _svg(grid, f'<g transform="translate(-1 -1)">{strokes}</g>' + "".join(reversed(badges)))
