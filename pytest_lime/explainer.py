@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from pytest_lime.images import load_image
 from pytest_lime.kernels import sample_weights
 from pytest_lime.models.protocol import Model, check_labels, check_model, normalisation, prepare, resolution
 from pytest_lime.opinions import check_opinions, second_opinions
-from pytest_lime.options import LimeOptions, resolve
+from pytest_lime.options import LimeOptions, as_whole_number, resolve
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.regions import Region, as_region
 from pytest_lime.segmentation import segment
@@ -269,11 +268,8 @@ def check_target(target: Any, top_labels: Any) -> Any:
     TargetError
         `top_labels` is no whole number of at least 1, or is given beside a target.
     """
-    try:
-        count = 0 if isinstance(top_labels, bool) else operator.index(top_labels)
-    except TypeError:
-        count = 0
-    if count < 1:
+    count = as_whole_number(top_labels)
+    if count is None or count < 1:
         raise TargetError(f"top_labels={one_line(top_labels)} must be a whole number of at least 1.")
     if target is None:
         return TopLabels(count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from pytest_lime.agreement import check_opinions, describe_opinion, rank_agreeme
 from pytest_lime.drawing import Card, figure_words
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.images import Image, View
-from pytest_lime.options import LimeOptions
+from pytest_lime.options import LimeOptions, as_whole_number
 from pytest_lime.regions import Box, Region, as_region, check_region, is_complement
 from pytest_lime.surrogate import Fit, fit
 
@@ -840,11 +839,8 @@ def overlap_bounds(low: Array, high: Array, inside: NDArray[np.bool_], k: int) -
 
 def check_k(k: Any, superpixels: int | None = None, *, name: str = "k") -> None:
     """Raise an `OptionError` unless `k` counts at least one superpixel and at most as many as there are."""
-    try:
-        number = 0 if isinstance(k, bool) else operator.index(k)
-    except TypeError:
-        number = 0
-    if number < 1:
+    number = as_whole_number(k)
+    if number is None or number < 1:
         raise OptionError(f"{name}={one_line(k)} must be a whole number of at least 1.")
     if superpixels is not None and number > superpixels:
         raise OptionError(f"k={k} is more than the {superpixels} superpixels of the image; lower k, or raise segments.")
@@ -889,10 +885,7 @@ def find_class(target: Any, class_names: tuple[str, ...]) -> int:
         if len(places) > 1:
             raise TargetError(f"{len(places)} classes are called {target!r}; use an index, one of {places}.")
         return places[0]
-    try:
-        index = None if isinstance(target, bool) else operator.index(target)
-    except TypeError:
-        index = None
+    index = as_whole_number(target)
     if index is None:
         raise TargetError(f"target={one_line(target)} must be a label, an index, or None for the predicted class.")
     if not 0 <= index < len(class_names):

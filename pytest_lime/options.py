@@ -18,6 +18,7 @@ __all__ = [
     "SEGMENTERS",
     "SURROGATES",
     "LimeOptions",
+    "as_whole_number",
     "check_names",
     "from_text",
     "resolve",
@@ -84,13 +85,22 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+def as_whole_number(value: Any) -> int | None:
+    """Return `value` as an int, or None where it is no whole number; True and False are none.
+
+    >>> as_whole_number(3), as_whole_number(3.0), as_whole_number(True)
+    (3, None, None)
+    """
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
 def _whole_number(name: str, least: int, most: float = math.inf) -> Callable[[Any], int]:
     def check(value: Any) -> int:
-        try:
-            number = operator.index(value)
-        except TypeError:
-            number = None
-        if number is None or isinstance(value, bool) or not least <= number <= most:
+        number = as_whole_number(value)
+        if number is None or not least <= number <= most:
             upper = "" if most == math.inf else f" and at most {most:.0f}"
             raise OptionError(f"{name}={one_line(value)} must be a whole number of at least {least}{upper}.")
         return number
