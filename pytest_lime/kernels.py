@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.errors import OptionError, one_line
+from pytest_lime.least_squares import chunks
 
 __all__ = ["cosine_distance", "exponential", "pixel_cosine_distance", "pixel_euclidean_distance", "sample_weights"]
 
@@ -112,11 +113,10 @@ def pixel_cosine_distance(
     (N,) float64 array in [0, 2]
     """
     x, y = np.asarray(image, dtype=np.float64), np.asarray(fill, dtype=np.float64)
-    shown = masks.astype(np.float64)
     # Over each superpixel: ⟨x, x⟩, ⟨x, fill⟩ and ⟨fill, fill⟩.
     own, across, hidden = (_sums(product, segments, masks.shape[1]) for product in (x * x, x * y, y * y))
-    inner = shown @ own + (1 - shown) @ across
-    length = np.sqrt(shown @ own + (1 - shown) @ hidden)
+    inner = _totals(masks, own, across)
+    length = np.sqrt(_totals(masks, own, hidden))
     whole = np.sqrt(own.sum())
     black = (length <= BLACK * whole) | (whole == 0)
     cosine = np.divide(inner, length * whole, out=np.zeros_like(inner), where=~black)
@@ -141,7 +141,8 @@ def pixel_euclidean_distance(
     (N,) float64 array, in units of the pixels
     """
     moved = (np.asarray(image, dtype=np.float64) - np.asarray(fill, dtype=np.float64)) ** 2
-    return np.asarray(np.sqrt((1.0 - masks) @ _sums(moved, segments, masks.shape[1])))
+    sums = _sums(moved, segments, masks.shape[1])
+    return np.sqrt(_totals(masks, np.zeros_like(sums), sums))
 
 
 def exponential(distances: Array, width: float) -> Array:
@@ -164,6 +165,15 @@ def _in_range(weights: Array) -> Array:
 def _sums(values: Array, segments: NDArray[np.integer[Any]], superpixels: int) -> Array:
     """Sum C×H×W values over each superpixel, (d,)."""
     return np.bincount(segments.ravel(), values.sum(axis=0).ravel(), superpixels).astype(np.float64)
+
+
+def _totals(masks: Masks, shown: Array, hidden: Array) -> Array:
+    """Add up, for each mask, what superpixels count that it shows and what those count that it hides, (N,)."""
+    totals = np.empty(len(masks))
+    for rows in chunks(len(masks)):
+        some = masks[rows].astype(np.float64)
+        totals[rows] = some @ shown + (1 - some) @ hidden
+    return totals
 
 
 def _check_width(weights: Array, distances: Array, width: float, superpixels: int) -> None:

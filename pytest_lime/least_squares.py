@@ -1,15 +1,23 @@
-"""Weighted least squares with a ridge penalty: the solution, and its errors from the samples themselves."""
+"""Weighted least squares with a ridge penalty: the solution, and its errors from the samples themselves.
+
+Masks stay bytes: what is made of them in float64 is made of some thousand rows at a time, so that memory does not
+grow with the number of samples but by what is asked for of each.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Solution", "covariances", "pulled", "solve", "told_apart", "without_own_unit"]
+__all__ = ["Solution", "chunks", "leave_units_out", "moments", "pulled", "solve", "told_apart"]
 
 Array = NDArray[np.float64]
+Masks = NDArray[np.uint8] | Array
+# Rows of masks that are float64 at a time: enough for fast products of matrices, and even, so that no pair is parted.
+ROWS = 2048
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,12 +29,14 @@ class Solution:
     weights : K×d float64 array
     intercept : (K,) float64 array
     residuals : N×K float64 array
-    leverage : N×d float64 array
-        ``A⁻¹ π_i (z_i − z̄)``: how far a residual of sample i moves each weight.
-    centred : N×d float64 array
-        ``z_i − z̄``.
+    masks : N×d array of 0/1
     share : (N,) float64 array
         Of the total weight of samples; sums to 1.
+    mean_shown : (d,) float64 array
+        z̄, the weighted mean of the masks.
+    inverse : d×d float64 array
+        A⁻¹ of ``A = Σ s (z − z̄)(z − z̄)ᵀ + λI / Σπ``, s the shares: a residual r of sample i moves the weights
+        by ``s_i r A⁻¹ (z_i − z̄)``.
     told : (d,) bool array
         Superpixels that the masks tell from all others.
     pull : K×d float64 array
@@ -36,21 +46,28 @@ class Solution:
     weights: Array
     intercept: Array
     residuals: Array
-    leverage: Array
-    centred: Array
+    masks: Masks
     share: Array
+    mean_shown: Array
+    inverse: Array
     told: NDArray[np.bool_]
     pull: Array
 
+    def leverages(self) -> Iterator[tuple[slice, Array, Array]]:
+        """Yield a slice of rows, their ``z_i − z̄`` and their ``A⁻¹ (z_i − z̄)``, in the same two arrays each time."""
+        space = _space(self.masks)
+        for rows, centred in _centred(self.masks, self.mean_shown):
+            yield rows, centred, np.matmul(centred, self.inverse, out=space[: len(centred)])
 
-def solve(shown: Array, scores: Array, sample_weights: Array, alpha: float) -> Solution:
+
+def solve(masks: Masks, scores: Array, sample_weights: Array, alpha: float) -> Solution:
     """Solve ``min Σ π (y − b − zᵀβ)² + λ‖β‖²`` in closed form for all classes at once, in float64.
 
     The intercept is not penalised. What the masks leave open is 0.
 
     Parameters
     ----------
-    shown : N×d float64 array of 0/1
+    masks : N×d array of 0/1
     scores : N×K float64 array
     sample_weights : (N,) float64 array
         π, of a positive sum.
@@ -63,24 +80,41 @@ def solve(shown: Array, scores: Array, sample_weights: Array, alpha: float) -> S
     """
     # The scale of π changes nothing but the meaning of λ; tiny sums would lose digits.
     scale = float(sample_weights.max())
-    weight_of = sample_weights / scale
-    share = weight_of / weight_of.sum()
-    mean_shown, mean_scores = share @ shown, share @ scores
-    centred = shown - mean_shown
-    weighted = centred * weight_of[:, None]
-    inverse, told = _inverse(weighted.T @ centred, alpha / scale)
-    weights = (inverse @ (weighted.T @ (scores - mean_scores))).T
-    intercept = mean_scores - weights @ mean_shown
+    total = float((sample_weights / scale).sum())
+    share = sample_weights / scale / total
+    mean_shown, gram, moment = moments(masks, scores, share)
+    inverse, told = _inverse(gram, alpha / scale / total)
+    weights = (inverse @ moment).T
+    mean_scores = share @ scores
+    residuals = np.empty_like(scores)
+    for rows, centred in _centred(masks, mean_shown):
+        residuals[rows] = scores[rows] - mean_scores - centred @ weights.T
     return Solution(
         weights=weights,
-        intercept=intercept,
-        residuals=scores - intercept - shown @ weights.T,
-        leverage=weighted @ inverse,
-        centred=centred,
+        intercept=mean_scores - weights @ mean_shown,
+        residuals=residuals,
+        masks=masks,
         share=share,
+        mean_shown=mean_shown,
+        inverse=inverse,
         told=told,
         pull=np.zeros_like(weights),
     )
+
+
+def moments(masks: Masks, scores: Array, share: Array) -> tuple[Array, Array, Array]:
+    """Return the mean of the masks (d,), their covariance d×d, and theirs with the scores d×K, by shares of samples."""
+    d, mean_scores = masks.shape[1], share @ scores
+    mean_shown, gram, moment = np.zeros(d), np.zeros((d, d)), np.zeros((d, scores.shape[1]))
+    for rows in chunks(len(masks)):
+        mean_shown += share[rows] @ masks[rows].astype(np.float64)
+    for rows, centred in _centred(masks, mean_shown):
+        # With a root of the share on either side: a matrix times its own transpose takes half of the time.
+        root = np.sqrt(share[rows])[:, None]
+        rooted = np.multiply(centred, root, out=centred)
+        gram += rooted.T @ rooted
+        moment += rooted.T @ (root * (scores[rows] - mean_scores))
+    return mean_shown, gram, moment
 
 
 def pulled(solution: Solution, weights: Array, residuals: Array, *, paired: bool) -> Solution:
@@ -101,81 +135,133 @@ def pulled(solution: Solution, weights: Array, residuals: Array, *, paired: bool
         Rows 2i and 2i+1 are one unit.
     """
     pull = solution.weights - weights
-    share = _add_pairs(solution.share[:, None]).repeat(2)[: len(residuals)] if paired else solution.share
-    drag = share[:, None] * (solution.centred @ pull.T)
-    return dataclasses.replace(solution, weights=weights, residuals=residuals - drag, pull=pull)
+    share = solution.share
+    if paired:
+        share = _add_pairs(share.copy()).repeat(2)[: len(residuals)]
+    less = np.empty_like(residuals)
+    for rows, centred in _centred(solution.masks, solution.mean_shown):
+        less[rows] = residuals[rows] - share[rows, None] * (centred @ pull.T)
+    return dataclasses.replace(solution, weights=weights, residuals=less, pull=pull)
 
 
-def told_apart(shown: Array, sample_weights: Array) -> NDArray[np.bool_]:
+def told_apart(masks: Masks, sample_weights: Array) -> NDArray[np.bool_]:
     """Return which superpixels the samples of positive weight tell from all others, (d,)."""
     total = sample_weights.sum()
     if not total > 0:
-        return np.zeros(shown.shape[1], dtype=bool)
-    share = sample_weights / total
-    centred = shown - share @ shown
-    return _inverse((centred * share[:, None]).T @ centred, 0.0)[1]
+        return np.zeros(masks.shape[1], dtype=bool)
+    _, gram, _ = moments(masks, np.empty((len(masks), 0)), sample_weights / total)
+    return _inverse(gram, 0.0)[1]
 
 
-def without_own_unit(solution: Solution, *, paired: bool) -> Array:
-    """Return each residual from the fit to all other units, ``(I − H)⁻¹ r`` over the rows of its unit, N×K.
+def leave_units_out(solution: Solution, *, paired: bool) -> tuple[Array, Array, float]:
+    """Leave out one unit at a time: a sample, or rows 2i and 2i+1 of antithetic masks where `paired`.
 
-    A unit is a sample, or rows 2i and 2i+1 of antithetic masks where `paired`. The residual is infinite where
-    there is no such fit, since a unit alone tells a superpixel from the others: leverage 1.
+    Returns
+    -------
+    without : N×K float64 array
+        Each residual from the fit to all other units, ``(I − H)⁻¹ r`` over the rows of its unit; infinite where there
+        is no such fit, since a unit alone tells a superpixel from the others: leverage 1.
+    covariance : K×d×d float64 array
+        The sampling covariance of the weights; infinite where the masks do not tell.
+    freedom : float
+        Its degrees of freedom.
+
+    Notes
+    -----
+    With u_i the influence of sample i on the weights, ``s_i A⁻¹ (z_i − z̄) r_i``, the covariance is ``Σ u uᵀ`` over
+    independent units, each residual as it would be without its own unit (the sandwich estimator of White
+    1980 in the jackknife form HC3 of MacKinnon and White 1985; for pairs, CR3 of Bell and McCaffrey 2002).
+    It needs neither equal variances nor a linear model.
     """
-    residuals, leverage, centred, share = solution.residuals, solution.leverage, solution.centred, solution.share
-    own = share + (leverage * centred).sum(axis=1)
-    without = _divide(residuals, 1 - own)
+    n, d = solution.masks.shape
+    units = (n + 1) // 2 if paired else n
+    # Each superpixel and the intercept cost one degree of freedom; with none left the fit
+    # goes through every sample and says nothing of its own error.
+    freedom = float(units - d - 1)
+    without = np.empty_like(solution.residuals)
+    covariance, space = np.zeros((without.shape[1], d, d)), _space(solution.masks)
+    # Both in one pass, since what takes the time is the leverage.
+    for rows, centred, leverage in solution.leverages():
+        residuals, share = solution.residuals[rows], solution.share[rows]
+        without[rows] = _without_own_unit(residuals, share, centred, leverage, paired=paired)
+        if freedom > 0:
+            felt = np.where(_lonely(without[rows]), 0.0, without[rows]) * share[:, None]
+            for one, moves, pull in zip(covariance, felt.T, solution.pull, strict=True):
+                influence = np.multiply(leverage, moves[:, None], out=space[: len(leverage)])
+                _add_squares(one, influence, share[:, None] * pull if pull.any() else None, paired=paired)
+    if freedom <= 0:
+        return without, np.full_like(covariance, np.inf), 1.0
+    told = solution.told & ~_told_by_one(solution, without)
+    covariance[:, ~told, :] = covariance[:, :, ~told] = np.inf
+    return without, covariance, freedom
+
+
+def chunks(count: int) -> Iterator[slice]:
+    """Yield slices of `ROWS` rows, the last of fewer, that make up `count` rows."""
+    for start in range(0, count, ROWS):
+        yield slice(start, min(start + ROWS, count))
+
+
+def _centred(masks: Masks, mean_shown: Array) -> Iterator[tuple[slice, Array]]:
+    """Yield a slice of some rows and their ``z_i − z̄``, in the same array each time."""
+    space = _space(masks)
+    for rows in chunks(len(masks)):
+        centred = space[: rows.stop - rows.start]
+        centred[:] = masks[rows]
+        centred -= mean_shown
+        yield rows, centred
+
+
+def _space(masks: Masks) -> Array:
+    """Return an array for some rows of `masks`; one that is filled again costs less than a new one."""
+    return np.empty((min(ROWS, len(masks)), masks.shape[1]))
+
+
+def _without_own_unit(residuals: Array, share: Array, centred: Array, leverage: Array, *, paired: bool) -> Array:
+    """Return the `residuals` of some units from the fits to all other units."""
+    own = share * (1 + _row_products(leverage, centred))
     if not paired:
-        return without
+        return _divide(residuals, 1 - own)
+    without = _divide(residuals, 1 - own)
     even = len(own) // 2 * 2
     first, second = slice(0, even, 2), slice(1, even, 2)
+    across = 1 + _row_products(leverage[first], centred[second])
     a, d = 1 - own[first], 1 - own[second]
-    b = -(share[second] + (leverage[second] * centred[first]).sum(axis=1))
-    c = -(share[first] + (leverage[first] * centred[second]).sum(axis=1))
+    b, c = -share[second] * across, -share[first] * across
     determinant = a * d - b * c
     without[first] = _divide(d[:, None] * residuals[first] - b[:, None] * residuals[second], determinant)
     without[second] = _divide(a[:, None] * residuals[second] - c[:, None] * residuals[first], determinant)
     return without
 
 
-def covariances(solution: Solution, without: Array, *, paired: bool) -> tuple[Array, float]:
-    """Return the sampling covariance of the weights, K×d×d, and its degrees of freedom.
+def _add_squares(covariance: Array, influence: Array, less: Array | None, *, paired: bool) -> None:
+    """Add ``u uᵀ`` of each unit of some rows to the `covariance` of one class; overwrites their `influence`."""
+    if less is not None:
+        influence -= less
+    if paired:
+        influence = _add_pairs(influence)
+    covariance += influence.T @ influence
 
-    With u_i the influence of sample i on the weights, ``A⁻¹ π_i (z_i − z̄) r_i``, it is ``Σ u uᵀ`` over
-    independent units, each residual as it would be without its own unit (the sandwich estimator of White
-    1980 in the jackknife form HC3 of MacKinnon and White 1985; for pairs, CR3 of Bell and McCaffrey 2002).
-    It needs neither equal variances nor a linear model. It is infinite where the masks do not tell.
 
-    Parameters
-    ----------
-    solution : Solution
-    without : N×K float64 array
-        As `without_own_unit` returns it.
-    paired : bool
-        Rows 2i and 2i+1 are one unit.
-    """
-    n, d = solution.centred.shape
-    units = (n + 1) // 2 if paired else n
-    # Each superpixel and the intercept cost one degree of freedom; with none left the fit
-    # goes through every sample and says nothing of its own error.
-    freedom = float(units - d - 1)
-    covariance = np.full((without.shape[1], d, d), np.inf)
-    if freedom <= 0:
-        return covariance, 1.0
-    leverage, told = solution.leverage, solution.told
-    alone = np.logical_not(np.isfinite(without).all(axis=1, keepdims=True))
-    if alone.any():
-        # Every superpixel on which such a unit bears has an error without bound.
-        bears = np.abs(leverage) > 1e-12 * np.abs(leverage).max()
-        told = told & ~(bears & alone).any(axis=0)
-        without = np.where(alone, 0.0, without)
-    for row, (residual, pull) in enumerate(zip(without.T, solution.pull, strict=True)):
-        influence = leverage * residual[:, None] - solution.share[:, None] * pull
-        if paired:
-            influence = _add_pairs(influence)
-        covariance[row] = influence.T @ influence
-    covariance[:, ~told, :] = covariance[:, :, ~told] = np.inf
-    return covariance, freedom
+def _told_by_one(solution: Solution, without: Array) -> NDArray[np.bool_]:
+    """Return the superpixels on which a unit bears that no fit can do without: their errors have no bound, (d,)."""
+    lonely = _lonely(without)[:, 0]
+    most, most_of_lonely = 0.0, np.zeros(len(solution.told))
+    if lonely.any():
+        for rows, _, leverage in solution.leverages():
+            size = np.abs(leverage) * solution.share[rows, None]
+            most = max(most, float(size.max()))
+            np.maximum(most_of_lonely, size[lonely[rows]].max(axis=0, initial=0.0), out=most_of_lonely)
+    return np.asarray(most_of_lonely > 1e-12 * most)
+
+
+def _lonely(without: Array) -> NDArray[np.bool_]:
+    """Return which rows have no fit to all other units, as a column."""
+    return np.logical_not(np.isfinite(without).all(axis=1, keepdims=True))
+
+
+def _row_products(left: Array, right: Array) -> Array:
+    return np.asarray(np.einsum("ij,ij->i", left, right))
 
 
 def _divide(rows: Array, by: Array) -> Array:
@@ -184,11 +270,10 @@ def _divide(rows: Array, by: Array) -> Array:
     return np.where(none[:, None], np.inf, rows / np.where(none, 1.0, by)[:, None])
 
 
-def _add_pairs(influence: Array) -> Array:
-    """Add the two rows of each pair; a row left without its partner stands alone."""
-    even = len(influence) // 2 * 2
-    pairs = influence[:even].reshape(-1, 2, influence.shape[1]).sum(axis=1)
-    return np.concatenate([pairs, influence[even:]])
+def _add_pairs(rows: Array) -> Array:
+    """Add, in place, the second row of each pair to the first; a row left without its partner stands alone."""
+    rows[: len(rows) // 2 * 2 : 2] += rows[1::2]
+    return rows[::2]
 
 
 def _inverse(gram: Array, alpha: float) -> tuple[Array, NDArray[np.bool_]]:

@@ -136,8 +136,9 @@ def _lasso(given: float | None) -> Regress:
 def _largest_penalty(shown: Array, scores: Array, sample_weights: Array) -> float:
     """Return the smallest penalty under which a lasso's weights are all 0, ``max_j |Σ π (z_j − z̄_j)(y − ȳ)| / Σ π``."""
     share = sample_weights / sample_weights.sum()
-    centred = scores - share @ scores
-    return float(np.abs((share * centred) @ (shown - share @ shown)).max())
+    pull = share * (scores - share @ scores)
+    # What is left of its sum is rounding.
+    return float(np.abs(pull @ shown - pull.sum() * (share @ shown)).max())
 
 
 def _tree(seed: int) -> Regress:

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.least_squares import solve
+from pytest_lime.least_squares import moments, solve
 
 __all__ = ["forward", "highest_weights", "lasso_path", "select"]
 
@@ -60,9 +60,8 @@ def forward(shown: Array, scores: Array, sample_weights: Array, count: int) -> I
     candidate j then raises the explained variance by r_j²/G_jj. Of equal gains the first superpixel wins.
     """
     share = sample_weights / sample_weights.sum()
-    centred = shown - share @ shown
-    weighted = centred * share[:, None]
-    gram, moment = weighted.T @ centred, weighted.T @ (scores - share @ scores)
+    _, gram, of_scores = moments(shown, scores[:, None], share)
+    moment = of_scores[:, 0]
     variance = float(share @ (scores - share @ scores) ** 2)
     own = gram.diagonal().copy()
     # A candidate that the chosen ones determine has nothing left of its own.
@@ -97,7 +96,8 @@ def lasso_path(shown: Array, scores: Array, sample_weights: Array, count: int) -
     if spread <= len(scores) * np.finfo(np.float64).eps * np.abs(scores).max():
         # Scores that do not vary prefer none.
         return np.arange(count)
-    design = (shown - share @ shown) * root[:, None]
+    design = shown - share @ shown
+    design *= root[:, None]
     unit = spread if spread < SMALL else 1.0
     with warnings.catch_warnings():
         # It drops superpixels that others determine, and says so; which is all that can be done.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.errors import OptionError
-from pytest_lime.least_squares import Solution, covariances, pulled, solve, told_apart, without_own_unit
+from pytest_lime.least_squares import leave_units_out, pulled, solve, told_apart
 from pytest_lime.regressors import Fitted, Regress, penalty_of, regressor
 from pytest_lime.selection import select
 
@@ -107,8 +107,8 @@ def fit(
     Notes
     -----
     Ridge and linear regression on all superpixels are solved in closed form, and their covariance is that of
-    `pytest_lime.least_squares.covariances`. So is that of lasso on all superpixels, as if none of them were at 0: then
-    the penalty is a constant pull, and those that it holds at 0 get the error that they would have without it.
+    `pytest_lime.least_squares.leave_units_out`. So is that of lasso on all superpixels, as if none of them were at 0:
+    then the penalty is a constant pull, and those that it holds at 0 get the error that they would have without it.
     Whatever else is fitted gets a jackknife that deletes one of 20 groups of units at a time (Kott 2001) and
     repeats the whole fit, the choice of superpixels included; a superpixel that was not chosen gets the error of
     least squares on all on top, since another sample might have chosen it.
@@ -127,7 +127,7 @@ def fit(
             f"a surrogate cannot be fitted to scores of up to {largest:.3g}: they must be within ±{LARGEST_SCORE:g}, "
             "since their variance is no float64; divide the scores that the model returns by a constant."
         )
-    samples = _Samples(masks.astype(np.float64), scores, sample_weights, paired, complete, rounding)
+    samples = _Samples(masks, scores, sample_weights, paired, complete, rounding)
     count = d if num_features is None else min(num_features, d)
     chooses = feature_selection == "lasso_path" or (feature_selection != "none" and count < d)
     name, penalty = surrogate if isinstance(surrogate, str) else "", penalty_of(surrogate, alpha)
@@ -142,7 +142,7 @@ def fit(
 class _Samples:
     """N masks, N×K scores, N weights, and what is known of them; as the arguments of `fit`."""
 
-    shown: Array
+    masks: NDArray[np.uint8]
     scores: Array
     weights: Array
     paired: bool
@@ -152,7 +152,7 @@ class _Samples:
     @property
     def unit_of(self) -> NDArray[np.intp]:
         """The independent unit of each row, (N,)."""
-        rows = np.arange(len(self.shown))
+        rows = np.arange(len(self.masks))
         return rows // 2 if self.paired else rows
 
     @property
@@ -192,11 +192,12 @@ class _Samples:
 
 def _fit_closed(samples: _Samples, alpha: float) -> Fit:
     """Fit ridge regression to all superpixels and classes at once."""
-    found = solve(samples.shown, samples.scores, samples.weights, alpha)
-    without = without_own_unit(found, paired=samples.paired)
+    found = solve(samples.masks, samples.scores, samples.weights, alpha)
+    without, covariance, freedom = leave_units_out(found, paired=samples.paired)
+    if samples.complete:
+        covariance, freedom = _enumerated(found.told, len(found.weights))
     told = np.isfinite(without).all() and samples.spares(samples.unit_of)
     heldout = samples.explained(without) if told else np.full(len(found.intercept), np.nan)
-    covariance, freedom = _covariance(samples, found, without)
     return Fit(
         weights=found.weights,
         intercept=found.intercept,
@@ -210,14 +211,13 @@ def _fit_closed(samples: _Samples, alpha: float) -> Fit:
     )
 
 
-def _covariance(samples: _Samples, found: Solution, without: Array | None = None) -> tuple[Array, float]:
-    """Return the covariance of a linear solution, and its degrees of freedom."""
-    if not samples.complete:
-        without = without_own_unit(found, paired=samples.paired) if without is None else without
-        return covariances(found, without, paired=samples.paired)
-    # Zero, but infinite where the kernel leaves superpixels that are not told apart.
-    covariance = np.zeros((*found.weights.shape, found.weights.shape[1]))
-    covariance[:, ~found.told, :] = covariance[:, :, ~found.told] = np.inf
+def _enumerated(told: NDArray[np.bool_], classes: int) -> tuple[Array, float]:
+    """Return the covariance of K weights on all masks there are, and its degrees of freedom.
+
+    Zero, but infinite where the kernel leaves superpixels that are not told apart.
+    """
+    covariance = np.zeros((classes, len(told), len(told)))
+    covariance[:, ~told, :] = covariance[:, :, ~told] = np.inf
     return covariance, np.inf
 
 
@@ -234,7 +234,7 @@ class _Chosen:
         return all_weights
 
     def predict(self, shown: Array) -> Array:
-        return self.fitted.predict(shown[:, self.columns])
+        return self.fitted.predict(_only(shown, self.columns))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -247,26 +247,39 @@ class _Recipe:
 
     def fit(self, samples: _Samples, rows: NDArray[np.bool_] | slice = slice(None)) -> list[_Chosen]:
         """Choose and fit for each class on the samples of `rows`."""
-        shown, weights = samples.shown[rows], samples.weights[rows]
+        shown, weights = samples.masks[rows].astype(np.float64), samples.weights[rows]
         return [self._fit_one(shown, scores, weights) for scores in samples.scores[rows].T]
 
     def _fit_one(self, shown: Array, scores: Array, weights: Array) -> _Chosen:
         # Weights may underflow to 0 for all samples of a part; they then tell nothing.
         columns = select(shown, scores, weights, self.method, self.count) if weights.any() else np.arange(0)
-        return _Chosen(columns, self.regress(shown[:, columns], scores, weights))
+        return _Chosen(columns, self.regress(_only(shown, columns), scores, weights))
+
+
+def _only(shown: Array, columns: NDArray[np.intp]) -> Array:
+    """Return some columns; where these are all, no copy of them."""
+    return shown if len(columns) == shown.shape[1] else shown[:, columns]
+
+
+def _predictions(fitted: list[_Chosen], masks: NDArray[np.uint8]) -> Array:
+    shown = masks.astype(np.float64)
+    return np.stack([one.predict(shown) for one in fitted], axis=1)
 
 
 def _fit_each(samples: _Samples, recipe: _Recipe, *, lasso: bool) -> Fit:
     """Choose superpixels and fit for each class on its own; `lasso` where that is a lasso on all of them."""
-    d = samples.shown.shape[1]
+    d = samples.masks.shape[1]
     found = recipe.fit(samples)
     weights = np.stack([one.weights(d) for one in found])
-    errors = samples.scores - np.stack([one.predict(samples.shown) for one in found], axis=1)
+    errors = samples.scores - _predictions(found, samples.masks)
     signed = all(one.fitted.signed for one in found)
-    least_squares = solve(samples.shown, samples.scores, samples.weights, 0.0)
+    least_squares = solve(samples.masks, samples.scores, samples.weights, 0.0)
     if lasso:
         least_squares = pulled(least_squares, weights, errors, paired=samples.paired)
-    covariance, freedom = _covariance(samples, least_squares)
+    if samples.complete:
+        covariance, freedom = _enumerated(least_squares.told, len(weights))
+    else:
+        _, covariance, freedom = leave_units_out(least_squares, paired=samples.paired)
     if not (lasso or samples.complete):
         unchosen = covariance
         covariance, freedom = _jackknife(samples, recipe, weights)
@@ -307,8 +320,7 @@ def _heldout(samples: _Samples, recipe: _Recipe) -> Array:
     errors = np.empty_like(samples.scores)
     for fold in range(FOLDS):
         out = fold_of == fold
-        for row, one in enumerate(recipe.fit(samples, ~out)):
-            errors[out, row] = samples.scores[out, row] - one.predict(samples.shown[out])
+        errors[out] = samples.scores[out] - _predictions(recipe.fit(samples, ~out), samples.masks[out])
     return samples.explained(errors)
 
 
@@ -330,7 +342,7 @@ def _jackknife(samples: _Samples, recipe: _Recipe, weights: Array) -> tuple[Arra
     moved = np.empty((groups, *weights.shape))
     for group in range(groups):
         rows = group_of != group
-        told &= told_apart(samples.shown[rows], samples.weights[rows])
+        told &= told_apart(samples.masks[rows], samples.weights[rows])
         moved[group] = np.stack([one.weights(d) for one in recipe.fit(samples, rows)]) - weights
     covariance = np.einsum("gki,gkj->kij", moved, moved) * (groups - 1) / groups
     covariance[:, ~told, :] = covariance[:, :, ~told] = np.inf
