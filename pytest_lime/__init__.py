@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_lime.checker import Lime
     from pytest_lime.claims import Claim, agrees_with, mass, pointing, predicted, top_overlap
     from pytest_lime.errors import (
+        CacheWarning,
         ClaimFailed,
         ImageError,
         InconclusiveWarning,
@@ -46,6 +47,7 @@ _HOMES = {
     "checker": ("Lime",),
     "claims": ("Claim", "agrees_with", "mass", "pointing", "predicted", "top_overlap"),
     "errors": (
+        "CacheWarning",
         "ClaimFailed",
         "ImageError",
         "InconclusiveWarning",
@@ -77,6 +79,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Box",
+    "CacheWarning",
     "CallableModel",
     "Claim",
     "ClaimFailed",

@@ -12,8 +12,8 @@
     ├── RecordError       a results file that cannot be read or written
     └── ClaimFailed       a claim that does not hold; also an AssertionError
 
-Each message is one sentence of object, value, rule and remedy. The only warning,
-`InconclusiveWarning`, is here too.
+Each message is one sentence of object, value, rule and remedy. The only warnings,
+`InconclusiveWarning` and `CacheWarning`, are here too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from difflib import get_close_matches
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
+    "CacheWarning",
     "ClaimFailed",
     "ImageError",
     "InconclusiveWarning",
@@ -79,6 +80,10 @@ class ClaimFailed(LimeError, AssertionError):
 
 class InconclusiveWarning(UserWarning):
     """A check is inconclusive, and ``--lime-inconclusive=warn`` lets its test go on."""
+
+
+class CacheWarning(UserWarning):
+    """The cache cannot be used, or an entry of it is damaged; checks go on without, only slower."""
 
 
 # Users meet these as `pytest_lime.ClaimFailed`, the name that they can import.

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
+from pytest_lime.fingerprint import state_digest
 from pytest_lime.images import Image, View, resize_pixels
 from pytest_lime.models.protocol import check_labels, check_scale, check_size
 
@@ -38,12 +39,19 @@ class CallableModel:
         Of the array that the function gets; ``"uint8"`` rounds, and needs ``scale=255``.
     output : ``"probabilities"`` or ``"scores"``
         Probabilities are checked to sum to 1; scores of any kind are explained as they are.
+    fingerprint : str, optional
+        A name for this version of the function, such as the digest of its weights' file, to
+        be changed whenever its scores could have changed. What was sampled of the function
+        is used again in later runs only where it has one, since a function can read anything.
 
     Raises
     ------
     OptionError
         An argument is not as above.
     """
+
+    # It does not compute with torch, whose precision could be chosen for it.
+    autocasts = False
 
     def __init__(
         self,
@@ -54,6 +62,7 @@ class CallableModel:
         scale: float = 1.0,
         dtype: str = "float64",
         output: str = "probabilities",
+        fingerprint: str | None = None,
     ) -> None:
         if not callable(classifier_fn):
             raise OptionError(f"CallableModel: classifier_fn={one_line(classifier_fn)} must be a function.")
@@ -64,7 +73,13 @@ class CallableModel:
             raise OptionError(f"dtype='uint8' holds pixels of 0…255, so scale must be 255, not {scale!r}.")
         if output not in ("probabilities", "scores"):
             raise OptionError(f"output={output!r} must be 'probabilities' or 'scores'.")
+        if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint):
+            raise OptionError(
+                f"CallableModel: fingerprint={one_line(fingerprint)} must be a text that names this version of "
+                "classifier_fn, or None."
+            )
         self.classifier_fn = classifier_fn
+        self._fingerprint = fingerprint
         self.labels: Sequence[str] | None = check_labels(labels)
         self.input_size: tuple[int, int] | None = None if size is None else check_size(size)
         self.dtype = dtype
@@ -83,6 +98,13 @@ class CallableModel:
     def view(self, size: tuple[int, int]) -> View:
         """Return which part of an image of `size` (height, width) the function sees: all of it."""
         return View(size=size, box=(0.0, 0.0, float(size[1]), float(size[0])), shape=self.input_size or size)
+
+    def fingerprint(self) -> str | None:
+        """Return a digest of the fingerprint that was given and the other arguments; None without one."""
+        if self._fingerprint is None:
+            return None
+        # The function may be one that cannot be looked into; its name says which one it is.
+        return state_digest(type(self), {name: held for name, held in vars(self).items() if name != "classifier_fn"})
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the scores of `batch` (N×3×H×W float in [0, 1]), N×classes, in float64.

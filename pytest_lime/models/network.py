@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
+from pytest_lime.fingerprint import state_digest
 from pytest_lime.images import Image, View
 from pytest_lime.models.preparation import Preparation
 from pytest_lime.models.protocol import check_labels, check_output, check_output_kind
@@ -59,6 +60,7 @@ class Network:
         self._mean = torch.tensor(self.mean, dtype=torch.float32).reshape(1, -1, 1, 1)
         self._std = torch.tensor(self.std, dtype=torch.float32).reshape(1, -1, 1, 1)
         self._checked = False
+        self._layout: torch.memory_format | None = None
 
     def __repr__(self) -> str:
         size = "" if self.input_size is None else f", size={self.input_size}"
@@ -82,6 +84,13 @@ class Network:
         """The filter of the resize."""
         return self._preparation.interpolation
 
+    def fingerprint(self) -> str | None:
+        """Return a digest of the network and of what is done before and after it; None where that cannot be told."""
+        # Where the network is, and what was found out about it, do not count.
+        volatile = ("_checked", "_device", "_layout")
+        state = {name: value for name, value in vars(self).items() if name not in volatile}
+        return state_digest(type(self), state, evaluated=self.net)
+
     @property
     def dtype(self) -> torch.dtype:
         """The floating-point type of the network's parameters."""
@@ -100,8 +109,15 @@ class Network:
         """Move the network, and what normalises its input, to `device`, ready to be evaluated."""
         # Weights that are made anew in inference mode could not be differentiated through later.
         with torch.inference_mode(False):
-            self.net.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in the stubs
+            self.net.eval().to(device)
             self._mean, self._std = self._mean.to(device), self._std.to(device)
+
+    def arrange(self, layout: torch.memory_format) -> None:
+        """Keep the weights in the order that suits batches of `layout`."""
+        if layout is not self._layout:
+            with torch.inference_mode(False):
+                self.net.to(memory_format=layout)  # type: ignore[call-overload]  # not in the stubs
+            self._layout = layout
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """Return what the network receives of `batch` (N×C×H×W float in [0, 1]), in the network's type."""
@@ -122,17 +138,8 @@ class Network:
         ModelError
             The network returns something else than N×classes.
         """
-        if {self._mean.device, self._parameter_device()} != {batch.device} or self.net.training:
-            self.to(batch.device)
-        scores = self.net(self.normalise(batch))
-        if not isinstance(scores, torch.Tensor):
-            scores = getattr(scores, "logits", scores)
-        if not isinstance(scores, torch.Tensor) or scores.ndim != 2:
-            shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-            raise ModelError(
-                f"the network returned {shape} for a batch of {len(batch)}; it must return N×classes scores."
-            )
-        return scores
+        self._follow(batch)
+        return self._scores(self.normalise(batch))
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the scores of `batch` (N×C×H×W float in [0, 1]), N×classes.
@@ -142,12 +149,39 @@ class Network:
         ModelError
             The network returns something else than `output` says.
         """
-        scores = self.logits(batch)
+        return self.classify(self.normalise(batch))
+
+    def classify(self, received: torch.Tensor) -> torch.Tensor:
+        """Return the scores of a batch that is normalised already, as `normalise` returns it.
+
+        Raises
+        ------
+        ModelError
+            As for `predict`.
+        """
+        self._follow(received)
+        scores = self._scores(received)
         if not self._checked:
             # Once a model, since reading the answer waits for the device.
             check_output(scores, self.output)
             self._checked = True
         return scores.softmax(dim=1, dtype=torch.float32) if self.output == "logits" else scores
+
+    def _follow(self, batch: torch.Tensor) -> None:
+        """Move to where `batch` is, should the user have moved or trained the network."""
+        if {self._mean.device, self._parameter_device()} != {batch.device} or self.net.training:
+            self.to(batch.device)
+
+    def _scores(self, received: torch.Tensor) -> torch.Tensor:
+        scores = self.net(received)
+        if not isinstance(scores, torch.Tensor):
+            scores = getattr(scores, "logits", scores)
+        if not isinstance(scores, torch.Tensor) or scores.ndim != 2:
+            shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+            raise ModelError(
+                f"the network returned {shape} for a batch of {len(received)}; it must return N×classes scores."
+            )
+        return scores
 
 
 def check_network(net: Any, adapter: str) -> torch.nn.Module:

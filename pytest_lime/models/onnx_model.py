@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, nearest, one_line
 from pytest_lime.extras import require
+from pytest_lime.fingerprint import state_digest
 from pytest_lime.images import Image, View
 from pytest_lime.models.preparation import Preparation, ResizeAndCrop, check_interpolation, check_resize
 from pytest_lime.models.protocol import (
@@ -87,6 +89,9 @@ class OnnxModel:
         The model's input has a dimension of 0.
     """
 
+    # It does not compute with torch, whose precision could be chosen for it.
+    autocasts = False
+
     def __init__(
         self,
         model: str | os.PathLike[str] | bytes | Any,
@@ -151,6 +156,7 @@ class OnnxModel:
         """Return a session, where the model is to be."""
         onnxruntime = require("onnxruntime", extra="onnx", needed_for="OnnxModel")
         source = self._source
+        self._digest: str | None = None
         if isinstance(source, onnxruntime.InferenceSession):
             return source
         if not isinstance(source, str | os.PathLike | bytes):
@@ -172,6 +178,8 @@ class OnnxModel:
         if not isinstance(source, bytes) and not Path(source).is_file():
             raise OptionError(f"OnnxModel: there is no file {str(source)!r}; give the path of an ONNX file.")
         try:
+            # Now, since another model may come to lie there while this one is open.
+            self._digest = _digest(source if isinstance(source, bytes) else Path(source).read_bytes())
             return onnxruntime.InferenceSession(
                 source if isinstance(source, bytes) else os.fspath(source), providers=providers
             )
@@ -238,6 +246,16 @@ class OnnxModel:
             self._there = device
             self._session = self._load()
 
+    def fingerprint(self) -> str | None:
+        """Return a digest of the model's file and the other arguments; None for a session, or weights elsewhere."""
+        if self._digest is None:
+            return None
+        # Where it is, and what was found out about it, do not count.
+        volatile = ("_source", "_session", "_device", "_there", "_checked")
+        state = {name: value for name, value in vars(self).items() if name not in volatile}
+        onnxruntime = require("onnxruntime", extra="onnx", needed_for="OnnxModel")
+        return state_digest(type(self), str(onnxruntime.__version__), state)
+
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the scores of `batch` (N×C×H×W float in [0, 1]), N×classes, on the CPU.
 
@@ -282,6 +300,12 @@ class OnnxModel:
                 "it must return N×classes scores."
             )
         return returned[:count]
+
+
+def _digest(data: bytes) -> str | None:
+    """Return a digest of an ONNX file, or None where some of its weights are in files beside it."""
+    # The key of an entry of `TensorProto.external_data`, as protobuf writes it.
+    return None if b"\x0a\x08location\x12" in data else hashlib.sha256(data).hexdigest()
 
 
 def _checked_providers(providers: Any) -> list[Any]:

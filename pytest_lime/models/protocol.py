@@ -41,9 +41,12 @@ class Model(Protocol):
     More is used where a model has it: ``device``, the name of a torch device or ``"auto"``
     (without it batches stay on the CPU); ``to(device)``, called once before the first
     batch; ``view(size)``, which returns the `View` of images of `size` (height, width) and
-    saves measuring what `prepare` does to them; and ``mean`` and ``std``, one float or one
+    saves measuring what `prepare` does to them; ``mean`` and ``std``, one float or one
     a channel, when what the classifier itself receives is ``(x − mean) / std`` of pixels x
-    in [0, 1] (without them, x). Adapters of torch networks also have ``net``, the
+    in [0, 1] (without them, x); ``fingerprint``, a text, or a method that returns one, that
+    is another one whenever scores would be (without it the object is looked through, and where
+    that cannot tell, its samples are not kept from run to run); and ``autocasts``, False where
+    the option `precision` makes no sense for it. Adapters of torch networks also have ``net``, the
     `torch.nn.Module`, and ``logits(batch)``, which is N×classes before any softmax and can
     be differentiated.
     """
@@ -172,12 +175,15 @@ def check_scores(scores: Any, count: int, labels: Sequence[str] | None, classes:
     return checked
 
 
-def resolution(model: Model) -> float:
+def resolution(model: Model, precision: str = "float32") -> float:
     """Return the share by which scores of `model` differ between batch sizes and machines, by its number type.
 
-    A millionth for float32 and float64, the type's own spacing for sixteen-bit types.
+    A millionth for float32 and float64, the type's own spacing for sixteen-bit types, be they the model's own or the
+    `precision` that it is run under.
     """
     dtype = getattr(model, "dtype", None)
+    if precision != "float32":
+        dtype = getattr(torch, precision)
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         return 1e-6
     return max(1e-6, float(torch.finfo(dtype).eps))

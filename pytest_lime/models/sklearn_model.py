@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
+from pytest_lime.fingerprint import state_digest
 from pytest_lime.images import Image, View
 from pytest_lime.models.preparation import Preparation, ResizeAndCrop, check_interpolation, check_resize
 from pytest_lime.models.protocol import check_labels, check_scale, check_size
@@ -47,6 +48,9 @@ class SklearnModel:
         The estimator has no `predict_proba`, is not fitted or takes another number of
         features, or an argument is not as above.
     """
+
+    # It does not compute with torch, whose precision could be chosen for it.
+    autocasts = False
 
     def __init__(
         self,
@@ -98,6 +102,10 @@ class SklearnModel:
     def view(self, size: tuple[int, int]) -> View:
         """Return which part of an image of `size` (height, width) the estimator sees."""
         return self._preparation.view(size)
+
+    def fingerprint(self) -> str | None:
+        """Return a digest of the estimator and the other arguments; None where that cannot be told."""
+        return state_digest(type(self), vars(self))
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         """Return the probabilities of `batch` (N×C×H×W float in [0, 1]), N×classes, in float64.

@@ -29,8 +29,9 @@ def test_every_error_is_a_lime_error_and_one_of_pythons_own(name: str) -> None:
 
 
 def test_the_tree_is_complete() -> None:
-    assert set(errors.__all__) == {"InconclusiveWarning", "LimeError", *BASES}
+    assert set(errors.__all__) == {"CacheWarning", "InconclusiveWarning", "LimeError", *BASES}
     assert issubclass(errors.InconclusiveWarning, UserWarning)
+    assert issubclass(errors.CacheWarning, UserWarning)
 
 
 @pytest.mark.parametrize("name", errors.__all__)

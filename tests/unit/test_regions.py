@@ -11,7 +11,7 @@ import torch
 from PIL import Image as PILImage
 
 from pytest_lime import Box, Ellipse, Mask, Polygon, Region, RegionError, whole
-from pytest_lime.explanation import project_region
+from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
 from pytest_lime.regions import check_region
 

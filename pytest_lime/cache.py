@@ -1,0 +1,339 @@
+"""A folder of results that are kept from run to run: never stale, and never torn.
+
+An entry is one file: a line that names the format and its version, a digest of all that
+follows, facts as JSON, and arrays as NumPy writes them. It is found by a key that is a
+digest of all that it was made of, so nothing in it can be out of date.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import stat
+import struct
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_lime.errors import CacheWarning, is_for_the_user, one_line
+from pytest_lime.records import write_atomically
+
+__all__ = ["Cache", "Entry", "digest"]
+
+__tracebackhide__ = is_for_the_user
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+MAGIC = b"pytest-lime cache 1\n"
+SUFFIX = ".entry"
+DIGEST_SIZE = 20
+LENGTH = struct.Struct("<Q")
+# An eviction makes room for many entries, so that the next put does not have to evict again.
+KEPT_SHARE = 0.9
+# A temporary file of that age, in seconds, belongs to a process that was killed.
+ABANDONED = 3600.0
+TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This file marks a cache folder, made by pytest-lime.\n"
+    "# See https://bford.info/cachedir/ for what that means.\n"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What is kept under one key.
+
+    Attributes
+    ----------
+    facts : mapping of JSON values
+        Tuples come back as lists.
+    arrays : mapping of arrays
+        With the dtype, shape and order that they were kept with.
+    """
+
+    facts: Mapping[str, JSON]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+class Cache:
+    """Entries in a folder, shared by all processes that use it.
+
+    Nothing that is wrong with the folder or with an entry is an error: it is a
+    `CacheWarning`, and a miss.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first entry is put.
+    limit : int
+        Bytes that all entries together may take. Beyond it those go that were used least
+        recently. Several processes at once may be over it for a while, since each counts
+        what it puts itself.
+    """
+
+    def __init__(self, folder: Path, *, limit: int = 2**30) -> None:
+        self.folder = folder
+        self.limit = limit
+        # Bytes of all entries; None until they were counted.
+        self._total: int | None = None
+        self._given_up = False
+
+    def __repr__(self) -> str:
+        return f"Cache({str(self.folder)!r})"
+
+    def get(self, kind: str, key: str) -> Entry | None:
+        """Return what is kept as `key` among the entries of `kind`, or None; it then counts as used now.
+
+        Warns
+        -----
+        CacheWarning
+            The entry is damaged, of another version or no entry at all, and was removed.
+        """
+        path = self._path(kind, key)
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self._give_up(error)
+            return None
+        try:
+            entry = _decode(data, kind, key)
+        except _DamagedError as error:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            warnings.warn(f"the cache entry {str(path)!r} {error}; it is made anew.", CacheWarning, stacklevel=2)
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return entry
+
+    def put(self, kind: str, key: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep `facts` and `arrays` as `key` among the entries of `kind`, in place of what was there.
+
+        An entry larger than the limit is not kept.
+
+        Parameters
+        ----------
+        kind : str
+            A plain word, such as ``"samples"``.
+        key : str
+            A `digest` of all that the entry was made of.
+        facts : mapping of JSON values
+        arrays : mapping of arrays
+            Of any dtype but `object`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `facts` holds something that is no JSON value, or `arrays` one of objects.
+
+        Warns
+        -----
+        CacheWarning
+            The folder cannot be written to; nothing more is kept then.
+        """
+        path = self._path(kind, key)
+        if self._given_up:
+            return
+        data = _encode(kind, key, facts, arrays)
+        try:
+            self._make_folder()
+            if len(data) > self.limit:
+                path.unlink(missing_ok=True)
+                return
+            if self._total is None:
+                self._total = sum(size for _, size, _ in self._scan())
+            replaced = _size(path)
+            write_atomically(path, data)
+            self._total += len(data) - replaced
+            if self._total > self.limit:
+                self._total = self._evict(path)
+        except OSError as error:
+            self._give_up(error)
+
+    def _path(self, kind: str, key: str) -> Path:
+        # Neither may lead out of the folder.
+        if not (kind.isidentifier() and key.isalnum()):
+            raise ValueError(f"kind={kind!r} must be a plain word, and key={key!r} a digest.")
+        return self.folder / kind / f"{key}{SUFFIX}"
+
+    def _give_up(self, error: OSError) -> None:
+        if not self._given_up:
+            self._given_up = True
+            reason = error.strerror or str(error) or type(error).__name__
+            warnings.warn(
+                f"the cache {str(self.folder)!r} cannot be used ({reason}); this run goes on without it.",
+                CacheWarning,
+                stacklevel=3,
+            )
+
+    def _make_folder(self) -> None:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir()
+        except FileExistsError:
+            return
+        # Only a folder of our own making is hidden from version control and backups.
+        write_atomically(self.folder / ".gitignore", b"# Made by pytest-lime.\n*\n")
+        write_atomically(self.folder / "CACHEDIR.TAG", TAG.encode())
+
+    def _scan(self) -> Iterator[tuple[int, int, Path]]:
+        """Yield when each entry was used last (in nanoseconds), its bytes and its path; sweep what was left behind."""
+        now = time.time()
+        for kind in _listed(self.folder):
+            for found in _listed(kind):
+                try:
+                    known = found.lstat()
+                    if not stat.S_ISREG(known.st_mode):
+                        continue
+                    if found.name.startswith(".") and SUFFIX in found.name:
+                        if now - known.st_mtime > ABANDONED:
+                            found.unlink()
+                    elif found.suffix == SUFFIX:
+                        yield known.st_mtime_ns, known.st_size, found
+                except OSError:  # another process removed it
+                    continue
+
+    def _evict(self, newest: Path) -> int:
+        """Remove what was used least recently, but never `newest`; return how many bytes are left."""
+        entries = sorted(self._scan())
+        total = sum(size for _, size, _ in entries)
+        if total <= self.limit:  # another process has made room
+            return total
+        for _, size, path in entries:
+            if total <= KEPT_SHARE * self.limit:
+                break
+            if path == newest:
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                continue
+            total -= size
+        return total
+
+
+class _DamagedError(Exception):
+    """An entry cannot be read; the message goes on from "the entry …"."""
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # a file, or gone
+        return []
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _encode(kind: str, key: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    head = json.dumps({"kind": kind, "key": key, "facts": dict(facts), "arrays": list(arrays)}).encode()
+    body = io.BytesIO()
+    body.write(LENGTH.pack(len(head)))
+    body.write(head)
+    for array in arrays.values():
+        np.lib.format.write_array(body, np.asarray(array), allow_pickle=False)
+    rest = body.getbuffer()
+    return b"".join((MAGIC, _checksum(rest), rest))
+
+
+def _decode(data: bytes, kind: str, key: str) -> Entry:
+    start = len(MAGIC) + DIGEST_SIZE
+    if not data.startswith(MAGIC):
+        raise _DamagedError("was not written by this version of pytest-lime")
+    rest = memoryview(data)[start:]
+    if _checksum(rest) != data[len(MAGIC) : start]:
+        raise _DamagedError("is damaged")
+    # What has its checksum was written by us, but perhaps to another name, or by other means.
+    try:
+        (length,) = LENGTH.unpack_from(rest)
+        head = json.loads(bytes(rest[LENGTH.size : LENGTH.size + length]))
+        body = io.BytesIO(rest[LENGTH.size + length :])
+        arrays = {name: np.lib.format.read_array(body, allow_pickle=False) for name in head["arrays"]}
+        own, facts = (head["kind"], head["key"]), dict(head["facts"])
+    except (ValueError, TypeError, KeyError, struct.error) as error:
+        raise _DamagedError(f"is damaged ({error})") from None
+    if own != (kind, key):
+        raise _DamagedError("belongs elsewhere")
+    return Entry(facts, arrays)
+
+
+def _checksum(data: memoryview) -> bytes:
+    return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
+
+
+def digest(*parts: Any) -> str:
+    """Return a digest of `parts` in hexadecimal, the same in every process.
+
+    Whatever differs in type, value or grouping has another digest; only the order of a
+    dictionary does not matter.
+
+    Parameters
+    ----------
+    *parts : array, str, bytes, number, bool, None, or tuple, list or dict of these
+        Arrays count with their dtype, shape and elements, but not with their layout in memory.
+
+    Raises
+    ------
+    TypeError
+        A part is something else.
+
+    >>> digest("ab", "c") == digest("a", "bc")
+    False
+    >>> digest({"a": 1, "b": (2.5, None)}) == digest({"b": (2.5, None), "a": 1})
+    True
+    """
+    found = hashlib.blake2b(digest_size=DIGEST_SIZE)
+    for piece in _pieces(parts):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def _pieces(part: Any) -> Iterator[bytes | memoryview]:
+    """Yield bytes that tell `part` from any other: each piece of unknown length comes after its length."""
+    kind = type(part)
+    if kind is str:
+        yield from _marked("str", part.encode("utf-8", "surrogatepass"))
+    elif kind is bytes:
+        yield from _marked("bytes", part)
+    elif part is None or kind in (bool, int):
+        yield from _marked(kind.__name__, repr(part).encode())
+    elif kind in (float, complex):
+        yield from _marked(kind.__name__, struct.pack("<dd", part.real, part.imag))
+    elif kind in (tuple, list):
+        yield from _marked(kind.__name__, LENGTH.pack(len(part)))
+        for inner in part:
+            yield from _pieces(inner)
+    elif kind is dict:
+        yield from _marked("dict", LENGTH.pack(len(part)))
+        for name, value in sorted((digest(name), value) for name, value in part.items()):
+            yield name.encode()
+            yield from _pieces(value)
+    # Other classes of arrays hold more than their elements, such as a mask.
+    elif (kind in (np.ndarray, np.memmap) or isinstance(part, np.generic)) and not part.dtype.hasobject:
+        name = "scalar" if isinstance(part, np.generic) else "array"
+        yield from _marked(name, repr((np.lib.format.dtype_to_descr(part.dtype), part.shape)).encode())
+        # A view of the elements' bytes: large arrays are not copied.
+        yield np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
+    else:
+        raise TypeError(f"digest: {one_line(part)} is no array, text, number, or tuple, list or dict of these.")
+
+
+def _marked(name: str, data: bytes) -> Iterator[bytes]:
+    yield b"%s %d\n" % (name.encode(), len(data))
+    yield data
