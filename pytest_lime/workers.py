@@ -1,16 +1,27 @@
-"""Running under pytest-xdist: what a worker is told, and what a test is called there."""
+"""Running under pytest-xdist: what a worker is told, its share of the machine, and what a test is called there."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = ["folder_of_controller", "is_worker", "plain_node_id", "share_threads", "tell_folder"]
+__all__ = [
+    "cache_of_controller",
+    "device_of_worker",
+    "folder_of_controller",
+    "is_worker",
+    "plain_node_id",
+    "share_threads",
+    "tell_cache",
+    "tell_folder",
+]
 
 KEY = "pytest_lime_folder"
+CACHE = "pytest_lime_cache"
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -29,19 +40,73 @@ def folder_of_controller(config: pytest.Config) -> tuple[Path, str]:
     return Path(folder), shown
 
 
+def tell_cache(node: Any, folder: Path | None) -> None:
+    """Tell a new worker which folder the user named for the cache."""
+    node.workerinput[CACHE] = None if folder is None else str(folder)
+
+
+def cache_of_controller(config: pytest.Config) -> Path | None:
+    """Return what `tell_cache` told this worker."""
+    folder = config.workerinput[CACHE]  # type: ignore[attr-defined]  # set by pytest-xdist
+    return None if folder is None else Path(folder)
+
+
 def share_threads(config: pytest.Config) -> None:
     """Give each of several workers its share of the processor's cores.
 
-    Each would else start a thread a core, and they would wait for each other. Whoever
-    sets ``OMP_NUM_THREADS`` has decided already.
+    Each would else start a thread a core, for torch as for NumPy and scikit-learn, and
+    they would wait for each other. Pools that are smaller already stay so; whoever sets
+    ``OMP_NUM_THREADS`` has decided. Cheap enough for each test, and a library that a test
+    has loaded since the last call is then taken in.
     """
-    if not is_worker(config) or "OMP_NUM_THREADS" in os.environ:
+    count = int(config.workerinput.get("workercount", 1)) if is_worker(config) else 1  # type: ignore[attr-defined]  # set by pytest-xdist
+    if count == 1 or "OMP_NUM_THREADS" in os.environ:
         return
     import torch  # noqa: PLC0415  (whoever explains an image has imported it)
+    from joblib import cpu_count  # noqa: PLC0415
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = int(config.workerinput.get("workercount", 1))  # type: ignore[attr-defined]  # set by pytest-xdist
-    torch.set_num_threads(min(torch.get_num_threads(), max(1, cores // count)))
+    # As many as affinity and a container's quota grant; torch by itself knows of the first only.
+    share = max(1, cpu_count() // count)
+    # This also holds for threads that a test starts, while that of a pool of OpenMP is the calling thread's own.
+    # Torch's other pool, between operators, serves the forks of TorchScript alone.
+    torch.set_num_threads(min(torch.get_num_threads(), share))
+    for pool in ThreadpoolController().lib_controllers:
+        if pool.num_threads > share:
+            pool.set_num_threads(share)
+
+
+def device_of_worker(config: pytest.Config, device: str) -> str:
+    """Return what `device` means here: of several accelerators, each worker takes its own.
+
+    That is ``"cuda:1"`` in worker gw1 for ``"cuda"`` and ``"auto"``, and in worker gw5 of
+    a machine on which torch sees four; a device with an index, the processor, and all
+    devices outside a worker stay what they are.
+
+    Parameters
+    ----------
+    config : pytest.Config
+    device : str
+        That of the options; where it is ``"auto"`` and the model has a device, the model's.
+    """
+    if not is_worker(config) or ":" in device:
+        return device
+    import torch  # noqa: PLC0415  (whoever explains an image has imported it)
+
+    kind = device
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        kind = accelerator.type if accelerator else "cpu"
+    backend = getattr(torch, kind, None)
+    # A kind that is not there is told where the device is chosen.
+    count = backend.device_count() if backend and hasattr(backend, "device_count") else 0
+    return f"{kind}:{_number(config) % count}" if count > 1 else device
+
+
+def _number(config: pytest.Config) -> int:
+    # With --tx users name workers as they like; those without a number share the first device.
+    digits = re.search("[0-9]+$", str(config.workerinput.get("workerid", "")))  # type: ignore[attr-defined]  # set by pytest-xdist
+    return int(digits[0]) if digits else 0
 
 
 def plain_node_id(item: pytest.Item) -> str:
