@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pytest_lime.agreement import check_opinions, describe_opinion, why_undefined
 from pytest_lime.errors import OptionError, is_for_the_user, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k, no_sign
+from pytest_lime.footprints import cut_away, distances
 from pytest_lime.options import LimeOptions
 from pytest_lime.regions import Region, as_region
 from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
@@ -307,7 +308,7 @@ class _RegionClaim(Claim):
     def notes(self, explanation: Explanation) -> str:
         """Say what of the region the crop cuts away, and whether anything speaks for the class."""
         notes = []
-        hidden = _cut_away(explanation, self.region)
+        hidden = cut_away(self.region, explanation.image, explanation.view)
         if hidden > 0.1:
             notes.append(
                 f"{hidden:.0%} of {self.region!r} lies in the part of the image that the model's crop cuts away"
@@ -331,15 +332,6 @@ def _flat(explanation: Explanation, region: Region) -> float:
     """Return the share of `region`, as the model sees it, in superpixels that their fill does not change."""
     mask = explanation.region_mask(region)
     return float(explanation.unchanged[explanation.segments][mask].mean())
-
-
-def _cut_away(explanation: Explanation, region: Region) -> float:
-    """Return the share of `region` that the model does not see."""
-    mask = region.mask(explanation.image.size)
-    x0, y0, x1, y1 = explanation.view.box
-    rows, columns = (np.arange(length) + 0.5 for length in mask.shape)
-    seen = ((rows >= y0) & (rows < y1))[:, None] & ((columns >= x0) & (columns < x1))[None]
-    return 1 - float((mask & seen).sum() / mask.sum())
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -473,21 +465,25 @@ class _Pointing(_RegionClaim):
 
     def _distances(self, explanation: Explanation, superpixels: NDArray[Any]) -> dict[int, float]:
         """Return how far each superpixel is from the region, in pixels of the image file."""
-        rows, columns = np.nonzero(self.region.mask(explanation.image.size))
         shares = explanation.shares(self.region)
         x0, y0, x1, y1 = explanation.view.box
         height, width = explanation.view.shape
-        found = {}
-        for superpixel in map(int, superpixels):
-            if shares[superpixel] >= 0.5:
-                found[superpixel] = 0.0
-                continue
+        outside = [int(superpixel) for superpixel in superpixels if shares[superpixel] < 0.5]
+        centres = []
+        for superpixel in outside:
             down, across = np.nonzero(explanation.segments == superpixel)
             # The pixel of the superpixel nearest to its centroid, which may lie outside of it.
             central = np.argmin((down - down.mean()) ** 2 + (across - across.mean()) ** 2)
-            y = y0 + (down[central] + 0.5) / height * (y1 - y0)
-            x = x0 + (across[central] + 0.5) / width * (x1 - x0)
-            found[superpixel] = float(np.sqrt(((rows + 0.5 - y) ** 2 + (columns + 0.5 - x) ** 2).min()))
+            centres.append(
+                (
+                    x0 + (across[central] + 0.5) / width * (x1 - x0),
+                    y0 + (down[central] + 0.5) / height * (y1 - y0),
+                )
+            )
+        found = dict.fromkeys(map(int, superpixels), 0.0)
+        if outside:
+            far = distances(self.region, explanation.image, np.array(centres))
+            found.update(zip(outside, map(float, far), strict=True))
         return found
 
 
