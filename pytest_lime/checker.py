@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
+import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pytest_lime.cache import Cache
 from pytest_lime.claims import Claim, check_signs, judge
-from pytest_lime.errors import ClaimFailed, InconclusiveWarning, OptionError, is_for_the_user, one_line, user_error
-from pytest_lime.explainer import run
+from pytest_lime.errors import (
+    ClaimFailed,
+    InconclusiveWarning,
+    LimeError,
+    OptionError,
+    is_for_the_user,
+    one_line,
+    user_error,
+)
+from pytest_lime.explainer import check_target, open_stream, run
 from pytest_lime.explanation import Explanation
+from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
 from pytest_lime.options import LimeOptions, resolve
-from pytest_lime.records import file_stem
+from pytest_lime.prefetch import in_background
+from pytest_lime.progress import Progress
+from pytest_lime.records import PAGE, file_stem
 from pytest_lime.regions import Region
 from pytest_lime.report.evidence import describe, draw
-from pytest_lime.verdicts import Check
+from pytest_lime.sampling import sample
+from pytest_lime.streams import Bench, SampleStream
+from pytest_lime.verdicts import Check, CheckSet, ImageCheck, check_share, open_claims
+from pytest_lime.workers import plain_node_id
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["Lime"]
 
@@ -45,6 +65,14 @@ class Lime:
         Draw pictures of checks that pass, too.
     failed_to_draw : callable
         Takes the reason why pictures could not be written; a test is never lost for it.
+    cache : Cache, optional
+        Where superpixels and samples are kept from check to check, and from run to run.
+    progress : Progress
+        Shows how far a long check is.
+    device : callable
+        What a device that is asked for is in this process.
+    ahead : Lookahead
+        What later tests will ask for.
     """
 
     def __init__(
@@ -58,6 +86,10 @@ class Lime:
         inconclusive: str,
         draw_all: bool,
         failed_to_draw: Callable[[str], None],
+        cache: Cache | None,
+        progress: Progress,
+        device: Callable[[str], str],
+        ahead: Lookahead,
     ) -> None:
         self.model = model
         self._layers = layers
@@ -67,6 +99,10 @@ class Lime:
         self._inconclusive = inconclusive
         self._draw_all = draw_all
         self._failed_to_draw = failed_to_draw
+        self._cache = cache
+        self._progress = progress
+        self._device = device
+        self._ahead = ahead
         # Taking the next number is atomic, so checks in threads do not share one.
         self._numbers = itertools.count()
         self._records: list[dict[str, Any]] = []
@@ -102,34 +138,95 @@ class Lime:
         LimeError
             An argument, the image, a region or the model is not as it must be.
         """
-        if not claims:
-            raise OptionError("lime.check: no claim is given; add one, such as top_overlap(region, k=4, at_least=3).")
-        given: tuple[Any, ...] = claims
-        for claim in given:
-            if not isinstance(claim, Claim):
-                # A claim that was not called prints as an address, which says little.
-                name = getattr(claim, "__name__", "")
-                shown = f"{name}, which is not called," if name else one_line(claim)
-                raise OptionError(
-                    f"lime.check: {shown} is no claim; after image and target come claims, such as "
-                    "mass(region, at_least=0.5), and options by name."
-                )
-        if isinstance(target, list | tuple):
-            raise OptionError("lime.check: target must be one class; make one check for each.")
+        _check_claims("lime.check", claims, Claim)
+        _check_one_class("lime.check", target)
+        request = Request(image, target, claims, options)
         resolved = resolve(("lime.check", options), *self._layers)
         check_signs(claims, resolved)
-        explanation = run(
-            self.model,
-            image,
-            target,
-            resolved,
-            regions=[region for claim in claims for region in claim.areas()],
-            opinions=[opinion for claim in claims for opinion in claim.asked()],
-        )
-        check = judge(explanation, claims)
-        where = self._keep(check)
+        stream = self._ahead.take(request, self.model)
+        if stream is None:
+            stream = self._open(self._bench(resolved), request)
+        number = next(self._numbers)
+        ((check, where),) = self._settle([stream], {id(stream): (number, claims, {})}, images=1)
         self._raise_or_warn(check, where)
         return check
+
+    @user_error
+    def check_all(
+        self,
+        images: Iterable[Any],
+        target: Any,
+        *claims: Claim | Callable[[Any], Claim],
+        mostly: float = 1.0,
+        **options: Any,
+    ) -> CheckSet:
+        """Make the same check of many images, which share batches; fail the test if too few of them hold.
+
+        Images that are still open get the next samples, and the next image is decoded and segmented while the model
+        works on this one. Only what the verdicts say of an image is kept, so that their number costs no memory.
+
+        Parameters
+        ----------
+        images : iterable
+            Each as `check` takes it.
+        target : label, index, or None for the class that is predicted for each image
+        *claims : Claim, or function of an image that returns one
+            At least one. A function is called with each of `images`, as it was given, such as
+            ``lambda path: mass(load_regions(path.with_suffix(".json"))["cat"], at_least=0.5)``.
+        mostly : float in (0, 1]
+            The share of the images for which every claim must hold.
+        **options
+            As for `check`.
+
+        Returns
+        -------
+        CheckSet
+            The verdicts on each image, and on the set.
+
+        Raises
+        ------
+        ClaimFailed
+            Fewer images hold than `mostly` asks for, or it is open whether they do, under
+            ``--lime-inconclusive=fail``.
+        LimeError
+            An argument, an image, a region or the model is not as it must be.
+        """
+        _check_claims("lime.check_all", claims, (Claim, Callable))
+        _check_one_class("lime.check_all", target)
+        share = check_share("lime.check_all: mostly", mostly)
+        listed = _listed(images)
+        resolved = resolve(("lime.check_all", options), *self._layers)
+        bench = self._bench(resolved)
+        # Here, not in the thread that opens the images.
+        _ = bench.asked
+        numbers = [next(self._numbers) for _ in listed]
+        places: dict[int, tuple[int, tuple[Claim, ...], dict[str, Any]]] = {}
+
+        def opened(place: int) -> SampleStream:
+            image = listed[place]
+            made = tuple(claim if isinstance(claim, Claim) else _made(claim, image) for claim in claims)
+            check_signs(made, resolved)
+            stream = self._open(bench, Request(image, target, made, options))
+            facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share}}
+            places[id(stream)] = (numbers[place], made, facts)
+            return stream
+
+        outcomes: dict[int, ImageCheck] = {}
+        first = len(self._records)
+        for check, where in self._settle(in_background(opened, range(len(listed))), places, images=len(listed)):
+            number = self._records[-1]["set"]["number"]
+            outcomes[number] = ImageCheck(
+                check.explanation.image.name, check.status, check.verdicts, check.headline, where
+            )
+        found = CheckSet(tuple(outcomes[number] for number in sorted(outcomes)), share)
+        # In the order of the images, not in that in which they were decided.
+        self._records[first:] = sorted(self._records[first:], key=lambda record: int(record["set"]["number"]))
+        for record in self._records[first:]:
+            record["set"]["status"] = found.status
+            if found.status == "pass" and record["status"] != "pass":
+                record["reason"] = found.headline
+        self._raise_or_warn(found, f"{self._shown}/{PAGE}")
+        return found
 
     @user_error
     def explain(
@@ -156,11 +253,95 @@ class Lime:
         Explanation
         """
         resolved = resolve(("lime.explain", options), *self._layers)
-        explanation = run(
-            self.model, image, target, resolved, top_labels=top_labels, regions=regions, opinions=opinions
-        )
+        try:
+            explanation = run(
+                self._bench(resolved),
+                image,
+                target,
+                top_labels=top_labels,
+                regions=regions,
+                opinions=opinions,
+                notify=self._progress,
+            )
+        finally:
+            self._progress.clear()
         self._unjudged.append(explanation)
         return explanation
+
+    def look_ahead(
+        self, test: str, coming: Iterable[pytest.Item], layers: Callable[[pytest.Item], list[tuple[str, Any]]]
+    ) -> None:
+        """Begin with `test`, and make ready what those that come will check, as far as that can be told.
+
+        `layers` returns the options of marker, command line and ini file of a test.
+        """
+        items = {plain_node_id(item): item for item in coming}
+        accelerated = self._bench(self.options).engine.device.type != "cpu"
+        soon = list(items)[: MOST if accelerated else MOST_ON_CPU]
+        for name in self._ahead.begin(test, soon):
+            request = scout(items[name])
+            if request is None:
+                continue
+            try:
+                _check_claims("lime.check", request.claims, Claim)
+                _check_one_class("lime.check", request.target)
+                bench = self._bench(resolve(("lime.check", request.options), *layers(items[name])))
+            except LimeError:  # the test itself will say so
+                continue
+            self._ahead.expect(name, request, bench, functools.partial(self._open, bench, request))
+
+    def _bench(self, options: LimeOptions) -> Bench:
+        device = options.device
+        if device == "auto":
+            # A model that says nothing of devices stays on the processor.
+            device = str(getattr(self.model, "device", "cpu"))
+        return Bench(self.model, options, self._cache, device=self._device(device))
+
+    def _open(self, bench: Bench, request: Request) -> SampleStream:
+        return open_stream(
+            bench,
+            request.image,
+            check_target(request.target, 1),
+            regions=[region for claim in request.claims for region in claim.areas()],
+            opinions=[opinion for claim in request.claims for opinion in claim.asked()],
+            decides=True,
+        )
+
+    def _settle(
+        self,
+        streams: Iterable[SampleStream],
+        places: Mapping[int, tuple[int, tuple[Claim, ...], dict[str, Any]]],
+        *,
+        images: int,
+    ) -> Iterator[tuple[Check, str]]:
+        """Sample until the claims on each image are decided; keep the record of each, and say where it stands.
+
+        `places` has the number, the claims and more facts of each stream, by its id.
+        """
+        latest: dict[int, Check] = {}
+
+        def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+            check = latest[id(stream)] = judge(explanation, places[id(stream)][1])
+            return open_claims(check), len(check.verdicts)
+
+        coming = iter(streams)
+        first = next(coming)
+        engine = first.bench.engine
+        try:
+            for stream, _ in sample(
+                engine,
+                itertools.chain([first], coming),
+                decide=decide,
+                ahead=lambda: self._ahead.streams(first.bench),
+                notify=self._progress,
+                images=images,
+            ):
+                check = latest.pop(id(stream))
+                number, _, facts = places[id(stream)]
+                # What was told after the last look: the image may have been asked once more.
+                yield check, self._keep(check, number, facts)
+        finally:
+            self._progress.clear()
 
     def take_records(self, *, failed: bool) -> list[dict[str, Any]]:
         """Hand over the records of the checks made since the last call.
@@ -171,15 +352,14 @@ class Lime:
         if failed:
             unjudged, self._unjudged = self._unjudged, []
             for explanation in unjudged:
-                self._keep(Check(explanation, ()))
+                self._keep(Check(explanation, ()), next(self._numbers), {})
         records, self._records = self._records, []
         return records
 
-    def _keep(self, check: Check) -> str:
+    def _keep(self, check: Check, number: int, facts: dict[str, Any]) -> str:
         """Record `check`, draw what the report will show, and return where it will stand."""
-        number = next(self._numbers)
         stem = file_stem(self._place["test"], number)
-        record = describe(check, extra={"id": stem, "check": number, **self._place})
+        record = describe(check, extra={"id": stem, "check": number, **self._place, **facts})
         where = f"{self._shown}/index.html#{stem}"
         record["message"] = (
             check.message(where) if check.verdicts else f"an assertion about {check.explanation!r} failed"
@@ -193,18 +373,59 @@ class Lime:
         self._records.append(json.loads(json.dumps(record, allow_nan=False)))
         return where
 
-    def _raise_or_warn(self, check: Check, where: str) -> None:
+    def _raise_or_warn(self, check: Check | CheckSet, where: str) -> None:
         status = check.status
         if status == "fail" or (status == "inconclusive" and self._inconclusive == "fail"):
             raise ClaimFailed(check.message(where))
         if status == "inconclusive" and self._inconclusive == "warn":
-            open_claims = [verdict for verdict in check.verdicts if verdict.status == "inconclusive"]
-            leaning = "; ".join(
-                f"{verdict.text}: {verdict.sentence}, the estimate alone {'holds' if verdict.holds else 'fails'}"
-                + (f" ({verdict.note})" if verdict.note else "")
-                for verdict in open_claims
-            )
+            told = f"{check.headline}: {check.leaning}"
             warnings.warn(
-                InconclusiveWarning(f"{check.headline}: {leaning}; raise samples, or say --lime-inconclusive=fail"),
+                InconclusiveWarning(f"{told}; raise max_samples (or samples), or say --lime-inconclusive=fail"),
                 stacklevel=4,
             )
+
+
+def _check_claims(caller: str, claims: tuple[Any, ...], kind: Any) -> None:
+    if not claims:
+        raise OptionError(f"{caller}: no claim is given; add one, such as top_overlap(region, k=4, at_least=3).")
+    for claim in claims:
+        # A claim's own function, not called, would make claims of images.
+        uncalled = getattr(claim, "__module__", "") == Claim.__module__ and not isinstance(claim, Claim)
+        if not isinstance(claim, kind) or isinstance(claim, type) or uncalled:
+            # A claim that was not called prints as an address, which says little.
+            name = getattr(claim, "__name__", "")
+            shown = f"{name}, which is not called," if name else one_line(claim)
+            raise OptionError(
+                f"{caller}: {shown} is no claim; after {'images' if 'all' in caller else 'image'} and target come "
+                "claims, such as mass(region, at_least=0.5), and options by name."
+            )
+
+
+def _check_one_class(caller: str, target: Any) -> None:
+    if isinstance(target, list | tuple):
+        raise OptionError(f"{caller}: target must be one class; make one check for each.")
+
+
+def _listed(images: Any) -> list[Any]:
+    single = isinstance(images, str | bytes | os.PathLike) or hasattr(images, "shape") or hasattr(images, "mode")
+    if single or not isinstance(images, Iterable):
+        raise OptionError(
+            f"lime.check_all: images={one_line(images)} must be a list of images, such as "
+            "sorted(folder.glob('*.png')); lime.check takes one."
+        )
+    listed = list(images)
+    if not listed:
+        raise OptionError(
+            "lime.check_all: there is no image in images=[]; look whether the folder and pattern are right."
+        )
+    return listed
+
+
+def _made(function: Callable[[Any], Any], image: Any) -> Claim:
+    claim = function(image)
+    if not isinstance(claim, Claim):
+        name = getattr(function, "__name__", one_line(function))
+        raise OptionError(
+            f"lime.check_all: {name} returned {one_line(claim)} for {one_line(image)}; it must return a claim."
+        )
+    return claim

@@ -17,12 +17,12 @@ from pytest_lime.options import OPTION_NAMES, check_names, from_text, resolve
 if TYPE_CHECKING:
     from pytest_lime.explanation import Explanation
     from pytest_lime.regions import Region
+    from pytest_lime.states import State
+    from pytest_lime.streams import SampleStream
 
 __all__ = ["main"]
 
 ENDINGS = (".png", ".html", ".json")
-# Portions in which samples are drawn, so that the progress bar moves.
-PORTIONS = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,11 +128,12 @@ def _explain(given: argparse.Namespace) -> int:
     for place, path in enumerate(given.output):
         _check_output(path, inputs, given.output[:place])
 
-    from pytest_lime.explainer import SampleStream, check_target  # noqa: PLC0415  (not needed for --help)
+    from pytest_lime.explainer import check_target, open_stream  # noqa: PLC0415  (not needed for --help)
     from pytest_lime.images import load_image  # noqa: PLC0415
     from pytest_lime.models.named import load_model  # noqa: PLC0415
-    from pytest_lime.models.protocol import check_labels  # noqa: PLC0415
+    from pytest_lime.models.protocol import check_labels, check_model  # noqa: PLC0415
     from pytest_lime.report.look import describe_look  # noqa: PLC0415
+    from pytest_lime.streams import Bench  # noqa: PLC0415
 
     image = load_image(given.image)
     regions = _regions(given.regions, image.name)
@@ -141,9 +142,9 @@ def _explain(given: argparse.Namespace) -> int:
     names = check_labels(model.labels) or ()
     classes = [_class(name, names) for name in given.target] if given.target else None
     target = check_target(classes, given.top_labels)
-    stream = SampleStream(model, image, target, options, regions=list(regions.values()), opinions=opinions)
-    _draw(stream, quiet=given.quiet)
-    explanation = stream.look()
+    bench = Bench(check_model(model), options)
+    stream = open_stream(bench, image, target, regions=list(regions.values()), opinions=opinions)
+    explanation = _draw(stream, quiet=given.quiet)
     look = describe_look(explanation, regions)
     # All are made before the first is written.
     made = [(path, _made(path, explanation, regions, look)) for path in given.output]
@@ -200,16 +201,19 @@ def _regions(path: Path | None, image: str) -> dict[str, Region]:
     return dict(load_regions(path, image=image))
 
 
-def _draw(stream: Any, *, quiet: bool) -> None:
-    """Draw the samples that the options ask for, and show how far it is."""
+def _draw(stream: SampleStream, *, quiet: bool) -> Explanation:
+    """Draw the samples that the options ask for, show how far it is, and return what they tell."""
     from tqdm import tqdm  # noqa: PLC0415
 
-    portion = max(1, -(-stream.wanted // PORTIONS))
-    with tqdm(total=stream.wanted, unit="sample", disable=True if quiet else None, leave=False) as bar:
-        while stream.samples < stream.wanted:
-            before = stream.samples
-            stream.extend(min(portion, stream.wanted - before))
-            bar.update(stream.samples - before)
+    from pytest_lime.sampling import sample  # noqa: PLC0415
+
+    with tqdm(total=stream.most, unit="sample", disable=True if quiet else None, leave=False) as bar:
+
+        def move(state: State) -> None:
+            bar.update(state.samples - bar.n)
+
+        ((_, explanation),) = sample(stream.bench.engine, [stream], notify=move)
+    return explanation
 
 
 def _made(path: Path, explanation: Explanation, regions: dict[str, Region], look: dict[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hadamard"]
+__all__ = ["hadamard", "order"]
 
 Masks = NDArray[np.uint8]
 
@@ -53,27 +53,27 @@ def hadamard(superpixels: int, rng: np.random.Generator) -> Iterator[Masks]:
 
 
 def _block(superpixels: int, rng: np.random.Generator) -> Masks:
-    matrix = _paley(_order(superpixels))
-    order = len(matrix)
-    chosen = matrix[rng.permutation(order)][:, rng.permutation(order)[:superpixels]]
+    matrix = _paley(order(superpixels))
+    size = len(matrix)
+    chosen = matrix[rng.permutation(size)][:, rng.permutation(size)[:superpixels]]
     half = chosen ^ rng.integers(0, 2, superpixels, dtype=np.uint8)
     return np.stack([half, 1 - half], axis=1).reshape(-1, superpixels)
 
 
 @lru_cache(maxsize=4)
-def _paley(order: int) -> Masks:
-    """Return Paley's Hadamard matrix of `order` q + 1, with 1 for 1 and 0 for −1."""
-    q = order - 1
+def _paley(size: int) -> Masks:
+    """Return Paley's Hadamard matrix of order `size` = q + 1, with 1 for 1 and 0 for −1."""
+    q = size - 1
     squares = np.zeros(q, dtype=bool)
     squares[np.arange(1, q) ** 2 % q] = True
     steps = (np.arange(q)[None, :] - np.arange(q)[:, None]) % q
-    matrix = np.ones((order, order), dtype=np.uint8)
+    matrix = np.ones((size, size), dtype=np.uint8)
     matrix[1:, 1:] = squares[steps] & (steps > 0)
     return matrix
 
 
 @lru_cache(maxsize=64)
-def _order(superpixels: int) -> int:
+def order(superpixels: int) -> int:
     """Return the first order from `superpixels` on that is a prime ≡ 3 mod 4, plus 1."""
     q = max(3, superpixels - 1)
     while q % 4 != 3 or any(q % divisor == 0 for divisor in range(3, int(q**0.5) + 1, 2)):

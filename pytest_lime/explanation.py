@@ -13,11 +13,13 @@ from scipy.special import ndtr, stdtrit
 
 from pytest_lime import heatmaps, highlights, notebooks, plots, storage
 from pytest_lime.agreement import check_opinions, describe_opinion, rank_agreement
+from pytest_lime.anytime import errors_either_side
 from pytest_lime.drawing import Card, figure_words
-from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
+from pytest_lime.errors import OptionError, TargetError, is_for_the_user, nearest, one_line, user_error
+from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions, as_whole_number
-from pytest_lime.regions import Box, Region, as_region, check_region, is_complement
+from pytest_lime.regions import Box, Region, as_region, check_region
 from pytest_lime.surrogate import Fit, fit
 
 if TYPE_CHECKING:
@@ -140,6 +142,8 @@ class Explanation:
         How much each sample counts, by the kernel.
     paired, complete : bool
         Whether samples 2i and 2i+1 are complements of each other; whether they are all that there are.
+    anytime : bool
+        Whether the intervals hold at every look at once, since the samples were looked at as they came in.
     passes : int
         Images that the model has seen for this explanation.
     sampler : str
@@ -152,6 +156,8 @@ class Explanation:
     options : LimeOptions
     opinions : dict from str to K×d float64 array
         What other methods say of each superpixel, by their name; see `agreement`.
+    precision_shift : (K,) float64 array or None
+        By how much the precision of the passes moves the scores of the whole image, against float32.
     minus : int or None
         The class whose scores are taken off those of the target, in a `contrast`.
     """
@@ -186,6 +192,8 @@ class Explanation:
     device: str
     options: LimeOptions
     opinions: Mapping[str, Array] = dataclasses.field(default_factory=dict)
+    anytime: bool = False
+    precision_shift: Array | None = None
     minus: int | None = None
 
     def __repr__(self) -> str:
@@ -226,7 +234,15 @@ class Explanation:
 
     def _quantile(self, comparisons: int = 1) -> float:
         """Return t such that ±t standard errors hold `confidence`, for each of `comparisons` at once."""
-        return float(-stdtrit(self.freedom, (1 - self.confidence) / (2 * comparisons)))
+        return float(-stdtrit(self.freedom, self._tail(comparisons)))
+
+    def _tail(self, comparisons: int = 1) -> float:
+        """Return the chance that a single look may leave to each side of an interval."""
+        alpha = (1 - self.confidence) / comparisons
+        if not self.anytime:
+            return alpha / 2
+        units = (self.samples + 1) // 2 if self.paired else self.samples
+        return float(ndtr(-errors_either_side(units, alpha)))
 
     @property
     def samples(self) -> int:
@@ -362,6 +378,9 @@ class Explanation:
             labels=(f"{self.labels[first]} − {self.labels[second]}",),
             sample_scores=scores,
             opinions={name: opinion[[first]] - opinion[[second]] for name, opinion in self.opinions.items()},
+            precision_shift=None
+            if self.precision_shift is None
+            else self.precision_shift[[first]] - self.precision_shift[[second]],
         )
 
     def speaks(self, target: Any = None) -> bool | None:
@@ -622,7 +641,7 @@ class Explanation:
             self.covariance[row],
             freedom=self.freedom,
             rounding=float(self.rounding[row]),
-            confidence=self.confidence,
+            confidence=1 - 2 * self._tail(),
         )
         value = f"has no value, since {found.undefined}" if found.undefined else f"is {found.estimate:.3g}"
         words = f"the rank correlation of the weights for {self.labels[row]!r} with {describe_opinion(name)} {value}"
@@ -708,7 +727,7 @@ class Explanation:
             else f"difference of scores {score}",
             weights=self.weights[row],
             interval=self.interval[row],
-            confidence=self.confidence,
+            confidence=1 - 2 * self._tail(),
             signed=self.signed,
             top=self.top(k, sign, target=target).tolist() if k != 0 else [],
             facts=(
@@ -844,25 +863,6 @@ def check_k(k: Any, superpixels: int | None = None, *, name: str = "k") -> None:
         raise OptionError(f"{name}={one_line(k)} must be a whole number of at least 1.")
     if superpixels is not None and number > superpixels:
         raise OptionError(f"k={k} is more than the {superpixels} superpixels of the image; lower k, or raise segments.")
-
-
-def project_region(region: Region, image: Image, view: View) -> NDArray[np.bool_]:
-    """Check `region` against `image` and carry it to what the model sees."""
-    as_region(region).check(image.size, image.name)
-    mask = region.project(view)
-    if is_complement(region) and not (~region).project(view).any():
-        raise RegionError(
-            f"{region!r} is all that the model sees of {image.name!r}, since {~region!r} holds no pixel of it: "
-            "it is cut away or smaller than a pixel; choose another region or crop."
-        )
-    if not mask.any():
-        x0, y0, x1, y1 = view.box
-        raise RegionError(
-            f"{region!r} holds no pixel of what the model sees of {image.name!r}, x {x0:.0f}…{x1:.0f} and "
-            f"y {y0:.0f}…{y1:.0f} at {view.shape[1]}×{view.shape[0]}: it is cut away or smaller than a pixel; "
-            "choose another region or crop."
-        )
-    return mask
 
 
 def find_class(target: Any, class_names: tuple[str, ...]) -> int:

@@ -1,9 +1,12 @@
-"""The engine: masked copies of an image through a model, in batches, on the device."""
+"""The engine: masked copies of images through a model, in batches that images share, on the device."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,22 +14,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pytest_lime.allocator import keep_pages
+from pytest_lime.batches import LARGEST, Pace
 from pytest_lime.errors import ModelError, OptionError
-from pytest_lime.models.protocol import Model, check_scores, resolution
+from pytest_lime.models.protocol import Model, check_scores
 
-__all__ = ["BatchSize", "Forward", "choose_device"]
+__all__ = ["Canvas", "Engine", "Pending", "Portion", "choose_device"]
 
-# Two of the doublings that are tried must be slower than the best before the search
-# ends, so that one slow batch on a busy machine does not end it.
-PATIENCE = 2
-# The first batch of a size also pays for choosing the kernels of that size.
-REPEATS = 2
+# Bytes of one batch of masked copies at most; the network's own activations come on top.
+MOST_BYTES = 256 * 2**20
 SMALLEST = 4
 # An accelerator is idle at sizes at which a processor is busy.
 SMALLEST_ON_ACCELERATOR = 32
-LARGEST = 512
-# Bytes of one batch of masked copies at most; the network's own activations come on top.
-MOST_BYTES = 256 * 2**20
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+Scores = NDArray[np.float64]
 
 
 def choose_device(option: str, model: Model) -> torch.device:
@@ -59,240 +62,352 @@ def _count(kind: str) -> int:
     return int(backend.device_count())
 
 
-class BatchSize:
-    """Finds the fastest batch size by measuring the first batches, and remembers it.
+# What was measured of each model, by shape, device and precision; gone with the model.
+_paces: WeakKeyDictionary[Any, dict[tuple[Any, ...], Pace]] = WeakKeyDictionary()
 
-    It starts small and doubles while images a second rise; every measured batch is one
-    that had to be run anyway. Out of memory halves it for good.
 
-    Parameters
+class Canvas:
+    """One image, its superpixels and its fill on the engine's device, ready to be shown in parts.
+
+    Attributes
     ----------
-    least, most : int
-        The first size that is tried, and the largest.
+    shape : (channels, height, width)
+    superpixels : int
+    passes : int
+        Images that the model has seen of it.
     """
 
-    def __init__(self, least: int = SMALLEST, most: int = LARGEST) -> None:
-        self._most = max(1, most)
-        self._next = min(least, self._most)
-        # Images a second of each size, one entry a batch.
-        self._rates: dict[int, list[float]] = {}
-        self._settled: int | None = None
+    def __init__(
+        self, engine: Engine, pixels: NDArray[np.float32], fill: NDArray[np.float32], segments: NDArray[np.int64]
+    ) -> None:
+        self.engine = engine
+        self.shape: tuple[int, ...] = pixels.shape
+        self.superpixels = int(segments.max()) + 1
+        self.passes = 0
+        self._host = (pixels, fill, segments)
+        self._flat: dict[torch.memory_format, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
-    @property
-    def settled(self) -> bool:
-        """Whether the search is over, so that batches need no timing."""
-        return self._settled is not None
+    def flat(self, layout: torch.memory_format) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return image and fill as the model receives them, and the superpixel of each of their values.
 
-    @property
-    def size(self) -> int:
-        """The size of the next batch."""
-        return self._settled or self._next
+        All three are flat, in the order in which `layout` keeps a picture in memory, so that a masked copy is one
+        selection along one axis, whatever the layout.
+        """
+        if layout not in self._flat:
+            pixels, fill, segments = self._host
+            image, hidden = (self.engine.received(torch.from_numpy(part)) for part in (pixels, fill))
+            of = torch.from_numpy(segments).to(self.engine.device, torch.int32).expand(self.shape)[None]
+            self._flat = {layout: (_ordered(image, layout), _ordered(hidden, layout), _ordered(of, layout))}
+        return self._flat[layout]
 
-    def measured(self, size: int, seconds: float) -> None:
-        """Take note that a batch of `size` took `seconds`."""
-        if self.settled or size != self._next:
-            return
-        rates = self._rates.setdefault(size, [])
-        rates.append(size / max(seconds, 1e-9))
-        if len(rates) < REPEATS:
-            return
-        best = self._best()
-        slower = sum(1 for tried in self._rates if tried > best)
-        if slower >= PATIENCE or size * 2 > self._most:
-            self._settled = best
-        else:
-            self._next = size * 2
+    def scores(self, masks: NDArray[np.uint8], classes: list[int]) -> Scores:
+        """Return the scores of `classes` for each mask, N×len(classes) float64; 1 shows a superpixel, 0 hides it.
 
-    def too_large(self, size: int) -> bool:
-        """Go below `size`, which ran out of memory; False when that cannot be."""
-        if size <= 1:
-            return False
-        self._most = size // 2
-        self._rates = {tried: rates for tried, rates in self._rates.items() if tried <= self._most}
-        self._settled = self._best() if self._rates else self._most
-        return True
-
-    def _best(self) -> int:
-        return max(self._rates, key=lambda tried: max(self._rates[tried]))
+        Raises
+        ------
+        ModelError
+            As for `Engine.submit`.
+        """
+        return self.engine.submit([Portion(self, masks, classes)]).results()[0]
 
 
-# One for each model, shape and device; gone with the model.
-_sizes: WeakKeyDictionary[Any, dict[tuple[Any, ...], BatchSize]] = WeakKeyDictionary()
+def _ordered(picture: torch.Tensor, layout: torch.memory_format) -> torch.Tensor:
+    """Return 1×C×H×W values flat, in the order of `layout`."""
+    ordered = picture[0].permute(1, 2, 0) if layout is torch.channels_last else picture[0]
+    return ordered.reshape(-1).contiguous()
 
 
-def _batch_size(model: Model, shape: tuple[int, ...], device: torch.device) -> BatchSize:
-    most = max(1, min(LARGEST, MOST_BYTES // (4 * int(np.prod(shape)))))
-    try:
-        known = _sizes.setdefault(model, {})
-    except TypeError:  # a model with __slots__ cannot be referred to weakly
-        known = {}
-    least = SMALLEST if device.type == "cpu" else SMALLEST_ON_ACCELERATOR
-    return known.setdefault((shape, str(device)), BatchSize(least, most))
+@dataclasses.dataclass(frozen=True, eq=False)
+class Portion:
+    """Masks of one image that are to be scored.
+
+    Attributes
+    ----------
+    canvas : Canvas
+    masks : N×d uint8 array
+        1 shows a superpixel, 0 hides it.
+    classes : list of int, or None
+        Whose scores are kept; None keeps all.
+    """
+
+    canvas: Canvas
+    masks: NDArray[np.uint8]
+    classes: list[int] | None
 
 
-class Forward:
-    """One image, its superpixels and its fill on a device, ready to be shown in parts.
+class Pending:
+    """Scores that the device may still be working on."""
+
+    def __init__(self, kept: list[list[torch.Tensor]]) -> None:
+        self._kept = kept
+
+    def results(self) -> list[Scores]:
+        """Wait, and return N×classes float64 scores of each portion.
+
+        Raises
+        ------
+        ModelError
+            A score is not finite.
+        """
+        return [_to_host(torch.cat(parts)) for parts in self._kept]
+
+
+class Engine:
+    """A model on a device, and how batches go through it fastest.
 
     Parameters
     ----------
     model : Model
-    pixels, fill : C×H×W float32 arrays in [0, 1]
-        What the model sees, and what shows through where a superpixel is hidden.
-    segments : H×W int64 array
-        Superpixels 0…d−1.
     device : torch.device
     batch_size : ``"auto"`` or int
+        ``"auto"`` measures it, and remembers it for the model, shape, device and precision.
+    precision : ``"float32"``, ``"bfloat16"`` or ``"float16"``
+        The two of sixteen bits run the model under ``torch.autocast``.
+
+    Raises
+    ------
+    OptionError
+        The model does not compute with torch, so that its precision is not ours to choose.
     """
 
     def __init__(
         self,
         model: Model,
-        pixels: NDArray[np.float32],
-        fill: NDArray[np.float32],
-        segments: NDArray[np.int64],
-        *,
         device: torch.device,
+        *,
         batch_size: Any = "auto",
+        precision: str = "float32",
     ) -> None:
         self.model = model
         self.device = device
+        self.precision = precision
         self.passes = 0
+        self._fixed = None if batch_size == "auto" else int(batch_size)
         self._classes: int | None = None
-        place = getattr(model, "to", None)
-        if callable(place):
-            place(device)
-        self._image = torch.from_numpy(pixels).to(device)[None]
-        self._fill = torch.from_numpy(fill).to(device)[None]
-        self._segments = torch.from_numpy(segments).to(device)
-        self._sizes = _batch_size(model, pixels.shape, device) if batch_size == "auto" else None
-        self._fixed = 1 if batch_size == "auto" else int(batch_size)
+        self._placed = False
+        self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+        # A model that can take what is normalised already saves doing that for every copy.
+        self._normalises = callable(getattr(model, "classify", None)) and _same_home(model, "predict", "classify")
+        if precision != "float32" and not getattr(model, "autocasts", True):
+            raise OptionError(
+                f"precision={precision!r} is for models that compute with torch, and {model!r} does not: "
+                "leave it out, or convert the model itself."
+            )
+        try:
+            self._known = _paces.setdefault(model, {})
+        except TypeError:  # a model with __slots__ cannot be referred to weakly
+            self._known = {}
+
+    def shares(self, other: Engine) -> bool:
+        """Whether the images of both can go through the model in one batch."""
+        return self.model is other.model and (self.device, self.precision, self._fixed) == (
+            other.device,
+            other.precision,
+            other._fixed,
+        )
+
+    def batch_size(self, shape: tuple[int, ...]) -> int:
+        """The size of the next batch of images of `shape`."""
+        return self.pace(shape).size
+
+    def pace(self, shape: tuple[int, ...]) -> Pace:
+        """Return what is known of how images of `shape` go through fastest."""
+        key = (shape, str(self.device), self.precision, self._fixed)
+        if key not in self._known:
+            most = max(1, min(LARGEST, MOST_BYTES // (4 * int(np.prod(shape)))))
+            least = SMALLEST if self.device.type == "cpu" else SMALLEST_ON_ACCELERATOR
+            # With one channel there is only one order.
+            layouts = tuple(LAYOUTS) if shape[0] > 1 else tuple(LAYOUTS)[:1]
+            self._known[key] = Pace(least, most, layouts, fixed=self._fixed)
+        return self._known[key]
+
+    def received(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return C×H×W `pixels` in [0, 1] on the device as 1×C×H×W, normalised where the model takes that."""
+        self._place()
+        batch = pixels.to(self.device)[None]
+        with torch.inference_mode():
+            return self.model.normalise(batch) if self._normalises else batch  # type: ignore[attr-defined]  # a Network
+
+    def submit(self, portions: Sequence[Portion], tick: Callable[[int], None] | None = None) -> Pending:
+        """Score the masks of all `portions`, which share batches where their images have one shape.
+
+        On an accelerator this returns before the scores are there. `tick` is told, after each batch, how many rows
+        are on their way.
+
+        Raises
+        ------
+        ModelError
+            The model returns something else than finite scores of its classes, or one image does not fit into memory.
+        """
+        self._place()
+        kept: list[list[torch.Tensor]] = [[] for _ in portions]
+        with torch.inference_mode():
+            shown = [self._upload(portion.masks) for portion in portions]
+            wanted: dict[tuple[int, ...], torch.Tensor] = {}
+            done = 0
+            for taken, scores in self._batches(portions, shown):
+                start = 0
+                for place, rows in taken:
+                    classes, stop = portions[place].classes, start + _length(rows)
+                    part, start = scores[start:stop], stop
+                    if classes is not None:
+                        key = tuple(classes)
+                        if key not in wanted:
+                            # Where the model answers, which need not be where it was asked.
+                            wanted[key] = torch.tensor(classes, device=scores.device)
+                        part = part.index_select(1, wanted[key])
+                    # A view would keep the scores of all classes, or of a buffer that the model uses again.
+                    kept[place].append(part.clone() if classes is None else part)
+                    portions[place].canvas.passes += _length(rows)
+                done += len(scores)
+                if tick is not None:
+                    tick(done)
+        return Pending(kept)
+
+    def alone(self, canvas: Canvas) -> Scores:
+        """Return the scores of all classes for the image of `canvas` by itself, (classes,)."""
+        shown = np.ones((1, canvas.superpixels), dtype=np.uint8)
+        (scores,) = self.submit([Portion(canvas, shown, None)]).results()
+        return np.asarray(scores[0])
 
     @property
-    def batch_size(self) -> int:
-        """The size of the next batch."""
-        return self._sizes.size if self._sizes else self._fixed
+    def machine(self) -> str:
+        """What decides how fast batches are, besides model and shape."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"{platform.node()} {platform.machine()} {torch.get_num_threads()} threads"
 
-    def whole(self) -> NDArray[np.float64]:
-        """Return the scores of the image as it is, (classes,).
-
-        The image is scored twice, the second time beside its fill, since what changes
-        then would make every figure depend on chance or on the batch.
-
-        Raises
-        ------
-        ModelError
-            The model returns something else than finite scores of its classes, or other
-            scores the second time.
-        """
-        with torch.inference_mode():
-            alone = self._shown([self._image])
-            self._classes = alone.shape[1]
-            # A model that takes one image at a time is asked for one again.
-            alone_only = self._sizes is None and self._fixed == 1
-            again = self._shown([self._image] if alone_only else [self._image, self._fill])
-        first: NDArray[np.float64] = _to_host(alone)[0]
-        off = np.abs(_to_host(again)[0] - first).max()
-        # A probability moves by many times the spacing of the logits that it comes from.
-        if off > max(0.01, 25 * resolution(self.model)) * np.abs(first).max():
-            raise ModelError(
-                f"the model scored the same image differently (by up to {off:.3g}) when asked again beside another: "
-                "switch off dropout and other chance, and put batch normalisation into evaluation mode."
-            )
-        return first
-
-    def scores(self, masks: NDArray[np.uint8], classes: list[int]) -> NDArray[np.float64]:
-        """Return the scores of `classes` for each mask.
-
-        Parameters
-        ----------
-        masks : N×d uint8 array
-            1 shows a superpixel, 0 hides it.
-        classes : list of int
-
-        Returns
-        -------
-        N×len(classes) float64 array
-
-        Raises
-        ------
-        ModelError
-            As for `whole`.
-        """
+    def _upload(self, masks: NDArray[np.uint8]) -> torch.Tensor:
         host = torch.from_numpy(np.ascontiguousarray(masks))
         if self.device.type == "cuda":
             host = host.pin_memory()
-        # A byte a superpixel and sample: all masks travel at once, and copies are made on the device.
-        shown = host.to(self.device, non_blocking=True).bool()
-        with torch.inference_mode():
-            kept: list[torch.Tensor] = []
-            for scores in self._batches(shown):
-                if not kept:
-                    # Where the model answers, which need not be where it was asked.
-                    wanted = torch.tensor(classes, device=scores.device)
-                kept.append(scores.index_select(1, wanted))
-            # The only wait for the device.
-            return _to_host(torch.cat(kept))
+        # A byte a superpixel and sample travels; copies are made on the device.
+        return host.to(self.device, non_blocking=True).bool()
 
-    def _batches(self, shown: torch.Tensor) -> Iterator[torch.Tensor]:
+    def _batches(
+        self, portions: Sequence[Portion], shown: Sequence[torch.Tensor]
+    ) -> Iterator[tuple[list[tuple[int, slice]], torch.Tensor]]:
+        """Yield which rows of which portions were in each batch, and the scores of all classes."""
+        shapes = {portion.canvas.shape for portion in portions}
+        for shape in sorted(shapes):
+            places = [place for place, portion in enumerate(portions) if portion.canvas.shape == shape]
+            queue = [(place, slice(0, len(shown[place]))) for place in places if len(shown[place])]
+            pace = self.pace(shape)
+            while queue:
+                taken, rest = _take(queue, pace.size)
+                size = sum(_length(rows) for _, rows in taken)
+                timed = not pace.settled and size == pace.size
+                began = self._now() if timed else 0.0
+                try:
+                    parts = [(portions[place].canvas, shown[place][rows]) for place, rows in taken]
+                    scores = self._predict(self._masked(shape, pace, parts))
+                except (RuntimeError, MemoryError) as error:
+                    if not _out_of_memory(error):
+                        raise
+                    self._buffers = None
+                    if self.device.type == "cuda":
+                        torch.cuda.empty_cache()
+                    if not pace.too_large(size):
+                        raise ModelError(f"one image does not fit into the memory of {self.device}: {error}") from None
+                    continue
+                if timed:
+                    pace.measured(size, self._now() - began)
+                queue = rest
+                self.passes += size
+                yield taken, scores
+
+    def _masked(self, shape: tuple[int, ...], pace: Pace, parts: Sequence[tuple[Canvas, torch.Tensor]]) -> torch.Tensor:
+        """Return a batch of masked copies, in buffers that are used again."""
+        layout = LAYOUTS[pace.layout]
+        self._arrange(layout)
+        flats = [canvas.flat(layout) for canvas, _ in parts]
+        size = sum(len(rows) for _, rows in parts)
+        values, visible = self._buffer(int(np.prod(shape)), max(size, pace.size), flats[0][0].dtype)
         start = 0
-        while start < len(shown):
-            size = min(self.batch_size, len(shown) - start)
-            timed = self._sizes is not None and not self._sizes.settled
-            began = self._now() if timed else 0.0
-            try:
-                scores = self._predict(self._masked(shown[start : start + size]))
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-                if not self._smaller(size):
-                    raise ModelError(f"one image does not fit into the memory of {self.device}: {error}") from None
-                continue
-            if timed and self._sizes is not None:
-                self._sizes.measured(size, self._now() - began)
-            start += size
-            self.passes += size
-            yield scores
+        for (image, hidden, of), (_, rows) in zip(flats, parts, strict=True):
+            stop = start + len(rows)
+            torch.index_select(rows, 1, of, out=visible[start:stop])
+            torch.where(visible[start:stop], image, hidden, out=values[start:stop])
+            start = stop
+        channels, height, width = shape
+        if layout is torch.channels_last:
+            return values[:size].view(size, height, width, channels).permute(0, 3, 1, 2)
+        return values[:size].view(size, channels, height, width)
 
-    def _shown(self, pictures: list[torch.Tensor]) -> torch.Tensor:
-        """Score `pictures` in one batch, or the first alone where that is all that fits."""
-        try:
-            scores = self._predict(torch.cat(pictures).contiguous(memory_format=torch.channels_last))
-        except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
-                raise
-            if len(pictures) > 1:
-                return self._shown(pictures[:1])
-            raise ModelError(f"one image does not fit into the memory of {self.device}: {error}") from None
-        self.passes += len(pictures)
-        return scores
-
-    def _masked(self, shown: torch.Tensor) -> torch.Tensor:
-        visible = shown[:, self._segments][:, None]
-        return torch.where(visible, self._image, self._fill).contiguous(memory_format=torch.channels_last)
+    def _buffer(self, length: int, size: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        held = self._buffers
+        if held is None or held[0].shape[1] != length or len(held[0]) < size or held[0].dtype is not dtype:
+            held = None
+            self._buffers = None
+            values = torch.empty(size, length, dtype=dtype, device=self.device)
+            self._buffers = held = (values, torch.empty(size, length, dtype=torch.bool, device=self.device))
+        return held
 
     def _predict(self, batch: torch.Tensor) -> torch.Tensor:
+        predict = self.model.classify if self._normalises else self.model.predict  # type: ignore[attr-defined]  # a Network
         try:
-            return check_scores(self.model.predict(batch), len(batch), self.model.labels, self._classes)
+            with self._autocast():
+                scores = predict(batch)
+            checked = check_scores(scores, len(batch), self.model.labels, self._classes)
         except Exception as error:
             if not (isinstance(error, ModelError) or _out_of_memory(error)):
+                values = "normalised" if self._normalises else "in [0, 1]"
                 error.add_note(
                     f"pytest-lime: raised inside {self.model!r} on a batch of shape {tuple(batch.shape)}, "
-                    f"{batch.dtype} in [0, 1], on {batch.device}"
+                    f"{batch.dtype} {values}, on {batch.device}"
                 )
             raise
+        self._classes = checked.shape[1]
+        return checked
 
-    def _smaller(self, size: int) -> bool:
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if self._sizes is not None:
-            return self._sizes.too_large(size)
-        self._fixed = max(1, size // 2)
-        return size > 1
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=PRECISIONS[self.precision])
+
+    def _place(self) -> None:
+        if not self._placed:
+            place = getattr(self.model, "to", None)
+            if callable(place):
+                place(self.device)
+            if self.device.type == "cpu" and getattr(self.model, "autocasts", True):
+                keep_pages()
+            self._placed = True
+
+    def _arrange(self, layout: torch.memory_format) -> None:
+        arrange = getattr(self.model, "arrange", None)
+        if callable(arrange):
+            arrange(layout)
 
     def _now(self) -> float:
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)
         return time.perf_counter()
+
+
+def _take(queue: list[tuple[int, slice]], size: int) -> tuple[list[tuple[int, slice]], list[tuple[int, slice]]]:
+    """Split a queue of rows into the first `size` of them and the rest."""
+    taken, rest = [], []
+    for place, rows in queue:
+        if size == 0:
+            rest.append((place, rows))
+            continue
+        cut = min(rows.stop, rows.start + size)
+        taken.append((place, slice(rows.start, cut)))
+        size -= cut - rows.start
+        if cut < rows.stop:
+            rest.append((place, slice(cut, rows.stop)))
+    return taken, rest
+
+
+def _length(rows: slice) -> int:
+    return int(rows.stop - rows.start)
+
+
+def _same_home(model: Any, first: str, second: str) -> bool:
+    """Whether one class defines both methods: who overrides `first` alone means to be asked through it."""
+    homes = [next((kind for kind in type(model).__mro__ if name in vars(kind)), None) for name in (first, second)]
+    return homes[0] is homes[1] and not {first, second} & vars(model).keys()
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -304,7 +419,7 @@ def _out_of_memory(error: Exception) -> bool:
     )
 
 
-def _to_host(scores: torch.Tensor) -> NDArray[np.float64]:
+def _to_host(scores: torch.Tensor) -> Scores:
     values = scores.cpu().double().numpy()
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).any(axis=1).sum())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pytest_lime.agreement import GRADCAM, OCCLUSION, check_opinions
 from pytest_lime.errors import OptionError, is_for_the_user, nearest
 from pytest_lime.extras import require
-from pytest_lime.forward import Forward
+from pytest_lime.forward import Canvas
 from pytest_lime.models.protocol import Model, resolution
 
 __all__ = ["check_opinions", "second_opinions"]
@@ -33,7 +33,7 @@ def second_opinions(
     names: Sequence[str],
     *,
     model: Model,
-    forward: Forward,
+    canvas: Canvas,
     pixels: NDArray[np.float32],
     segments: NDArray[np.int64],
     classes: Sequence[int],
@@ -46,8 +46,8 @@ def second_opinions(
     names : sequence of str
         As `check_opinions` returns them.
     model : Model
-    forward : Forward
-        The engine, ready with the image and its fill. It counts the passes.
+    canvas : Canvas
+        The image before the engine. It counts the passes.
     pixels : C×H×W float32 array in [0, 1]
         What the model sees.
     segments : H×W int64 array
@@ -73,13 +73,13 @@ def second_opinions(
     for name in names:
         method, _, layer = name.partition(":")
         if method == OCCLUSION:
-            found[name] = _occlusion(model, forward, int(segments.max()) + 1, list(classes), prediction)
+            found[name] = _occlusion(model, canvas, int(segments.max()) + 1, list(classes), prediction)
         elif method == GRADCAM:
             found[name] = _gradcam(
                 name,
                 layer,
                 model=model,
-                forward=forward,
+                canvas=canvas,
                 pixels=pixels,
                 segments=segments,
                 classes=list(classes),
@@ -87,13 +87,13 @@ def second_opinions(
     return found
 
 
-def _occlusion(model: Model, forward: Forward, superpixels: int, classes: list[int], prediction: Array) -> Array:
+def _occlusion(model: Model, canvas: Canvas, superpixels: int, classes: list[int], prediction: Array) -> Array:
     """Return by how much the score falls when a superpixel alone is hidden (Zeiler and Fergus, ECCV 2014), K×d.
 
     One pass a superpixel. A difference that the rounding of the passes may have made is 0, so that
     superpixels without any effect share one rank.
     """
-    hidden = forward.scores(1 - np.eye(superpixels, dtype=np.uint8), classes).T
+    hidden = canvas.scores(1 - np.eye(superpixels, dtype=np.uint8), classes).T
     whole = prediction[classes][:, None]
     fall = whole - hidden
     rounding = resolution(model) * np.maximum(np.abs(whole), np.abs(hidden).max(axis=1, keepdims=True))
@@ -105,7 +105,7 @@ def _gradcam(
     layer: str,
     *,
     model: Model,
-    forward: Forward,
+    canvas: Canvas,
     pixels: NDArray[np.float32],
     segments: NDArray[np.int64],
     classes: list[int],
@@ -127,9 +127,9 @@ def _gradcam(
     means = np.empty((len(classes), len(area)))
     # The engine's passes run in inference mode, where nothing can be differentiated.
     with torch.inference_mode(False), torch.enable_grad():
-        image = torch.from_numpy(pixels).to(forward.device)[None]
+        image = torch.from_numpy(pixels).to(canvas.engine.device)[None]
         chosen, module = _layer(name, layer, net, logits, image)
-        forward.passes += 1
+        canvas.passes += 1
         method = captum.LayerGradCam(logits, module)
         for row, index in enumerate(classes):
             try:
@@ -140,7 +140,7 @@ def _gradcam(
                 raise OptionError(
                     f"{name}: no gradient of the scores reaches layer {chosen!r} of {type(net).__name__}: {REMEDY}."
                 ) from error
-            forward.passes += 1
+            canvas.passes += 1
             fine = torch.nn.functional.interpolate(coarse.detach().float(), size=segments.shape, mode="bilinear")
             values = fine[0, 0].cpu().double().numpy()
             means[row] = np.bincount(segments.ravel(), weights=values.ravel()) / area

@@ -31,6 +31,7 @@ DISTANCES = ("cosine", "pixel_cosine", "pixel_euclidean")
 KERNELS = ("exponential",)
 SURROGATES = ("ridge", "linear", "lasso", "tree")
 SELECTIONS = ("none", "highest_weights", "forward", "lasso_path")
+PRECISIONS = ("float32", "bfloat16", "float16")
 INCONCLUSIVE = ("fail", "warn", "pass")
 MOST_SUPERPIXELS = 1000
 
@@ -103,6 +104,18 @@ def _whole_number(name: str, least: int, most: float = math.inf) -> Callable[[An
         if number is None or not least <= number <= most:
             upper = "" if most == math.inf else f" and at most {most:.0f}"
             raise OptionError(f"{name}={one_line(value)} must be a whole number of at least {least}{upper}.")
+        return number
+
+    return check
+
+
+def _auto_or_whole_number(name: str, least: int) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value == "auto":
+            return value
+        number = as_whole_number(value)
+        if number is None or number < least:
+            raise OptionError(f"{name}={one_line(value)} must be 'auto' or a whole number of at least {least}.")
         return number
 
     return check
@@ -257,14 +270,6 @@ def _check_sampler(value: Any) -> Any:
     return value
 
 
-def _check_batch_size(value: Any) -> Any:
-    if value == "auto" and isinstance(value, str):
-        return value
-    if isinstance(value, str):
-        raise OptionError(f"batch_size={value!r} must be 'auto' or a whole number of at least 1.")
-    return _whole_number("batch_size", 1)(value)
-
-
 def _check_device(value: Any) -> str:
     text = str(value)  # a torch.device prints as its name
     kind, _, index = text.partition(":")
@@ -307,9 +312,12 @@ class LimeOptions:
         or three numbers: floats in [0, 1] or whole numbers in 0…255. ``"input_zero"`` is the
         colour that the model's normalisation turns into 0. A function takes pixels (H×W×C floats in
         [0, 1]) and segments (H×W) and returns what shows through: floats of the pixels' shape, or one colour.
-    samples : int
-        How many masked copies are scored; ``exhaustive`` and a given mask matrix set
-        their own number.
+    samples : ``"auto"`` or int
+        How many masked copies are scored. ``"auto"`` goes on until every claim of a check is decided, looking after
+        each portion, with intervals that hold however often one looks; without a claim it is 1,000. ``exhaustive``
+        and a given mask matrix set their own number.
+    max_samples : int
+        The most that ``"auto"`` takes; what is not decided then is inconclusive.
     sampler : ``"hadamard"``, ``"antithetic"``, ``"bernoulli"``, ``"lime"``, ``"exhaustive"``, or an N×d array of 0/1
         How masks are drawn: pairs of a mask and its complement in balanced blocks (folded Hadamard
         matrices), in which no two superpixels are confounded; such pairs at random; independent masks; the masks
@@ -343,6 +351,10 @@ class LimeOptions:
         Seed of superpixels, masks, noise and surrogate.
     device : str
         ``"auto"`` (the model's own, else the first accelerator, else the CPU) or a torch device.
+    precision : ``"float32"``, ``"bfloat16"`` or ``"float16"``
+        Sixteen bits run the model under ``torch.autocast``, faster where the device has arithmetic for them. By how
+        much that moves the scores of the image is measured and reported, and intervals are widened by its rounding.
+        A network whose own weights are of another type keeps it under ``"float32"``.
     batch_size : ``"auto"`` or int
         Masked copies in one forward pass; ``"auto"`` measures which size is fastest.
 
@@ -358,7 +370,8 @@ class LimeOptions:
     segmenter_parameters: Mapping[str, Any] = _option((), _check_segmenter_parameters)
     align_to_regions: bool = _option(True, _boolean("align_to_regions"))
     fill: Any = _option("segment_mean", _check_fill)
-    samples: int = _option(1000, _whole_number("samples", 2))
+    samples: Any = _option("auto", _auto_or_whole_number("samples", 2))
+    max_samples: int = _option(4000, _whole_number("max_samples", 2))
     sampler: Any = _option("hadamard", _check_sampler)
     distance: Any = _option("cosine", _named("distance", DISTANCES, "a function from N×d masks to N distances"))
     kernel: Any = _option("exponential", _named("kernel", KERNELS, "a function from N distances to N weights"))
@@ -372,7 +385,8 @@ class LimeOptions:
     )
     seed: int = _option(0, _whole_number("seed", 0, 2**32 - 1))
     device: str = _option("auto", _check_device)
-    batch_size: Any = _option("auto", _check_batch_size)
+    precision: str = _option("float32", _named("precision", PRECISIONS))
+    batch_size: Any = _option("auto", _auto_or_whole_number("batch_size", 1))
 
     def __init__(self, **given: Any) -> None:
         check_names(given, "LimeOptions")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.designs import hadamard
+from pytest_lime.designs import hadamard, order
 from pytest_lime.errors import OptionError
 
 __all__ = ["ENUMERATED", "MaskStream"]
@@ -80,6 +80,11 @@ class MaskStream:
         # The generator of the lime package, which first takes a seed for its superpixels from it.
         self._lime = np.random.RandomState(seed if self.sampler == "lime" else 0)
         self._lime.randint(0, 1000)
+
+    @property
+    def block(self) -> int:
+        """How many masks are balanced against each other, so that fewer of them say less; 1 without a design."""
+        return 2 * order(self.superpixels) if self._design is not None else 1
 
     def draw(self, count: int) -> Masks:
         """Return the next `count` masks, fewer at the end, as a count×d uint8 array; 1 shows a superpixel."""

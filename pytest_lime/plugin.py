@@ -5,6 +5,7 @@ Nothing heavy is imported until a fixture is used.
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
@@ -17,6 +18,7 @@ from pytest_lime import workers
 from pytest_lime.errors import InconclusiveWarning, LimeError, OptionError, nearest
 from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
 from pytest_lime.results import Results
+from pytest_lime.workplace import CACHE_SIZE, Workplace
 
 if TYPE_CHECKING:
     from pytest_lime.checker import Lime
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 # Options that an ini file or a command line can spell; the values of others are objects.
 COMMAND_LINE = {
     "device": "where the model runs: auto, cpu, cuda, cuda:1, mps, xpu",
-    "samples": "masked copies scored in each explanation",
+    "samples": "masked copies scored in each explanation, or auto: until every claim is decided",
+    "max_samples": "the most that auto takes",
     "seed": "seed of the masks",
+    "precision": "of the passes: float32, bfloat16, float16",
 }
 NO_MODEL = """\
 lime_model is not defined: the lime fixture needs to know your model. Put this into conftest.py:
@@ -39,6 +43,7 @@ lime_model is not defined: the lime fixture needs to know your model. Put this i
         return TorchModel(net, size=(224, 224), mean=MEAN, std=STD, labels=LABELS)"""
 
 RESULTS = pytest.StashKey[Results]()
+WORKPLACE = pytest.StashKey[Workplace]()
 LIME = pytest.StashKey["Lime"]()
 
 
@@ -56,11 +61,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what an inconclusive check does to its test (default: warn)",
     )
     for name, words in COMMAND_LINE.items():
-        group.addoption(f"--lime-{name}", metavar=name.upper(), help=f"{words} (default: {_default(name)})")
+        group.addoption(_flag(name), metavar=name.upper(), help=f"{words} (default: {_default(name)})")
+    group.addoption(
+        "--lime-cache", metavar="DIR", help="folder for superpixels and samples (default: in the cache of pytest)"
+    )
+    group.addoption("--lime-no-cache", action="store_true", help="compute everything anew, and store nothing")
     parser.addini("lime_report", "folder of the report, from the ini file's folder (default: lime-report)")
     parser.addini("lime_inconclusive", f"what an inconclusive check does: {', '.join(INCONCLUSIVE)} (default: warn)")
+    parser.addini("lime_cache", "folder for superpixels and samples, from the ini file's folder")
+    parser.addini("lime_cache_size", f"megabytes that this folder may hold (default: {CACHE_SIZE})")
     for name in OPTION_NAMES:
         parser.addini(f"lime_{name}", f"default of the lime option {name} (default: {_default(name)})")
+
+
+def _flag(name: str) -> str:
+    return f"--lime-{name.replace('_', '-')}"
 
 
 def _default(name: str) -> Any:
@@ -81,6 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     results = Results(config, layers=layers, inconclusive=inconclusive)
     config.stash[RESULTS] = results
+    config.stash[WORKPLACE] = Workplace(config)
     config.pluginmanager.register(results, "pytest-lime-results")
 
 
@@ -96,7 +112,7 @@ def _read_layer(config: pytest.Config, source: str) -> tuple[str, dict[str, Any]
                 values[name] = from_text(name, text)
                 LimeOptions(**{name: values[name]})
             except OptionError as error:
-                spelt = f"--lime-{name}" if source == "command line" else f"{key} in {config.inipath}"
+                spelt = _flag(name) if source == "command line" else f"{key} in {config.inipath}"
                 raise pytest.UsageError(f"{spelt}: {error}") from None
     return source, values
 
@@ -132,20 +148,31 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
     from pytest_lime.models.protocol import check_model  # noqa: PLC0415
 
     workers.share_threads(request.config)
-    results = request.config.stash[RESULTS]
+    results, workplace = request.config.stash[RESULTS], request.config.stash[WORKPLACE]
     try:
-        return Lime(
+        made = Lime(
             check_model(model),
-            layers=[("@pytest.mark.lime", _marked(request.node)), *results.layers],
+            layers=_layers(request.node),
             place=_place(request),
             folder=results.folder,
             shown=results.shown,
             inconclusive=results.inconclusive,
             draw_all=results.draw_all,
             failed_to_draw=results.failed_to_write,
+            cache=workplace.cache,
+            progress=workplace.progress,
+            device=functools.partial(workers.device_of_worker, request.config),
+            ahead=workplace.lookahead,
         )
+        made.look_ahead(workers.plain_node_id(request.node), workplace.coming(request.node), _layers)
     except LimeError as error:
         return error
+    return made
+
+
+def _layers(item: pytest.Item) -> list[tuple[str, Any]]:
+    """Return the options of marker, command line and ini file, the strongest first."""
+    return [("@pytest.mark.lime", _marked(item)), *item.config.stash[RESULTS].layers]
 
 
 def _marked(item: pytest.Item) -> dict[str, Any]:
@@ -165,7 +192,7 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
     node_id = workers.plain_node_id(request.node)
     # Not the arguments as they were written, which a worker of pytest-xdist does not know.
     given = {name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive")}
-    kept = [f"--lime-{name}={value}" for name, value in given.items() if value]
+    kept = [f"{_flag(name)}={value}" for name, value in given.items() if value]
     path, line, _ = request.node.location
     # From where the user stands, which need not be the folder that node ids start from.
     _, separator, inside = node_id.partition("::")
@@ -179,6 +206,22 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
         "line": (line or 0) + 1,
         "rerun": shlex.join(["pytest", f"{reached}{separator}{inside}", *kept]),
     }
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    item.config.stash[WORKPLACE].next = nextitem
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    workers.tell_cache(node, node.config.stash[WORKPLACE].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    workplace = config.stash.get(WORKPLACE, None)
+    if workplace is not None:
+        workplace.close()
 
 
 @pytest.hookimpl(wrapper=True)

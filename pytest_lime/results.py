@@ -134,7 +134,9 @@ class Results:
         for record in getattr(report, "lime_records", ()):
             self._drawn.update(record["pictures"].values())
             if not rerun:
-                record["outcome"], record["reason"] = _outcome(report)
+                record["outcome"], reason = _outcome(report)
+                # Of an image whose set passes without it, the reason is known already.
+                record["reason"] = reason or record["reason"]
                 self._records[record["id"]] = record
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:

@@ -15,13 +15,18 @@ from pytest_lime.errors import OptionError, one_line
 from pytest_lime.explanation import Explanation
 from pytest_lime.regions import Region
 
-__all__ = ["Check", "Status", "Verdict", "decide"]
+__all__ = ["Check", "CheckSet", "ImageCheck", "Status", "Verdict", "check_share", "decide", "open_claims"]
 
 Status = Literal["pass", "fail", "inconclusive"]
 Relation = Literal[">=", "<="]
 # Stands where no status is given, until the verdict sets its own.
 UNDECIDED: Any = None
 WORDS = {">=": "at least", "<=": "at most"}
+OTHERS: dict[Status, str] = {"fail": "failed", "inconclusive": "inconclusive"}
+# Samples in which the class is alive, before anything is decided.
+FEWEST_ALIVE = 20
+# A message tells so many images of a set in full.
+LISTED = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -210,27 +215,161 @@ class Check:
             return f"{failed} {of} failed" + (f", {undecided} inconclusive" if undecided else "")
         return f"{undecided} {of} inconclusive" if undecided else f"{len(self.verdicts)} {of} hold"
 
+    @property
+    def leaning(self) -> str:
+        """The claims that stayed open, and what the estimates alone say of them."""
+        return "; ".join(
+            f"{verdict.text}: {verdict.sentence}, the estimate alone {'holds' if verdict.holds else 'fails'}"
+            + (f" ({verdict.note})" if verdict.note else "")
+            for verdict in self.verdicts
+            if verdict.status == "inconclusive"
+        )
+
     def message(self, report: str = "") -> str:
         """Return every claim with its figures, in several lines; `report` is the path of the report."""
         explanation = self.explanation
         lines = [f"{self.headline}."]
         for verdict in self.verdicts:
-            lines.append(f"  {verdict.status.upper()}: {verdict.meaning}")
-            lines.append(f"      {verdict.sentence}")
-            if verdict.note:
-                lines.append(f"      note: {verdict.note}")
+            lines += _lines(verdict, "  ")
         lines.append(f"  {describe_model(explanation)}")
+        if (shift := explanation.precision_shift) is not None and explanation.options.precision != "float32":
+            lines.append(f"  {explanation.options.precision} moves this score by {shift[0]:+.3g} against float32")
         sampling = f"{explanation.samples:,} samples ({explanation.sampler}) over {explanation.superpixels} superpixels"
         heldout = explanation.r2_heldout[0]
         unseen = f" ({heldout:.2f} held out)" if np.isfinite(heldout) else ""
         lines.append(
             f"  {sampling}; surrogate R² {explanation.r2[0]:.2f}{unseen}; "
-            f"intervals at {explanation.confidence:.4g} confidence"
+            f"intervals at {explanation.confidence:.4g} confidence{', at every look' if explanation.anytime else ''}"
         )
         lines += [f"  caution: {warning}" for warning in explanation.warnings()]
         if report:
             lines.append(f"  report: {report}")
         return "\n".join(lines)
+
+
+def open_claims(check: Check) -> int:
+    """Return how many claims more samples should decide.
+
+    Besides the inconclusive ones these are all that rest on samples, while the class is alive in a handful of them
+    only: with none of them alive yet every figure would be 0 without any error.
+    """
+    explanation = check.explanation
+    dead = not explanation.complete and explanation.alive[0] * explanation.samples < FEWEST_ALIVE
+    return sum(verdict.status == "inconclusive" or (dead and verdict.samples > 0) for verdict in check.verdicts)
+
+
+def _lines(verdict: Verdict, indent: str) -> list[str]:
+    """Return a verdict in words: what was claimed, what was found, and what to know."""
+    lines = [f"{indent}{verdict.status.upper()}: {verdict.meaning}", f"{indent}    {verdict.sentence}"]
+    return [*lines, f"{indent}    note: {verdict.note}"] if verdict.note else lines
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageCheck:
+    """What became of one image of a set.
+
+    Attributes
+    ----------
+    name : str
+        Of the image.
+    status : ``"pass"``, ``"fail"`` or ``"inconclusive"``
+    verdicts : tuple of Verdict
+    headline : str
+        Image, target and how many claims failed or stayed open.
+    where : str
+        Where the report shows it.
+    """
+
+    name: str
+    status: Status
+    verdicts: tuple[Verdict, ...]
+    headline: str
+    where: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckSet:
+    """The same check made of many images.
+
+    Attributes
+    ----------
+    images : tuple of ImageCheck
+        In the order in which they were given.
+    mostly : float
+        The share of images that must hold.
+    """
+
+    images: tuple[ImageCheck, ...]
+    mostly: float
+
+    def count(self, status: Status) -> int:
+        """Return for how many images the outcome is `status`."""
+        return sum(image.status == status for image in self.images)
+
+    @property
+    def rate(self) -> float:
+        """The share of images that hold."""
+        return self.count("pass") / len(self.images)
+
+    @property
+    def needed(self) -> int:
+        """How many images must hold."""
+        # A share of 0.6 of 5 is 3, not 4, whatever binary fractions make of it.
+        return max(1, math.ceil(self.mostly * len(self.images) - 1e-9))
+
+    @property
+    def status(self) -> Status:
+        """Pass where enough images hold, fail where too few can, inconclusive where the open ones decide."""
+        held = self.count("pass")
+        if held >= self.needed:
+            return "pass"
+        return "fail" if held + self.count("inconclusive") < self.needed else "inconclusive"
+
+    @property
+    def headline(self) -> str:
+        """How many images hold, and how many must, on one line."""
+        total, held = len(self.images), self.count("pass")
+        others = [f"{self.count(status)} {word}" for status, word in OTHERS.items() if self.count(status)]
+        asked = "all must" if self.needed == total else f"{self.needed} must (mostly={self.mostly:g})"
+        return f"{held} of {_count(total, 'image')} {'holds' if total == 1 else 'hold'} and {asked}" + (
+            f": {', '.join(others)}" if others else ""
+        )
+
+    @property
+    def leaning(self) -> str:
+        """The images that stayed open."""
+        return ", ".join(image.name for image in self.images if image.status == "inconclusive")
+
+    def message(self, report: str = "") -> str:
+        """Return what did not hold with its figures, in several lines; `report` is the path of the report."""
+        lines = [f"{self.headline}."]
+        concerned = [image for image in self.images if image.status != "pass"]
+        # The gravest first.
+        concerned.sort(key=lambda image: image.status != "fail")
+        for image in concerned[:LISTED]:
+            lines.append(f"  {image.headline}")
+            for verdict in image.verdicts:
+                if verdict.status != "pass":
+                    lines += _lines(verdict, "    ")
+        if len(concerned) > LISTED:
+            lines.append(f"  and {_count(len(concerned) - LISTED, 'more image')}")
+        if report:
+            lines.append(f"  report: {report}")
+        return "\n".join(lines)
+
+
+def check_share(name: str, value: Any) -> float:
+    """Return `value` as a share.
+
+    Raises
+    ------
+    OptionError
+        It is no number in (0, 1].
+    """
+    number = isinstance(value, bool | str) is False and hasattr(value, "__float__") and not getattr(value, "shape", 0)
+    if not number or not 0 < float(value) <= 1:
+        raise OptionError(f"{name}={one_line(value)} must be a share in (0, 1], such as 0.95.")
+    return float(value)
 
 
 def worst(statuses: Sequence[Status]) -> Status:

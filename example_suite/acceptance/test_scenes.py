@@ -52,7 +52,6 @@ def test_the_palace_is_recognised_by_the_building_and_not_by_the_sky(
         mass(PALACE, at_least=0.6),
         mass(SKY, at_most="area"),
         segmenter_parameters=COARSE,
-        samples=600,
     )
 
 
@@ -64,7 +63,6 @@ def test_the_missile_is_the_rocket(lime: Lime, photograph: Callable[[str], Path]
         top_overlap(ROCKET, k=4, at_least=2),
         fill=EVENING_SKY,
         segmenter_parameters=COARSE,
-        samples=600,
     )
 
 
@@ -87,5 +85,4 @@ def test_the_astronaut_passes_for_a_football_helmet_by_her_helmet_and_not_by_the
         pointing(HELMET),
         mass(HELMET, at_least=0.35),
         mass(FLAG, at_most=0.1),
-        samples=600,
     )

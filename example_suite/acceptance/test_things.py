@@ -57,7 +57,6 @@ def test_the_espresso_is_recognised_by_its_cup(lime: Lime, photograph: Callable[
         mass(SPOON, at_most=0.1),
         mass(table, at_most="area"),
         segmenter_parameters=COARSE,
-        samples=600,
     )
 
 
@@ -71,7 +70,6 @@ def test_the_tripod_is_recognised_by_itself_and_not_by_the_man_behind_it(
         pointing(TRIPOD),
         mass(TRIPOD, at_least=0.5),
         mass(CAMERAMAN, at_most="area"),
-        samples=600,
     )
 
 
@@ -85,7 +83,6 @@ def test_the_moped_is_recognised_by_the_bike_and_not_by_the_garage(
         top_overlap(MOTORCYCLE, k=4, at_least=3),
         mass(MOTORCYCLE, at_least=0.6),
         segmenter_parameters=COARSE,
-        samples=800,
     )
 
 
@@ -97,4 +94,4 @@ def test_the_moped_is_recognised_by_the_bike_and_not_by_the_garage(
 def test_the_blurred_clock_passes_for_a_bubble_by_its_round_shape(
     lime: Lime, photograph: Callable[[str], Path]
 ) -> None:
-    lime.check(photograph("clock_motion.png"), "bubble", mass(BLURRED_CLOCK, at_least=0.5), samples=600)
+    lime.check(photograph("clock_motion.png"), "bubble", mass(BLURRED_CLOCK, at_least=0.5))

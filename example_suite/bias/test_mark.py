@@ -20,7 +20,7 @@ MARK = Box(0, 24, 8, 32)  # the white patch, in pixels of the 32×32 pictures
 
 # Sixteen squares of 8×8 pixels, of which the mark is one. A hidden square turns black like the
 # background: the picture with the mark hidden is the picture that never had it.
-pytestmark = pytest.mark.lime(segmenter="grid", segments=16, fill=(0, 0, 0), samples=2000)
+pytestmark = pytest.mark.lime(segmenter="grid", segments=16, fill=(0, 0, 0))
 
 marked_fails_clean_passes = pytest.mark.parametrize(
     "lime_model",

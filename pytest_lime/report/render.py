@@ -562,6 +562,10 @@ def explanation_rows(explanation: Mapping[str, Any], target: Mapping[str, Any]) 
         facts.append(("On the image itself", f"the surrogate says {number(local)}{model}"))
     if (alive := _number(explanation.get("alive"))) is not None:
         facts.append(("Samples with the class alive", f"{percent(alive)} keep a tenth of its score"))
+    precision, shift = _text(explanation.get("precision")), _number(explanation.get("precision_shift"))
+    if precision and precision != "float32":
+        moved = f", which moves the score of the image by {shift:+.3g} against float32" if shift is not None else ""
+        facts.append(("Precision", f"{precision}{moved}"))
     if (seconds := _number(explanation.get("seconds"))) is not None:
         facts.append(("Time", _seconds(seconds)))
     return facts
@@ -573,9 +577,10 @@ def _intervals(explanation: Mapping[str, Any]) -> str:
         return f"Every possible mask was run, so the figures have no sampling error. {limits}"
     confidence = _number(explanation.get("confidence"))
     sure = f" ({percent(confidence)} confidence)" if confidence is not None else ""
+    often = " They hold however often the samples were looked at." if explanation.get("anytime") is True else ""
     return (
         "Intervals speak of sampling error only: how far the figures could move "
-        f"with another draw of masks{sure}. {limits}"
+        f"with another draw of masks{sure}.{often} {limits}"
     )
 
 

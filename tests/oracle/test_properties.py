@@ -29,10 +29,11 @@ from pytest_lime import (
     TorchModel,
     explain,
 )
-from pytest_lime.explainer import SampleStream
+from pytest_lime.explainer import open_stream
 from pytest_lime.images import Image
 from pytest_lime.options import DISTANCES, FILLS, SAMPLERS, SEGMENTERS, SELECTIONS, SURROGATES
 from pytest_lime.storage import Unsaved
+from pytest_lime.streams import Bench
 from pytest_lime.testing import FakeModel
 
 Array = NDArray[Any]
@@ -637,7 +638,7 @@ def test_samples_may_come_in_any_portions(call: dict[str, Any], portions: list[i
     # One by one, so that the model sees the same batches.
     options = LimeOptions(**{name: call[name] for name in call.keys() - {"model", "image", "target"}}, batch_size=1)
     wanted = explain_or_assume(**{**call, "samples": max(2, sum(portions)), "batch_size": 1})
-    stream = SampleStream(call["model"], call["image"], call["target"], options)
+    stream = open_stream(Bench(call["model"], options), call["image"], call["target"])
     for portion in portions:
         stream.extend(portion)
         if stream.samples > 0:

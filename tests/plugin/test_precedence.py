@@ -24,9 +24,9 @@ SOURCE = """
     """
 
 
-@pytest.mark.parametrize("values", [("samples", 51, 52, 53, 54, 1000), ("seed", 1, 2, 3, 4, 0)], ids=lambda v: v[0])
+@pytest.mark.parametrize("values", [("samples", 51, 52, 53, 54, "auto"), ("seed", 1, 2, 3, 4, 0)], ids=lambda v: v[0])
 def test_the_nearest_source_wins(
-    values: tuple[str, int, int, int, int, int],
+    values: tuple[str, int, int, int, int, Any],
     suite: Callable[..., None],
     run: Run,
     report: Report,
@@ -35,7 +35,7 @@ def test_the_nearest_source_wins(
     name, call, marker, command_line, ini, default = values
     suite(SOURCE.format(name=name, call=call, marker=marker))
 
-    def used() -> list[int]:
+    def used() -> list[Any]:
         records = report()
         return [records[f"test_{level}#0"]["options"][name] for level in ("call", "marker", "below")]
 
@@ -65,6 +65,7 @@ def test_every_option_has_an_ini_spelling(
         lime_align_to_regions = no
         lime_fill = 0,0,0
         lime_samples = 60
+        lime_max_samples = 70
         lime_sampler = bernoulli
         lime_distance = pixel_euclidean
         lime_kernel = exponential
@@ -76,6 +77,7 @@ def test_every_option_has_an_ini_spelling(
         lime_confidence = 0.9
         lime_seed = 3
         lime_device = cpu
+        lime_precision = bfloat16
         lime_batch_size = 8
         """)
     run("--lime-report-all").assert_outcomes(passed=1)
@@ -88,6 +90,7 @@ def test_every_option_has_an_ini_spelling(
         "align_to_regions": False,
         "fill": [0, 0, 0],
         "samples": 60,
+        "max_samples": 70,
         "sampler": "bernoulli",
         "distance": "pixel_euclidean",
         "kernel": "exponential",
@@ -99,6 +102,7 @@ def test_every_option_has_an_ini_spelling(
         "confidence": 0.9,
         "seed": 3,
         "device": "cpu",
+        "precision": "bfloat16",
         "batch_size": 8,
     }
 
@@ -116,7 +120,7 @@ def test_fills_as_text(suite: Callable[..., None], run: Run, report: Report, pyt
         assert record["options"]["fill"] == read
 
 
-@pytest.mark.parametrize("option", ["samples=many", "samples=1", "samples=1e3", "seed=-1", "device=gpu"])
+@pytest.mark.parametrize("option", ["samples=many", "samples=1", "samples=1e3", "seed=-1", "device=gpu", "precision=half"])
 def test_a_wrong_value_on_the_command_line_is_a_usage_error(option: str, suite: Callable[..., None], run: Run) -> None:
     suite("""
         def test_it():
@@ -142,6 +146,9 @@ WRONG = [
     ("confidence", "95", "between 0 and 1"),
     ("sampler", "antithetical", "the nearest is 'antithetic'"),
     ("batch_size", "big", "must be 'auto' or"),
+    ("samples", "car", "must be 'auto' or"),
+    ("max_samples", "1", "must be a whole number of at least 2"),
+    ("precision", "bfloat", "the nearest is 'bfloat16'"),
 ]
 
 

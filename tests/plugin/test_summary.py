@@ -31,7 +31,9 @@ def test_the_header_is_for_runs_that_explain(
         result.stdout.fnmatch_lines(["lime: 1 test explains images, samples=50; report: out"])
 
 
-def test_the_summary_shows_what_did_not_pass(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+def test_the_summary_shows_what_did_not_pass(
+    suite: Callable[..., None], run: Run, mode: str, pytester: pytest.Pytester
+) -> None:
     suite("""
         def test_passes(lime):
             lime.check(IMAGE, "bird", predicted(), samples=200)
@@ -48,6 +50,8 @@ def test_the_summary_shows_what_did_not_pass(suite: Callable[..., None], run: Ru
         """)
     result = run()
     result.assert_outcomes(passed=1, failed=2, xfailed=1)
+    # Workers may both sample what neither has stored yet.
+    passes = "*" if mode == "-n2" else "404"
     shown = str(result.stdout).partition("= lime =")[2].partition("short test summary")[0]
     assert "test_passes" not in shown
     result.stdout.fnmatch_lines_random(
@@ -55,7 +59,8 @@ def test_the_summary_shows_what_did_not_pass(suite: Callable[..., None], run: Ru
             "FAIL  cat in array: mass 0.0*, needs at least 0.9; pointing *, needs at most 1 *test_fails*",
             "*  cat in array: explained, without a claim  [[]test_it.py::test_plain[]]",
             "EXPECTED FAILURE  dog in array: predicted rank *, needs at most 1  [[]test_it.py::test_expected[]]",
-            "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; 812 forward passes in *",
+            "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; "
+            f"{passes} forward passes in *",
             f"report: {pytester.path / 'lime-report' / 'index.html'}",
         ]
     )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pytest_lime.designs import _order, _paley, hadamard
+from pytest_lime.designs import _paley, hadamard, order
 
 ORDERS = {1: 4, 4: 4, 5: 8, 8: 8, 9: 12, 13: 20, 20: 20, 21: 24, 39: 44, 50: 60, 64: 68, 65: 68, 1000: 1020}
 
@@ -26,13 +26,13 @@ def test_paleys_matrix_is_orthogonal(order: int) -> None:
 
 
 def test_orders() -> None:
-    assert {superpixels: _order(superpixels) for superpixels in ORDERS} == ORDERS
+    assert {superpixels: order(superpixels) for superpixels in ORDERS} == ORDERS
 
 
 @pytest.mark.parametrize("superpixels", [1, 2, 3, 4, 13, 20, 39, 50, 300, 1000])
 def test_a_block_is_a_folded_hadamard_matrix(superpixels: int) -> None:
     for block in signs(superpixels, blocks=2):
-        assert len(block) == 2 * _order(superpixels)
+        assert len(block) == 2 * order(superpixels)
         np.testing.assert_array_equal(block[::2], -block[1::2])
         half = block[::2]
         np.testing.assert_array_equal(half.T @ half, len(half) * np.eye(superpixels))
@@ -68,6 +68,6 @@ def test_each_mask_by_itself_is_uniform() -> None:
 def test_any_number_of_superpixels(superpixels: int, seed: int) -> None:
     block = next(hadamard(superpixels, np.random.default_rng(seed)))
     assert block.dtype == np.uint8
-    assert block.shape == (2 * _order(superpixels), superpixels)
+    assert block.shape == (2 * order(superpixels), superpixels)
     np.testing.assert_array_equal(block[::2] + block[1::2], 1)
     np.testing.assert_array_equal(block, next(hadamard(superpixels, np.random.default_rng(seed))))

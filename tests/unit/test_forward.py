@@ -1,5 +1,7 @@
-"""The engine: batches, their size, and masked copies."""
+"""The engine: masked copies of several images, their batches, and what the model makes of them."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime import ModelError, OptionError, TorchModel
-from pytest_lime.forward import BatchSize, Forward, choose_device
+from pytest_lime import CallableModel, ModelError, OptionError, TorchModel
+from pytest_lime.forward import Canvas, Engine, Portion, choose_device
 from pytest_lime.images import Image
 
 CPU = torch.device("cpu")
@@ -18,6 +20,9 @@ RNG = np.random.default_rng(0)
 PIXELS = RNG.random((3, 4, 6), dtype=np.float32)
 FILL = RNG.random((3, 4, 6), dtype=np.float32)
 MASKS = RNG.integers(0, 2, (75, 6), dtype=np.uint8)
+WHOLE = np.ones((1, 6), dtype=np.uint8)
+EVERY = [0, 1, 2, 3]
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 # Sums of a few hundred float32 products in another order.
 FLOAT32 = 1e-6
 
@@ -38,7 +43,11 @@ class Classifier:
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         self.batches.append(batch.clone())
-        return (batch.flatten(1) @ self.weights).softmax(dim=1)
+        return (batch.flatten(1) @ self.weights[: batch[0].numel()]).softmax(dim=1)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
 
 
 class Returning(Classifier):
@@ -68,46 +77,169 @@ class Small(Classifier):
         return super().predict(batch)
 
 
-def engine(model: Any, batch_size: Any = 16, pixels: NDArray[np.float32] = PIXELS) -> Forward:
-    return Forward(model, pixels, FILL[: len(pixels)], SEGMENTS, device=CPU, batch_size=batch_size)
+class Received(torch.nn.Module):
+    """A network that remembers what it receives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[torch.Tensor] = []
+        self.linear = torch.nn.Linear(72, 4)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        self.batches.append(batch.clone())
+        scores: torch.Tensor = self.linear(batch.flatten(1))
+        return scores
+
+
+def engine_of(model: Any, batch_size: Any = 16, **options: Any) -> Engine:
+    return Engine(model, CPU, batch_size=batch_size, **options)
+
+
+def canvas_of(engine: Engine, pixels: NDArray[np.float32] = PIXELS, fill: NDArray[np.float32] = FILL) -> Canvas:
+    return Canvas(engine, pixels, fill[: len(pixels)], SEGMENTS)
+
+
+def scores_of(model: Any, batch_size: Any = 16, classes: list[int] = EVERY) -> NDArray[np.float64]:
+    return canvas_of(engine_of(model, batch_size)).scores(MASKS, classes)
+
+
+def copies(masks: NDArray[np.uint8], pixels: NDArray[np.float32], fill: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return masked copies, made pixel by pixel."""
+    made = np.empty((len(masks), *pixels.shape), dtype=np.float32)
+    for copy, mask in zip(made, masks, strict=True):
+        for (row, column), superpixel in np.ndenumerate(SEGMENTS):
+            copy[:, row, column] = (pixels if mask[superpixel] else fill)[:, row, column]
+    return made
 
 
 class TestMaskedCopies:
+    @pytest.mark.parametrize("batch_size", [10, "auto"])
     @pytest.mark.parametrize("channels", [1, 3])
-    def test_every_pixel_is_of_the_image_where_shown_and_of_the_fill_where_hidden(self, channels: int) -> None:
+    def test_every_pixel_is_of_the_image_where_shown_and_of_the_fill_where_hidden(
+        self, channels: int, batch_size: Any
+    ) -> None:
         model = Classifier(channels)
-        engine(model, 10, PIXELS[:channels]).scores(MASKS, [0])
+        # With "auto" the first batches have one layout and the other, in turn.
+        canvas_of(engine_of(model, batch_size), PIXELS[:channels]).scores(MASKS, [0])
         batch = torch.cat(model.batches).numpy()
-        assert batch.shape == (75, channels, 4, 6)
-        assert batch.dtype == np.float32
-        for copy, mask in zip(batch, MASKS, strict=True):
-            for (row, column), superpixel in np.ndenumerate(SEGMENTS):
-                source = PIXELS if mask[superpixel] else FILL
-                np.testing.assert_array_equal(copy[:, row, column], source[:channels, row, column])
+        assert (batch.shape, batch.dtype) == ((75, channels, 4, 6), np.float32)
+        np.testing.assert_array_equal(batch, copies(MASKS, PIXELS[:channels], FILL[:channels]))
+
+    def test_both_layouts_are_tried(self) -> None:
+        layouts = []
+
+        def make(batch: torch.Tensor) -> torch.Tensor:
+            layouts.append((len(batch), batch.is_contiguous(memory_format=torch.channels_last)))
+            return torch.zeros(len(batch), 4)
+
+        scores_of(Returning(make), "auto")
+        assert layouts[:4] == [(4, True), (4, False)] * 2
+
+    def test_one_channel_has_one_layout(self) -> None:
+        model = Classifier(1)
+        engine = engine_of(model, "auto")
+        canvas_of(engine, PIXELS[:1]).scores(MASKS, [0])
+        assert model.sizes[:3] == [4, 4, 8]
 
     def test_all_and_nothing(self) -> None:
         model = Classifier()
-        forward = engine(model)
-        whole = forward.whole()
-        scores = forward.scores(np.array([[1] * 6, [0] * 6], dtype=np.uint8), [0, 1, 2, 3])
+        engine = engine_of(model)
+        canvas = canvas_of(engine)
+        whole = engine.alone(canvas)
+        assert (whole.shape, whole.dtype) == ((4,), np.float64)
+        scores = canvas.scores(np.array([[1] * 6, [0] * 6], dtype=np.uint8), EVERY)
         np.testing.assert_allclose(scores[0], whole, atol=FLOAT32)
         np.testing.assert_array_equal(model.batches[-1][0].numpy(), PIXELS)
         np.testing.assert_array_equal(model.batches[-1][1].numpy(), FILL)
+        assert (canvas.passes, engine.passes) == (3, 3)
+
+    def test_a_superpixel_need_not_be_in_one_piece(self) -> None:
+        model = Classifier()
+        segments = RNG.permutation(np.arange(24) % 6).reshape(4, 6)
+        Canvas(engine_of(model), PIXELS, FILL, segments).scores(np.eye(6, dtype=np.uint8), [0])
+        for superpixel, copy in enumerate(model.batches[0].numpy()):
+            np.testing.assert_array_equal(copy, np.where(segments == superpixel, PIXELS, FILL))
+
+    def test_arrays_are_not_written_to(self) -> None:
+        pixels, fill, masks = PIXELS.copy(), FILL.copy(), MASKS.copy()
+        canvas_of(engine_of(Classifier()), pixels, fill).scores(masks, [0])
+        for after, before in ((pixels, PIXELS), (fill, FILL), (masks, MASKS)):
+            np.testing.assert_array_equal(after, before)
+
+
+class TestSharedBatches:
+    def test_images_of_one_shape_share_batches(self) -> None:
+        model = Classifier()
+        engine = engine_of(model, 16)
+        images = [PIXELS, PIXELS / 2, PIXELS**2]
+        canvases = [canvas_of(engine, pixels.astype(np.float32)) for pixels in images]
+        counts = (20, 3, 30)
+        portions = [Portion(canvas, MASKS[:n], EVERY) for canvas, n in zip(canvases, counts, strict=True)]
+        results = engine.submit(portions).results()
+        assert model.sizes == [16, 16, 16, 5]
+        seen = torch.cat(model.batches).numpy()
+        made = [copies(MASKS[:n], pixels.astype(np.float32), FILL) for pixels, n in zip(images, counts, strict=True)]
+        np.testing.assert_array_equal(seen, np.concatenate(made))
+        assert [canvas.passes for canvas in canvases] == list(counts)
+        assert engine.passes == 53
+        for result, pixels, n in zip(results, images, counts, strict=True):
+            alone = canvas_of(engine_of(Classifier()), pixels.astype(np.float32)).scores(MASKS[:n], EVERY)
+            np.testing.assert_allclose(result, alone, atol=FLOAT32)
+
+    def test_images_of_other_shapes_do_not(self) -> None:
+        model = Classifier()
+        engine = engine_of(model, 16)
+        upright = Canvas(engine, *(np.moveaxis(part, 1, 2).copy() for part in (PIXELS, FILL)), SEGMENTS.T.copy())
+        wide = [canvas_of(engine) for _ in range(2)]
+        portions = [
+            Portion(wide[0], MASKS[:5], [0]),
+            Portion(upright, MASKS[:6], [0]),
+            Portion(wide[1], MASKS[:7], [0]),
+        ]
+        first, second, third = engine.submit(portions).results()
+        assert sorted(tuple(batch.shape) for batch in model.batches) == [(6, 3, 6, 4), (12, 3, 4, 6)]
+        assert (len(first), len(second), len(third)) == (5, 6, 7)
+        np.testing.assert_allclose(first, third[:5], atol=FLOAT32)
+        again = engine.submit([Portion(upright, MASKS[:6], [0])]).results()[0]
+        np.testing.assert_allclose(second, again, atol=FLOAT32)
+
+    def test_each_portion_has_its_own_classes(self) -> None:
+        engine = engine_of(Classifier(), 16)
+        canvas = canvas_of(engine)
+        wanted: list[list[int] | None] = [[2], None, [3, 0], [1, 1]]
+        results = engine.submit([Portion(canvas, MASKS[:10], classes) for classes in wanted]).results()
+        every = results[1]
+        assert every.shape == (10, 4)
+        for classes, result in zip(wanted, results, strict=True):
+            assert (result.flags.c_contiguous, result.dtype) == (True, np.float64)
+            np.testing.assert_allclose(result, every if classes is None else every[:, classes], atol=FLOAT32)
+
+    @pytest.mark.parametrize("counts", [(0, 5), (5, 0), (5, 0, 3), (1, 1, 1)])
+    def test_portions_of_any_length(self, counts: tuple[int, ...]) -> None:
+        engine = engine_of(Classifier(), 4)
+        canvas = canvas_of(engine)
+        portions = [Portion(canvas, MASKS[:n], [0]) for n in counts if n]
+        results = engine.submit(portions).results()
+        assert [len(result) for result in results] == [n for n in counts if n]
+
+    def test_how_far_it_is_is_told_after_each_batch(self) -> None:
+        engine = engine_of(Classifier(), 16)
+        canvases = [canvas_of(engine) for _ in range(2)]
+        told: list[int] = []
+        engine.submit([Portion(canvas, MASKS[:20], [0]) for canvas in canvases], tick=told.append).results()
+        assert told == [16, 32, 40]
 
 
 class TestScores:
     @pytest.mark.parametrize("classes", [[0], [2, 0], [3, 2, 1, 0], [1, 1]])
     def test_the_classes_asked_for_in_their_order(self, classes: list[int]) -> None:
-        every = engine(Classifier()).scores(MASKS, [0, 1, 2, 3])
-        assert every.shape == (75, 4)
-        assert every.dtype == np.float64
-        np.testing.assert_array_equal(engine(Classifier()).scores(MASKS, classes), every[:, classes])
+        every = scores_of(Classifier())
+        assert (every.shape, every.dtype) == ((75, 4), np.float64)
+        np.testing.assert_array_equal(scores_of(Classifier(), classes=classes), every[:, classes])
 
     @pytest.mark.parametrize("batch_size", [1, 2, 7, 74, 75, 76, 1000, "auto"])
     def test_any_batch_size_gives_the_same_scores(self, batch_size: Any) -> None:
-        reference = engine(Classifier(), 75).scores(MASKS, [0, 1, 2, 3])
-        scores = engine(Classifier(), batch_size).scores(MASKS, [0, 1, 2, 3])
-        np.testing.assert_allclose(scores, reference, atol=FLOAT32)
+        np.testing.assert_allclose(scores_of(Classifier(), batch_size), scores_of(Classifier(), 75), atol=FLOAT32)
 
     @pytest.mark.parametrize("batch_size", [1, 10, "auto"])
     def test_a_model_that_writes_into_its_batch_spoils_nothing(self, batch_size: Any) -> None:
@@ -118,36 +250,166 @@ class TestScores:
                 return scores
 
         pixels, fill = PIXELS.copy(), FILL.copy()
-        spoiling = Forward(Spoiling(), pixels, fill, SEGMENTS, device=CPU, batch_size=batch_size)
-        plain = engine(Classifier(), batch_size)
-        np.testing.assert_array_equal(spoiling.whole(), plain.whole())
+        engine, plain = (engine_of(model, batch_size) for model in (Spoiling(), Classifier()))
+        spoiled, other = canvas_of(engine, pixels, fill), canvas_of(plain)
+        np.testing.assert_array_equal(engine.alone(spoiled), plain.alone(other))
         masks = np.concatenate([np.ones((3, 6), dtype=np.uint8), np.zeros((3, 6), dtype=np.uint8), MASKS])
-        np.testing.assert_allclose(spoiling.scores(masks, [0, 1]), plain.scores(masks, [0, 1]), atol=FLOAT32)
-        np.testing.assert_array_equal(spoiling.whole(), plain.whole())
+        np.testing.assert_allclose(spoiled.scores(masks, [0, 1]), other.scores(masks, [0, 1]), atol=FLOAT32)
+        np.testing.assert_array_equal(engine.alone(spoiled), plain.alone(other))
         np.testing.assert_array_equal(pixels, PIXELS)
         np.testing.assert_array_equal(fill, FILL)
+
+    @pytest.mark.parametrize("classes", [None, [0], [3, 0]])
+    def test_a_model_that_returns_a_view_of_its_batch_spoils_nothing(self, classes: list[int] | None) -> None:
+        engine = engine_of(Returning(lambda batch: batch.flatten(1)[:, :4]), 10)
+        (scores,) = engine.submit([Portion(canvas_of(engine), MASKS, classes)]).results()
+        expected = copies(MASKS, PIXELS, FILL).reshape(75, -1)[:, :4]
+        np.testing.assert_array_equal(scores, expected if classes is None else expected[:, classes])
+
+    @pytest.mark.parametrize("classes", [None, [0], [3, 0]])
+    def test_a_model_that_writes_its_scores_into_one_buffer_spoils_nothing(self, classes: list[int] | None) -> None:
+        class Reusing(Classifier):
+            def __init__(self) -> None:
+                super().__init__()
+                self.buffer = torch.empty(10, 4)
+
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                return self.buffer[: len(batch)].copy_(super().predict(batch))
+
+        engine = engine_of(Reusing(), 10)
+        (scores,) = engine.submit([Portion(canvas_of(engine), MASKS, classes)]).results()
+        expected = scores_of(Classifier(), 10)
+        np.testing.assert_array_equal(scores, expected if classes is None else expected[:, classes])
 
     @pytest.mark.parametrize(("batch_size", "sizes"), [(30, [30, 30, 15]), (75, [75]), (100, [75]), (1, [1] * 75)])
     def test_batches_are_of_the_size_asked_for(self, batch_size: int, sizes: list[int]) -> None:
         model = Classifier()
-        forward = engine(model, batch_size)
-        forward.scores(MASKS, [0])
-        assert [len(batch) for batch in model.batches] == sizes
-        assert (forward.batch_size, forward.passes) == (batch_size, 75)
-
-    def test_the_whole_image_is_scored_alone_and_beside_its_fill(self) -> None:
-        model = Classifier()
-        forward = engine(model)
-        assert forward.whole().shape == (4,)
-        assert forward.passes == 3
-        alone, beside = (batch.numpy() for batch in model.batches)
-        np.testing.assert_array_equal(alone, [PIXELS])
-        np.testing.assert_array_equal(beside, [PIXELS, FILL])
+        engine = engine_of(model, batch_size)
+        canvas = canvas_of(engine)
+        canvas.scores(MASKS, [0])
+        assert model.sizes == sizes
+        assert (engine.batch_size(canvas.shape), engine.passes) == (batch_size, 75)
 
     def test_no_gradient_is_kept(self) -> None:
         net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(72, 4))
-        engine(TorchModel(net, size=(4, 6))).scores(MASKS, [0])
+        scores_of(TorchModel(net, size=(4, 6)))
         assert all(parameter.grad is None for parameter in net.parameters())
+
+    def test_weights_can_be_trained_afterwards(self) -> None:
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(72, 4))
+        scores_of(TorchModel(net, size=(4, 6)), "auto")
+        net(torch.ones(1, 3, 4, 6)).sum().backward()
+        assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+class TestBuffers:
+    @staticmethod
+    def places(batch_size: Any, *counts: int) -> list[tuple[int, int]]:
+        """Submit portions of so many masks, and return the size and the address of each batch."""
+        found: list[tuple[int, int]] = []
+
+        def make(batch: torch.Tensor) -> torch.Tensor:
+            found.append((len(batch), batch.data_ptr()))
+            return torch.zeros(len(batch), 4)
+
+        engine = engine_of(Returning(make), batch_size)
+        for count in counts:
+            canvas_of(engine).scores(np.resize(MASKS, (count, 6)), [0])
+        return found
+
+    def test_one_buffer_serves_all_batches_and_images(self) -> None:
+        found = self.places(10, 75, 3, 75)
+        assert [size for size, _ in found] == [10] * 7 + [5, 3] + [10] * 7 + [5]
+        assert len({place for _, place in found}) == 1
+
+    def test_it_grows_with_the_batch_size(self) -> None:
+        # Those of the last size found share one.
+        found = self.places("auto", 4000)
+        largest = max(size for size, _ in found)
+        assert len({place for size, place in found if size == largest}) == 1
+
+    def test_a_larger_image_gets_a_larger_one(self) -> None:
+        model = Classifier()
+        engine = engine_of(model, 8)
+        canvas_of(engine).scores(MASKS[:8], [0])
+        larger = np.kron(PIXELS, np.ones((1, 2, 2), dtype=np.float32))
+        model.weights = torch.zeros(larger.size, 4)
+        canvas = Canvas(engine, larger, larger * 0, np.kron(SEGMENTS, np.ones((2, 2), dtype=np.int64)))
+        canvas.scores(MASKS[:8], [0])
+        for copy, mask in zip(model.batches[-1].numpy(), MASKS, strict=False):
+            shown = np.kron(mask.reshape(2, 3), np.ones((4, 4)))
+            np.testing.assert_array_equal(copy, larger * shown.astype(np.float32))
+
+
+class TestNormalisation:
+    @staticmethod
+    def model(net: torch.nn.Module, kind: type[TorchModel] = TorchModel) -> TorchModel:
+        return kind(net, size=(4, 6), mean=MEAN, std=STD)
+
+    @pytest.mark.parametrize("batch_size", [10, "auto"])
+    def test_a_network_receives_what_its_model_would_give_it(self, batch_size: Any) -> None:
+        net = Received()
+        model = self.model(net)
+        scores = scores_of(model, batch_size)
+        shown = torch.from_numpy(copies(MASKS, PIXELS, FILL))
+        assert torch.equal(torch.cat(net.batches), model.normalise(shown))
+        with torch.no_grad():
+            np.testing.assert_allclose(scores, model.predict(shown).double().numpy(), atol=FLOAT32)
+
+    def test_it_is_done_once_an_image_and_layout(self) -> None:
+        class Counting(TorchModel):
+            normalised = 0
+
+            def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+                self.normalised += len(batch)
+                return super().normalise(batch)
+
+        model = self.model(Received(), Counting)
+        assert isinstance(model, Counting)
+        engine = engine_of(model, 10)
+        canvas = canvas_of(engine)
+        canvas.scores(MASKS, [0])
+        engine.alone(canvas)
+        # The image and its fill.
+        assert model.normalised == 2
+
+    def test_a_model_of_half_precision_gets_half(self) -> None:
+        net = Received().to(torch.bfloat16)
+        scores_of(self.model(net), 10)
+        assert {batch.dtype for batch in net.batches} == {torch.bfloat16}
+
+    def test_who_overrides_predict_alone_is_asked_through_it(self) -> None:
+        class Sharpened(TorchModel):
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                seen.append(batch.clone())
+                return super().predict(batch) ** 2
+
+        seen: list[torch.Tensor] = []
+        net = Received()
+        model = self.model(net, Sharpened)
+        scores = scores_of(model, 10)
+        shown = torch.from_numpy(copies(MASKS, PIXELS, FILL))
+        assert torch.equal(torch.cat(seen), shown)
+        assert torch.equal(torch.cat(net.batches), model.normalise(shown))
+        plain = scores_of(self.model(net), 10)
+        np.testing.assert_allclose(scores, plain**2, atol=FLOAT32)
+
+    def test_who_replaces_predict_of_one_object_is_asked_through_it(self) -> None:
+        model: Any = self.model(Received())
+        model.predict = lambda batch: batch.flatten(1)[:, :4]
+        np.testing.assert_array_equal(scores_of(model), copies(MASKS, PIXELS, FILL).reshape(75, -1)[:, :4])
+
+    def test_who_overrides_both_is_given_what_is_normalised(self) -> None:
+        class Both(TorchModel):
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                raise AssertionError
+
+            def classify(self, received: torch.Tensor, net: torch.nn.Module | None = None) -> torch.Tensor:
+                return received.flatten(1)[:, :4]
+
+        model = self.model(Received(), Both)
+        shown = torch.from_numpy(copies(MASKS, PIXELS, FILL))
+        np.testing.assert_array_equal(scores_of(model), model.normalise(shown).flatten(1)[:, :4].numpy())
 
 
 class TestWrongModels:
@@ -159,6 +421,7 @@ class TestWrongModels:
             (lambda batch: torch.zeros(len(batch) + 1, 4), "scores of shape (17, 4)"),
             (lambda batch: torch.zeros(len(batch), 0), "one column a class"),
             (lambda batch: torch.zeros(len(batch), 3), "3 scores an image and has 4 labels"),
+            (lambda batch: torch.zeros(len(batch), 4, dtype=torch.complex64), "must be real numbers"),
             (lambda batch: None, "the model returned None"),
             (lambda batch: "cat", "the model returned"),
             (lambda batch: torch.full((len(batch), 4), torch.nan), "NaN or infinity for 75 of 75 images"),
@@ -167,43 +430,24 @@ class TestWrongModels:
     )
     def test_what_it_returns_is_checked(self, make: Callable[[torch.Tensor], Any], words: str) -> None:
         with pytest.raises(ModelError) as caught:
-            engine(Returning(make)).scores(MASKS, [0, 1, 2] if "75" not in words else [3])
+            scores_of(Returning(make), classes=[0, 1, 2] if "75" not in words else [3])
         assert words in str(caught.value)
 
     def test_nan_is_found_in_the_whole_image_too(self) -> None:
+        engine = engine_of(Returning(lambda batch: torch.full((len(batch), 4), torch.nan)))
         with pytest.raises(ModelError, match="NaN or infinity for 1 of 1 images"):
-            engine(Returning(lambda batch: torch.full((len(batch), 4), torch.nan))).whole()
-
-    @pytest.mark.parametrize(("off", "told"), [(0.005, False), (0.02, True), (5.0, True)])
-    def test_scores_that_change_when_asked_again_are_told(self, off: float, told: bool) -> None:
-        class Moody(Classifier):
-            def predict(self, batch: torch.Tensor) -> torch.Tensor:
-                scores = torch.tensor([[10.0, -2.0, 0.0, 1.0]] * len(batch))
-                scores[:, 2] += 10 * off * len(self.batches)
-                self.batches.append(batch)
-                return scores
-
-        forward = engine(Moody())
-        if told:
-            with pytest.raises(ModelError, match=rf"differently \(by up to {10 * off:.3g}\).*switch off dropout"):
-                forward.whole()
-        else:
-            assert forward.whole().tolist() == [10, -2, 0, 1]
-
-    def test_scores_that_depend_on_the_rest_of_the_batch_are_told(self) -> None:
-        normalised = Returning(lambda batch: (batch - batch.mean(dim=0)).flatten(1)[:, :4])
-        with pytest.raises(ModelError, match=r"when asked again beside another: .* batch normalisation"):
-            engine(normalised).whole()
+            engine.alone(canvas_of(engine))
 
     @pytest.mark.parametrize("labels", [None, ("a", "b", "c", "d")])
     def test_the_number_of_classes_may_not_change(self, labels: Any) -> None:
         model = Returning(lambda batch: torch.zeros(len(batch), 4 if len(batch) < 3 else 5))
         model.labels = labels
-        forward = engine(model)
-        forward.whole()
+        engine = engine_of(model)
+        canvas = canvas_of(engine)
+        engine.alone(canvas)
         words = "5 scores an image, and 4 before" if labels is None else "5 scores an image and has 4 labels"
         with pytest.raises(ModelError, match=words):
-            forward.scores(MASKS, [0])
+            canvas.scores(MASKS, [0])
 
     def test_only_the_images_that_are_bad_are_counted(self) -> None:
         def make(batch: torch.Tensor) -> torch.Tensor:
@@ -212,11 +456,11 @@ class TestWrongModels:
             return scores
 
         with pytest.raises(ModelError, match=f"for {MASKS[:, 0].sum()} of 75 images"):
-            engine(Returning(make)).scores(MASKS, [0])
+            scores_of(Returning(make))
 
     @pytest.mark.parametrize("returned", [list, np.array], ids=["list", "array"])
     def test_lists_and_arrays_are_taken(self, returned: Callable[[Any], Any]) -> None:
-        scores = engine(Returning(lambda batch: returned([[0.1, 0.2, 0.3, 0.4]] * len(batch)))).scores(MASKS, [2])
+        scores = scores_of(Returning(lambda batch: returned([[0.1, 0.2, 0.3, 0.4]] * len(batch))), classes=[2])
         np.testing.assert_allclose(scores, 0.3, atol=FLOAT32)
 
     @pytest.mark.parametrize("kind", [ZeroDivisionError, RuntimeError, TypeError, KeyError])
@@ -225,84 +469,20 @@ class TestWrongModels:
             raise kind("own fault")
 
         with pytest.raises(kind, match="own fault") as caught:
-            engine(Returning(make)).scores(MASKS, [0])
+            scores_of(Returning(make))
         (note,) = caught.value.__notes__
         assert "raised inside <" in note
         assert "batch of shape (16, 3, 4, 6), torch.float32 in [0, 1], on cpu" in note
         assert caught.traceback[-1].name == "make"
 
-
-class TestBatchSize:
-    @staticmethod
-    def settle(search: BatchSize, rate: Callable[[int], float]) -> list[int]:
-        """Run batches, so many images a second, until the search is over; return the sizes tried."""
-        tried = []
-        while not search.settled:
-            size = search.size
-            # The first batch of a size also pays for choosing its kernels.
-            search.measured(size, 100 + size / rate(size))
-            assert (search.size, search.settled) == (size, False)
-            search.measured(size, size / rate(size))
-            tried.append(size)
-        return tried
-
-    @pytest.mark.parametrize(("least", "sizes"), [(4, [4, 8, 16, 32, 64, 128, 256, 512]), (100, [100, 200, 400])])
-    def test_it_doubles_while_images_a_second_rise(self, least: int, sizes: list[int]) -> None:
-        search = BatchSize(least, 512)
-        assert self.settle(search, float) == sizes
-        assert search.size == sizes[-1]
-
-    def test_it_stays_at_the_best_after_two_that_are_slower(self) -> None:
-        search = BatchSize()
-        rates = {4: 40.0, 8: 80.0, 16: 100.0, 32: 90.0, 64: 95.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64]
-        assert search.size == 16
-
-    def test_one_slow_size_on_a_busy_machine_does_not_end_it(self) -> None:
-        search = BatchSize(most=64)
-        rates = {4: 40.0, 8: 10.0, 16: 100.0, 32: 200.0, 64: 300.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64]
-        assert search.size == 64
-
-    @pytest.mark.parametrize("most", [1, 2, 3, 4, 7])
-    def test_little_room(self, most: int) -> None:
-        search = BatchSize(most=most)
-        assert self.settle(search, float) == [min(4, most)]
-        assert search.size == min(4, most)
-
-    def test_a_batch_of_another_size_says_nothing(self) -> None:
-        search = BatchSize()
-        for _ in range(5):
-            search.measured(3, 1e-9)
-        assert (search.size, search.settled) == (4, False)
-
-    def test_no_time_at_all_is_no_error(self) -> None:
-        search = BatchSize(most=8)
-        for _ in range(4):
-            search.measured(search.size, 0.0)
-        assert (search.size, search.settled) == (8, True)
-
-    @pytest.mark.parametrize(("rates", "kept"), [((50, 60, 70), 16), ((50, 70, 60), 8), ((90, 80, 95), 16)])
-    def test_out_of_memory_goes_back_to_the_best_that_fits(self, rates: tuple[float, ...], kept: int) -> None:
-        search = BatchSize()
-        for size, rate in zip((4, 8, 16), rates, strict=True):
-            search.measured(size, size / rate)
-            search.measured(size, size / rate)
-        assert search.size == 32
-        assert search.too_large(32)
-        assert (search.size, search.settled) == (kept, True)
-        search.measured(kept, 1e9)
-        assert search.size == kept
-
-    def test_out_of_memory_at_once_halves(self) -> None:
-        search = BatchSize()
-        assert search.too_large(4)
-        assert (search.size, search.settled) == (2, True)
-        assert search.too_large(2)
-        assert search.size == 1
-
-    def test_one_image_cannot_be_halved(self) -> None:
-        assert not BatchSize().too_large(1)
+    def test_the_note_says_when_the_batch_was_normalised(self) -> None:
+        # Too small for the layer.
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(5, 4))
+        with pytest.raises(RuntimeError, match="mat1 and mat2") as caught:
+            scores_of(TorchModel(net, size=(4, 6), mean=MEAN, std=STD))
+        (note,) = caught.value.__notes__
+        assert "raised inside TorchModel(Sequential" in note
+        assert "torch.float32 normalised, on cpu" in note
 
 
 class TestOutOfMemory:
@@ -310,39 +490,56 @@ class TestOutOfMemory:
     @pytest.mark.parametrize("batch_size", [16, 64, "auto"])
     def test_batches_shrink_until_they_fit_and_nothing_is_lost(self, room: int, batch_size: Any) -> None:
         model = Small(room)
-        forward = engine(model, batch_size)
-        scores = forward.scores(MASKS, [0, 1, 2, 3])
-        np.testing.assert_allclose(scores, engine(Classifier()).scores(MASKS, [0, 1, 2, 3]), atol=FLOAT32)
-        assert forward.passes == len(torch.cat(model.batches)) == 75
-        assert max(len(batch) for batch in model.batches) <= room
+        engine = engine_of(model, batch_size)
+        scores = canvas_of(engine).scores(MASKS, EVERY)
+        np.testing.assert_allclose(scores, scores_of(Classifier()), atol=FLOAT32)
+        assert engine.passes == len(torch.cat(model.batches)) == 75
+        assert max(model.sizes) <= room
         if batch_size == 64 or room < 4:
             assert model.refused
+
+    @pytest.mark.parametrize("room", [1, 3, 5, 20])
+    @pytest.mark.parametrize("batch_size", [64, "auto"])
+    def test_several_images_lose_and_double_nothing(self, room: int, batch_size: Any) -> None:
+        model = Small(room)
+        engine = engine_of(model, batch_size)
+        images = [(PIXELS * share).astype(np.float32) for share in (1, 0.5, 0.25)]
+        canvases = [canvas_of(engine, pixels) for pixels in images]
+        counts = (7, 40, 13)
+        told: list[int] = []
+        portions = [Portion(canvas, MASKS[:n], EVERY) for canvas, n in zip(canvases, counts, strict=True)]
+        results = engine.submit(portions, tick=told.append).results()
+        made = [copies(MASKS[:n], pixels, FILL) for pixels, n in zip(images, counts, strict=True)]
+        np.testing.assert_array_equal(torch.cat(model.batches).numpy(), np.concatenate(made))
+        assert [canvas.passes for canvas in canvases] == list(counts)
+        assert engine.passes == 60
+        # What did not fit is not told of, and the rest adds up.
+        assert told == list(np.cumsum(model.sizes))
+        plain = engine_of(Classifier())
+        for result, pixels, n in zip(results, images, counts, strict=True):
+            np.testing.assert_allclose(result, canvas_of(plain, pixels).scores(MASKS[:n], EVERY), atol=FLOAT32)
 
     @pytest.mark.parametrize("batch_size", [16, "auto"])
     def test_a_size_that_did_not_fit_is_not_tried_again(self, batch_size: Any) -> None:
         model = Small(3)
-        forward = engine(model, batch_size)
-        forward.scores(MASKS, [0])
+        engine = engine_of(model, batch_size)
+        canvas = canvas_of(engine)
+        canvas.scores(MASKS, [0])
         refused = list(model.refused)
-        forward.scores(MASKS, [0])
+        canvas.scores(MASKS, [0])
         assert model.refused == refused
-        assert forward.batch_size <= 3
+        assert engine.batch_size(canvas.shape) <= 3
 
     @pytest.mark.parametrize("batch_size", [1, 16, "auto"])
     def test_when_one_image_does_not_fit_the_error_is_told(self, batch_size: Any) -> None:
         model = Small(0)
+        engine = engine_of(model, batch_size)
         words = "one image does not fit into the memory of cpu: 1 images are too many"
         with pytest.raises(ModelError, match=words):
-            engine(model, batch_size).scores(MASKS, [0])
+            canvas_of(engine).scores(MASKS, [0])
         assert model.refused[-1] == 1
         with pytest.raises(ModelError, match=words):
-            engine(model, batch_size).whole()
-
-    def test_where_only_one_image_fits_the_whole_is_scored_twice_alone(self) -> None:
-        model = Small(1)
-        forward = engine(model)
-        np.testing.assert_allclose(forward.whole(), engine(Classifier()).whole(), atol=FLOAT32)
-        assert (forward.passes, model.refused) == (2, [2])
+            engine.alone(canvas_of(engine))
 
     @pytest.mark.parametrize(
         "error",
@@ -363,26 +560,29 @@ class TestOutOfMemory:
                 except torch.OutOfMemoryError:
                     raise error from None
 
-        forward = engine(Full(5))
-        assert forward.whole().shape == (4,)
-        assert forward.scores(MASKS, [0]).shape == (75, 1)
-        assert forward.batch_size == 4
+        engine = engine_of(Full(5))
+        canvas = canvas_of(engine)
+        assert engine.alone(canvas).shape == (4,)
+        assert canvas.scores(MASKS, [0]).shape == (75, 1)
+        assert engine.batch_size(canvas.shape) == 4
         with pytest.raises(ModelError, match="one image does not fit into the memory of cpu"):
-            engine(Full(0)).scores(MASKS, [0])
+            scores_of(Full(0))
         assert not getattr(error, "__notes__", [])
 
     def test_other_runtime_errors_are_the_models_own(self) -> None:
-        for ask in (lambda forward: forward.whole(), lambda forward: forward.scores(MASKS, [0])):
-            model = Returning(lambda batch: torch.zeros(2, 3) @ torch.zeros(2, 3))
-            with pytest.raises(RuntimeError, match="mat1 and mat2") as caught:
-                ask(engine(model))
-            assert not isinstance(caught.value, ModelError)
+        with pytest.raises(RuntimeError, match="mat1 and mat2") as caught:
+            scores_of(Returning(lambda batch: torch.zeros(2, 3) @ torch.zeros(2, 3)))
+        assert not isinstance(caught.value, ModelError)
 
     def test_what_was_measured_is_remembered_for_the_model(self) -> None:
         model = Small(3)
-        engine(model, "auto").scores(MASKS, [0])
-        assert engine(model, "auto").batch_size == 2
-        assert engine(Small(3), "auto").batch_size == 4
+        scores_of(model, "auto")
+        assert engine_of(model, "auto").batch_size(PIXELS.shape) == 2
+        # But not for another size, shape or precision, nor another model.
+        assert engine_of(model, 16).batch_size(PIXELS.shape) == 16
+        assert engine_of(model, "auto").batch_size((3, 9, 9)) == 4
+        assert engine_of(model, "auto", precision="bfloat16").batch_size(PIXELS.shape) == 4
+        assert engine_of(Small(3), "auto").batch_size(PIXELS.shape) == 4
 
     def test_models_that_cannot_be_remembered_work_all_the_same(self) -> None:
         class Slotted:
@@ -398,7 +598,106 @@ class TestOutOfMemory:
             def predict(self, batch: torch.Tensor) -> torch.Tensor:
                 return batch.flatten(1)[:, :2]
 
-        assert engine(Slotted(), "auto").scores(MASKS, [1]).shape == (75, 1)
+        assert scores_of(Slotted(), "auto", [1]).shape == (75, 1)
+
+    def test_a_large_image_keeps_batches_small(self) -> None:
+        # 256 MiB hold 21 of these.
+        assert engine_of(Classifier(), "auto").pace((3, 1024, 1024)).size <= 21
+
+
+class TestPrecision:
+    @staticmethod
+    def asked(precision: str) -> set[tuple[bool, torch.dtype, torch.dtype]]:
+        """Return whether autocast was active inside the model, in which type, and that of a product there."""
+        found = set()
+
+        def make(batch: torch.Tensor) -> torch.Tensor:
+            product = batch.flatten(1) @ torch.ones(72, 4)
+            found.add((torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), product.dtype))
+            return product
+
+        canvas_of(engine_of(Returning(make), precision=precision)).scores(MASKS, [0])
+        return found
+
+    @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+    def test_sixteen_bits_run_the_model_under_autocast(self, precision: str) -> None:
+        dtype = getattr(torch, precision)
+        assert self.asked(precision) == {(True, dtype, dtype)}
+        assert not torch.is_autocast_enabled("cpu")
+
+    def test_thirty_two_bits_do_not(self) -> None:
+        assert {(active, dtype) for active, _, dtype in self.asked("float32")} == {(False, torch.float32)}
+
+    def test_a_network_is_run_so_too(self) -> None:
+        net = Received()
+        seen = []
+        net.linear.register_forward_hook(lambda module, given, scores: seen.append(scores.dtype))
+        engine = engine_of(TorchModel(net, size=(4, 6)), precision="bfloat16")
+        scores = canvas_of(engine).scores(MASKS, EVERY)
+        assert set(seen) == {torch.bfloat16}
+        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-2)
+
+    @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+    def test_models_that_do_not_compute_with_torch_are_told(self, precision: str) -> None:
+        model: Any = Classifier()
+        model.autocasts = False
+        for one in (model, CallableModel(lambda images: np.ones((len(images), 1)))):
+            with pytest.raises(
+                OptionError, match=f"precision='{precision}' is for models that compute with torch, and"
+            ):
+                engine_of(one, precision=precision)
+            assert engine_of(one).precision == "float32"
+
+
+class TestShares:
+    def test_the_same_model_and_options(self) -> None:
+        model = Classifier()
+        engine = engine_of(model)
+        assert engine.shares(engine_of(model))
+        assert engine.shares(engine)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            lambda model: engine_of(Classifier()),
+            lambda model: engine_of(model, 17),
+            lambda model: engine_of(model, "auto"),
+            lambda model: engine_of(model, precision="bfloat16"),
+            lambda model: Engine(model, torch.device("meta"), batch_size=16),
+        ],
+        ids=["model", "size", "auto", "precision", "device"],
+    )
+    def test_anything_else(self, other: Callable[[Any], Engine]) -> None:
+        model = Classifier()
+        assert not engine_of(model).shares(other(model))
+        assert not other(model).shares(engine_of(model))
+
+
+class TestLifetime:
+    @pytest.mark.parametrize("make", [Classifier, lambda: TorchModel(Received(), size=(4, 6))])
+    def test_a_model_is_not_kept_alive(self, make: Callable[[], Any]) -> None:
+        model = make()
+        scores_of(model, "auto")
+        gone = weakref.ref(model)
+        del model
+        gc.collect()
+        assert gone() is None
+
+    def test_a_canvas_does_not_keep_the_batches(self) -> None:
+        engine = engine_of(Classifier())
+        canvas = canvas_of(engine)
+        canvas.scores(MASKS, [0])
+        gone = weakref.ref(canvas)
+        del canvas
+        gc.collect()
+        assert gone() is None
+
+
+class TestMachine:
+    def test_it_names_what_decides_on_speed(self) -> None:
+        engine = engine_of(Classifier())
+        assert engine.machine == engine_of(Classifier()).machine
+        assert f" {torch.get_num_threads()} threads" in engine.machine
 
 
 class TestDevices:
@@ -429,9 +728,10 @@ class TestDevices:
                 self.moved.append((device, len(self.batches)))
 
         model = Movable()
-        forward = engine(model, 10)
-        forward.whole()
-        forward.scores(MASKS, [0])
+        engine = engine_of(model, 10)
+        canvas = canvas_of(engine)
+        engine.alone(canvas)
+        canvas.scores(MASKS, [0])
         # Before the first batch, and never again.
         assert model.moved == [(CPU, 0)]
 

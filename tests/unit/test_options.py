@@ -24,7 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "segmenter_parameters": {},
     "align_to_regions": True,
     "fill": "segment_mean",
-    "samples": 1000,
+    "samples": "auto",
+    "max_samples": 4000,
     "sampler": "hadamard",
     "distance": "cosine",
     "kernel": "exponential",
@@ -36,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "confidence": 0.95,
     "seed": 0,
     "device": "auto",
+    "precision": "float32",
     "batch_size": "auto",
 }
 
@@ -77,6 +79,10 @@ def test_options_are_frozen_and_keyword_only() -> None:
         ("num_features", 3),
         ("preset", "captum"),
         ("batch_size", 1),
+        ("samples", "auto"),
+        ("max_samples", 2),
+        ("precision", "bfloat16"),
+        ("precision", "float16"),
         ("device", "cuda:1"),
         ("device", torch.device("cpu")),
         ("align_to_regions", False),
@@ -285,7 +291,7 @@ def test_words_for_nothing() -> None:
 class TestPresets:
     @pytest.mark.parametrize("name", PRESETS)
     def test_each_names_every_option_of_method(self, name: str) -> None:
-        of_the_run = {"preset", "confidence", "seed", "device", "batch_size"}
+        of_the_run = {"preset", "max_samples", "confidence", "seed", "device", "precision", "batch_size"}
         assert set(PRESETS[name]) == set(OPTION_NAMES) - of_the_run
         taken = dataclasses.asdict(LimeOptions(preset=name))
         assert taken == {**DEFAULTS, **PRESETS[name], "preset": name}

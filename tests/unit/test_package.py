@@ -20,6 +20,7 @@ import pytest_lime
 ROOT = Path(pytest_lime.__file__).parent
 PUBLIC = [
     "Box",
+    "CacheWarning",
     "CallableModel",
     "Claim",
     "ClaimFailed",
@@ -57,8 +58,10 @@ PUBLIC = [
 ]
 # From the bottom to the top; a package stands for all modules in it.
 LAYERS = [
-    {"errors", "extras", "options", "regions", "region_files", "images", "records"},
+    {"errors", "extras", "options", "regions", "region_files", "images", "records", "states"},
     {
+        "anytime",
+        "footprints",
         "segmentation",
         "fills",
         "designs",
@@ -77,10 +80,34 @@ LAYERS = [
         "storage",
         "explanation",
     },
-    {"models", "forward", "opinions", "explainer"},
+    {
+        "models",
+        "fingerprint",
+        "allocator",
+        "cache",
+        "batches",
+        "forward",
+        "scenes",
+        "opinions",
+        "streams",
+        "sampling",
+        "explainer",
+    },
     {"verdicts", "claims"},
     {"report"},
-    {"results", "workers", "checker", "plugin", "cli", "__main__", "testing"},
+    {
+        "results",
+        "workers",
+        "progress",
+        "prefetch",
+        "lookahead",
+        "workplace",
+        "checker",
+        "plugin",
+        "cli",
+        "__main__",
+        "testing",
+    },
 ]
 LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}
 HEAVY = (

@@ -50,7 +50,7 @@ class TestDescribe:
         assert record["claims"][0]["text"] == "mass(Box(0, 0, 10, 10), at_least=0.9)"
         assert record["regions"] == [{"text": "Box(0, 0, 10, 10)", "area": 0.5}]
         assert record["view"] == {"box": [0, 0, 20, 10], "shape": [10, 20]}
-        assert record["options"]["samples"] == 1000
+        assert record["options"]["samples"] == "auto"
         assert record["limit"] == 0.5
         assert record["pictures"] == {}
         numbers = record["explanation"]

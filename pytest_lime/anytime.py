@@ -1,0 +1,33 @@
+"""Anytime-valid intervals: right however often the samples are looked at, and whenever one stops."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["errors_either_side"]
+
+# The number of units for which the intervals are the narrowest: pairs of masks, as most checks need of them.
+TUNED = 250
+
+
+def errors_either_side(units: int, alpha: float) -> float:
+    """Return how many standard errors an asymptotic confidence sequence reaches either side of a mean.
+
+    ``√{2(nρ²+1)/(nρ²) · log(√(nρ²+1)/α)}`` for n units, from Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
+    Time-uniform central limit theory and asymptotic confidence sequences, Annals of Statistics 52 (2024), arXiv
+    2103.06476, theorem 2.2; ρ by its equation for the n at which the sequence is to be narrow, here 1,000.
+
+    Parameters
+    ----------
+    units : int
+        n, the independent units that were averaged.
+    alpha : float
+        The chance that the mean ever, at any n, lies outside, in (0, 1).
+
+    >>> round(errors_either_side(1000, 0.05), 2), round(errors_either_side(100, 0.05), 2)
+    (3.13, 3.12)
+    """
+    least = -2 * math.log(alpha)
+    variance = (least + math.log(least + 1)) / TUNED
+    grown = units * variance
+    return math.sqrt(2 * (grown + 1) / grown * math.log(math.sqrt(grown + 1) / alpha))

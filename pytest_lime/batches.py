@@ -1,0 +1,144 @@
+"""How batches go through a model fastest: their size and the layout of their memory, by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["LARGEST", "BatchSize", "Pace"]
+
+# Two of the doublings that are tried must be slower than the best before the search
+# ends, so that one slow batch on a busy machine does not end it.
+PATIENCE = 2
+# The first batch of a size also pays for choosing the kernels of that size.
+REPEATS = 2
+LARGEST = 512
+
+
+class BatchSize:
+    """Finds the fastest batch size by measuring the first batches, and remembers it.
+
+    It starts small and doubles while images a second rise; every measured batch is one
+    that had to be run anyway. Out of memory halves it for good.
+
+    Parameters
+    ----------
+    least, most : int
+        The first size that is tried, and the largest.
+    """
+
+    def __init__(self, least: int = 4, most: int = LARGEST) -> None:
+        self._most = max(1, most)
+        self._next = min(least, self._most)
+        # Images a second of each size, one entry a batch.
+        self._rates: dict[int, list[float]] = {}
+        self._settled: int | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the search is over, so that batches need no timing."""
+        return self._settled is not None
+
+    @property
+    def size(self) -> int:
+        """The size of the next batch."""
+        return self._settled or self._next
+
+    def settle(self, size: int) -> None:
+        """End the search at `size`, or at the most that fits."""
+        self._settled = min(size, self._most)
+
+    def measured(self, size: int, seconds: float) -> None:
+        """Take note that a batch of `size` took `seconds`."""
+        if self.settled or size != self._next:
+            return
+        rates = self._rates.setdefault(size, [])
+        rates.append(size / max(seconds, 1e-9))
+        if len(rates) < REPEATS:
+            return
+        best = self._best()
+        slower = sum(1 for tried in self._rates if tried > best)
+        if slower >= PATIENCE or size * 2 > self._most:
+            self._settled = best
+        else:
+            self._next = size * 2
+
+    def too_large(self, size: int) -> bool:
+        """Go below `size`, which ran out of memory; False when that cannot be."""
+        if size <= 1:
+            return False
+        self._most = size // 2
+        self._rates = {tried: rates for tried, rates in self._rates.items() if tried <= self._most}
+        self._settled = self._best() if self._rates else self._most
+        return True
+
+    def _best(self) -> int:
+        return max(self._rates, key=lambda tried: max(self._rates[tried]))
+
+
+class Pace:
+    """Finds the layout that is faster, at the smallest batch size, and then the size.
+
+    Parameters
+    ----------
+    least, most : int
+        As for `BatchSize`.
+    layouts : sequence of str
+        What is tried, in turn; the first is the one without any trial.
+    fixed : int, optional
+        The batch size where it is given: then nothing is measured, and only memory can lower it.
+    """
+
+    def __init__(self, least: int, most: int, layouts: Sequence[str], *, fixed: int | None = None) -> None:
+        self._sizes = BatchSize(least, most if fixed is None else fixed)
+        if fixed is not None:
+            self._sizes.settle(fixed)
+            layouts = layouts[:1]
+        # Images a second of each layout, one entry a batch; with one layout there is nothing to try.
+        self._rates: dict[str, list[float]] = {layout: [] for layout in layouts}
+
+    @property
+    def size(self) -> int:
+        """The size of the next batch."""
+        return self._sizes.size
+
+    @property
+    def layout(self) -> str:
+        """The layout of the next batch: the one tried least so far, and in the end the fastest."""
+        if self._trying:
+            return min(self._rates, key=lambda layout: len(self._rates[layout]))
+        return max(self._rates, key=lambda layout: max(self._rates[layout], default=0.0))
+
+    @property
+    def settled(self) -> bool:
+        """Whether batches need no timing."""
+        return not self._trying and self._sizes.settled
+
+    @property
+    def _trying(self) -> bool:
+        return len(self._rates) > 1 and any(len(rates) < REPEATS for rates in self._rates.values())
+
+    def measured(self, size: int, seconds: float) -> None:
+        """Take note that a batch of `size` took `seconds` in the present layout."""
+        if not self._trying:
+            self._sizes.measured(size, seconds)
+            return
+        self._rates[self.layout].append(size / max(seconds, 1e-9))
+        # What the chosen layout showed is known of the smallest size already.
+        known: Sequence[float] = () if self._trying else self._rates[self.layout]
+        for rate in known:
+            self._sizes.measured(size, size / rate)
+
+    def too_large(self, size: int) -> bool:
+        """Go below `size`, which ran out of memory; False when that cannot be."""
+        return self._sizes.too_large(size)
+
+    @property
+    def found(self) -> tuple[int, str] | None:
+        """Size and layout once both are settled."""
+        return (self.size, self.layout) if self.settled else None
+
+    def recall(self, size: int, layout: str) -> None:
+        """Take over what was found before, unless memory has set a limit below it."""
+        if layout in self._rates and not self.settled:
+            self._rates = {layout: []}
+            self._sizes.settle(size)

@@ -1,0 +1,163 @@
+"""Sampling: streams of several images on their way to a decision, in batches that they share."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from pytest_lime.explanation import Explanation
+from pytest_lime.forward import Engine, Portion
+from pytest_lime.states import State
+from pytest_lime.streams import SampleStream
+
+__all__ = ["Decide", "sample"]
+
+# From a look to how many claims stay open, and how many there are; with none open the sampling ends.
+Decide = Callable[[SampleStream, Explanation], tuple[int, int]]
+# Images that are sampled at once, each held in memory: enough to fill the batches of an accelerator; a processor
+# is full with one, and needs others only for what is left of a batch.
+WINDOW_ON_ACCELERATOR = 16
+WINDOW = 3
+
+
+def _nothing_open(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+    """Decide where nobody claims anything."""
+    return 0, 0
+
+
+def sample(
+    engine: Engine,
+    streams: Iterable[SampleStream],
+    *,
+    decide: Decide = _nothing_open,
+    ahead: Callable[[], Sequence[SampleStream]] = tuple,
+    notify: Callable[[State], None] = lambda state: None,
+    images: int = 1,
+) -> Iterator[tuple[SampleStream, Explanation]]:
+    """Sample `streams` until each is decided or at its end, and yield each with its explanation as it gets there.
+
+    Those that are still open get the next samples. While an accelerator works on the samples of one half of the
+    images, the host looks at those of the other.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of all streams.
+    streams : iterable of SampleStream
+        Taken one by one, as there is room for them, so that they may be made on the way.
+    decide : callable
+        How many claims stay open after a look, and how many there are.
+    ahead : callable
+        Streams that will be asked for later: they fill up the last batch of each round.
+    notify : callable
+        Takes a `State` after each batch.
+    images : int
+        How many streams there are, for `notify`.
+    """
+    coming = iter(streams)
+    waiting: list[SampleStream] = []
+    rounds: deque[_Round] = deque()
+    opened: dict[int, tuple[int, int]] = {}
+    done = 0
+    # An accelerator gets its next round before this one is waited for; a processor would only be kept waiting.
+    asynchronous = engine.device.type != "cpu"
+    window, most = (WINDOW_ON_ACCELERATOR, 2) if asynchronous else (WINDOW, 1)
+
+    def tell(stream: SampleStream, rows: int) -> None:
+        undecided, claims = opened.get(id(stream), (0, 0))
+        notify(
+            State(
+                label=stream.label,
+                samples=min(stream.samples + rows, stream.most),
+                most=stream.most,
+                passes=engine.passes,
+                undecided=undecided,
+                claims=claims,
+                images=images,
+                images_done=done,
+            )
+        )
+
+    while True:
+        while len(waiting) + sum(len(one.streams) for one in rounds) < window:
+            stream = next(coming, None)
+            if stream is None:
+                break
+            stream.bench.recall_pace(stream.canvas.shape)
+            waiting.append(stream)
+        while len(rounds) < most and (free := [stream for stream in waiting if not stream.busy]):
+            group = free[: -(-window // most)]
+            waiting = [stream for stream in waiting if stream not in group]
+            rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
+        if not rounds:
+            return
+        landed = rounds.popleft()
+        landed.land()
+        for stream in landed.streams:
+            if stream.due > 0:
+                waiting.append(stream)
+                continue
+            began = time.perf_counter()
+            explanation = stream.look()
+            opened[id(stream)] = decide(stream, explanation)
+            stream.seconds += time.perf_counter() - began
+            if opened[id(stream)][0] and stream.go_on():
+                waiting.append(stream)
+                continue
+            del opened[id(stream)]
+            stream.store()
+            done += 1
+            yield stream, explanation
+
+
+class _Round:
+    """What is due of some streams, on its way through the engine; `others` fill up its last batch."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        streams: list[SampleStream],
+        others: Sequence[SampleStream],
+        tell: Callable[[SampleStream, int], None],
+    ) -> None:
+        self.streams = streams
+        self._began = time.perf_counter()
+        self._asked = [(stream, portion) for stream in streams if (portion := stream.portion()) is not None]
+        self._again: list[tuple[SampleStream, Portion]] = []
+        if not self._asked:
+            return
+        first = self._asked[0]
+        shape = self._asked[-1][1].canvas.shape
+        size = engine.batch_size(shape)
+        if self._rows >= size:
+            # An image that was the first of its rows comes again in the last batch, which is another one.
+            self._again = [(stream, again) for stream, _ in self._asked if (again := stream.again) is not None]
+        room = -(self._rows + len(self._again)) % size
+        for other in others:
+            if room and not other.busy and other.canvas.shape == shape:
+                portion = other.portion(room)
+                if portion is not None:
+                    self._asked.append((other, portion))
+                    room -= len(portion.masks)
+
+        def tick(rows: int) -> None:
+            tell(first[0], min(rows, len(first[1].masks)))
+
+        self._pending = engine.submit([portion for _, portion in (*self._asked, *self._again)], tick=tick)
+
+    @property
+    def _rows(self) -> int:
+        return sum(len(portion.masks) for _, portion in self._asked)
+
+    def land(self) -> None:
+        """Wait for the scores, and hand them out."""
+        if not self._asked:
+            return
+        results = self._pending.results()
+        each = (time.perf_counter() - self._began) / self._rows
+        for (stream, portion), scores in zip(self._asked, results, strict=False):
+            stream.add(scores)
+            stream.seconds += each * len(portion.masks)
+        for (stream, _), scores in zip(self._again, results[len(self._asked) :], strict=True):
+            stream.confirm(scores[0])

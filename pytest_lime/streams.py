@@ -1,0 +1,479 @@
+"""Streams: the samples of one image, drawn in order, scored in portions, stored, and looked at."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_lime.cache import Cache, digest
+from pytest_lime.errors import ModelError, TargetError
+from pytest_lime.explanation import Explanation, find_class, fit_fields, fit_samples
+from pytest_lime.fingerprint import fingerprint, versions
+from pytest_lime.forward import Canvas, Engine, Portion, choose_device
+from pytest_lime.kernels import sample_weights
+from pytest_lime.models.protocol import Model, check_labels, normalisation, resolution
+from pytest_lime.opinions import second_opinions
+from pytest_lime.options import LimeOptions
+from pytest_lime.perturbation import MaskStream
+from pytest_lime.scenes import Scene
+
+__all__ = ["Bench", "SampleStream", "TopLabels"]
+
+Array = NDArray[np.float64]
+Masks = NDArray[np.uint8]
+SAMPLES, OPINION, PACE = "samples", "opinion", "pace"
+# Samples where "auto" has no claim to decide.
+UNASKED = 1000
+# Each look of "auto" comes after so many times the samples of the one before. Looks cost time, not confidence.
+GROWTH = 1.1
+# The first look leaves so many degrees of freedom at least.
+FREEDOM = 8
+# Besides the classes asked for, scores of so many of the likeliest are stored: another test may ask for one of them.
+KEPT = 16
+# Where a model has so few classes, all are.
+FEW = 32
+PIXEL_DISTANCES = ("pixel_cosine", "pixel_euclidean")
+# Until the classes are known, scores of all of them are held.
+FIRST = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class TopLabels:
+    """The target that is the `count` classes of highest score."""
+
+    count: int
+
+
+class Bench:
+    """A model, ready to be asked about images under the same options: what their streams share.
+
+    Parameters
+    ----------
+    model : Model
+        As `check_model` returns it.
+    options : LimeOptions
+    cache : Cache, optional
+        Where superpixels and samples are kept.
+    device : str, optional
+        What the device of the options is in this process.
+    """
+
+    def __init__(
+        self, model: Model, options: LimeOptions, cache: Cache | None = None, *, device: str | None = None
+    ) -> None:
+        self.model = model
+        self.options = options
+        self.cache = cache
+        self.labels = check_labels(model.labels)
+        self.engine = Engine(
+            model,
+            choose_device(options.device if device is None else device, model),
+            batch_size=options.batch_size,
+            precision=options.precision,
+        )
+
+    @functools.cached_property
+    def fingerprint(self) -> str | None:
+        """What the model was like at first sight; None where nobody can tell."""
+        return fingerprint(self.model)
+
+    @functools.cached_property
+    def asked(self) -> str | None:
+        """What must be the same for scores to be the same, besides what the model sees; None to store nothing."""
+        known = self.fingerprint if self.cache else None
+        return known and digest(known, versions(), self.engine.device.type, self.options.precision)
+
+    def recall_pace(self, shape: tuple[int, ...]) -> None:
+        """Take the batch size from the cache, where it was measured before."""
+        pace = self.engine.pace(shape)
+        if self.cache and self.asked and not pace.settled:
+            entry = self.cache.get(PACE, self._pace_key(shape))
+            if entry is not None:
+                size, layout = entry.facts["size"], entry.facts["layout"]
+                pace.recall(int(str(size)), str(layout))
+
+    def keep_pace(self, shape: tuple[int, ...]) -> None:
+        """Write down the batch size once it is found."""
+        found = self.engine.pace(shape).found
+        if self.cache and self.asked and found and self.options.batch_size == "auto":
+            self.cache.put(PACE, self._pace_key(shape), {"size": found[0], "layout": found[1]}, {})
+
+    def _pace_key(self, shape: tuple[int, ...]) -> str:
+        return digest(self.asked, list(shape), str(self.engine.device), self.engine.machine)
+
+
+class SampleStream:
+    """The samples of one explanation: plan, score, add, look, and go on.
+
+    No pass is made before the first portion is scored. What the cache holds is taken as if it had been scored.
+
+    Parameters
+    ----------
+    bench : Bench
+    scene : Scene
+    target : label, index, list of them, None, or TopLabels
+    opinions : sequence of str
+        As `check_opinions` returns them.
+    decides : bool
+        Somebody waits for a decision: ``samples="auto"`` then looks as it goes.
+
+    Raises
+    ------
+    TargetError
+        There is no such class.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        scene: Scene,
+        target: Any,
+        *,
+        opinions: Sequence[str] = (),
+        decides: bool = False,
+    ) -> None:
+        self.bench, self.scene = bench, scene
+        self.seconds = 0.0
+        self._target, self._wished = target, opinions
+        options = bench.options
+        self._masks = MaskStream(options.sampler, scene.superpixels, options.seed)
+        self.canvas = Canvas(bench.engine, scene.pixels, scene.filled, scene.segments)
+        self.adaptive = decides and options.samples == "auto" and self._masks.length is None
+        wished = min(UNASKED, options.max_samples) if options.samples == "auto" else options.samples
+        self.most: int = self._masks.length or (options.max_samples if self.adaptive else wished)
+        self._next_look = min(self.most, self._first_look()) if self.adaptive else self.most
+        # A label that does not exist is told before any pass where the labels are known.
+        if bench.labels is not None:
+            _targets(target, bench.labels, None)
+        self._drawn: list[Masks] = []
+        self._scores: list[Array] = []
+        self._prediction: Array | None = None
+        self._precise: Array | None = None
+        self._targets: tuple[int, ...] = ()
+        self._kept: tuple[int, ...] = ()
+        self._confirmed = False
+        self._asked: tuple[Masks, slice] | None = None
+        self._opinions: dict[str, Array] = {}
+        self._stored = np.empty((0, 0))
+        self._stored_classes: tuple[int, ...] = ()
+        self._recall()
+
+    def _first_look(self) -> int:
+        units = self.scene.superpixels + 1 + FREEDOM
+        return max(2 * units if self._masks.paired else units, self._masks.block)
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are by now."""
+        return sum(map(len, self._drawn))
+
+    @property
+    def due(self) -> int:
+        """How many samples are missing until the next look."""
+        return self._next_look - self.samples
+
+    @property
+    def busy(self) -> bool:
+        """Whether a portion is on its way."""
+        return self._asked is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is known of what the model says."""
+        return self._prediction is not None
+
+    @property
+    def label(self) -> str:
+        """What is explained, in words."""
+        names = [self.class_names[index] for index in self._targets] if self._prediction is not None else []
+        return f"{', '.join(map(repr, names)) + ' in ' if names else ''}{self.scene.image.name!r}"
+
+    @property
+    def passes(self) -> int:
+        """How many images the model has seen for this explanation."""
+        return self.canvas.passes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class."""
+        assert self._prediction is not None
+        return self.bench.labels or tuple(map(str, range(len(self._prediction))))
+
+    def go_on(self) -> bool:
+        """Plan the next look; False where the samples have come to their end."""
+        if self.samples >= self.most:
+            return False
+        grown = math.ceil(self._next_look * GROWTH / 2) * 2
+        self._next_look = min(self.most, max(grown, self.samples + 2))
+        return True
+
+    def portion(self, most: int | None = None) -> Portion | None:
+        """Return what is to be scored next, of the samples that are due; None where nothing is missing.
+
+        Parameters
+        ----------
+        most : int, optional
+            Rows at most.
+        """
+        self._take_stored()
+        count = min(self.due, self.due if most is None else most)
+        if self._prediction is None:
+            count = 0 if self._doubtful else min(count, FIRST, (most or FIRST + 1) - 1)
+        masks = self._masks.draw(max(count, 0))
+        whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
+        if self._prediction is None:
+            # The image itself goes first.
+            self._asked = masks, slice(1, None)
+            return Portion(self.canvas, np.concatenate([whole, masks]), None)
+        if not len(masks):
+            return None
+        self._asked = masks, slice(None)
+        return Portion(self.canvas, masks, list(self._kept))
+
+    @property
+    def _doubtful(self) -> bool:
+        """Whether the target may turn out to be none once the classes are known: then that is told first."""
+        named = self._target if isinstance(self._target, list | tuple) else [self._target]
+        return self.bench.labels is None or (len(named) > 1 and None in named)
+
+    def add(self, scores: Array) -> None:
+        """Take the scores of the last portion."""
+        assert self._asked is not None
+        (masks, rows), self._asked = self._asked, None
+        if self._prediction is None:
+            self._begin(scores[0])
+            scores = scores[:, self._kept]
+        self._drawn.append(masks)
+        self._scores.append(scores[rows])
+
+    def extend(self, count: int) -> None:
+        """Draw, score and add `count` more samples; fewer where the masks come to their end."""
+        end = min(self.samples + count, self._masks.length or math.inf)
+        self._next_look, planned = int(end), self._next_look
+        self.bench.recall_pace(self.canvas.shape)
+        while (portion := self.portion()) is not None:
+            self.add(self.bench.engine.submit([portion]).results()[0])
+        self._next_look = max(planned, int(end))
+
+    def _begin(self, prediction: Array) -> None:
+        """Learn the scores of the whole image, and so which classes are explained and kept."""
+        self._prediction = prediction
+        self._targets = _targets(self._target, self.class_names, prediction)
+        likely = np.argsort(-prediction, kind="stable")[: len(prediction) if len(prediction) <= FEW else KEPT]
+        # Classes that the cache holds stay in it, or two tests would take turns in driving the other's out.
+        self._kept = tuple(dict.fromkeys((*self._targets, *map(int, likely), *self._stored_classes)))
+
+    @property
+    def again(self) -> Portion | None:
+        """The image by itself once more, for `confirm`; None where that was done."""
+        whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
+        return None if self._confirmed else Portion(self.canvas, whole, None)
+
+    def confirm(self, again: Array) -> None:
+        """Compare all scores of the image with those that it had the first time, in another batch.
+
+        What changes then would make every figure depend on chance or on the batch.
+
+        Raises
+        ------
+        ModelError
+            They changed.
+        """
+        assert self._prediction is not None
+        self._confirmed = True
+        off = float(np.abs(again - self._prediction).max())
+        # A probability moves by many times the spacing of the logits that it comes from.
+        if off > max(0.01, 25 * self._resolution) * np.abs(self._prediction).max():
+            raise ModelError(
+                f"the model scored the same image differently (by up to {off:.3g}) when asked again beside another: "
+                "switch off dropout and other chance, and put batch normalisation into evaluation mode."
+            )
+
+    @property
+    def _resolution(self) -> float:
+        return resolution(self.bench.model, self.bench.options.precision)
+
+    def look(self) -> Explanation:
+        """Fit the surrogate to the samples so far."""
+        assert self._prediction is not None
+        if (again := self.again) is not None:
+            self.confirm(self.bench.engine.submit([again]).results()[0][0])
+        self._ask_others()
+        count = len(self._targets)
+        masks, kept = np.concatenate(self._drawn), np.concatenate(self._scores)
+        scores = np.ascontiguousarray(kept[:, :count])
+        options, scene = self.bench.options, self.scene
+        image, fill = self._received()
+        weights = sample_weights(
+            masks,
+            distance=options.distance,
+            kernel=options.kernel,
+            width=options.kernel_width,
+            image=image,
+            fill=fill,
+            segments=scene.segments,
+        )
+        complete = self._masks.sampler == "exhaustive" and len(masks) == self._masks.length
+        fitted = fit_samples(
+            options,
+            masks,
+            scores,
+            weights,
+            paired=self._masks.paired,
+            complete=complete,
+            rounding=self._resolution,
+        )
+        return Explanation(
+            image=scene.image,
+            pixels=scene.pixels,
+            view=scene.view,
+            segments=scene.segments,
+            unchanged=scene.unchanged,
+            targets=self._targets,
+            labels=tuple(self.class_names[index] for index in self._targets),
+            **fit_fields(fitted),
+            prediction=self._prediction,
+            class_names=self.class_names,
+            masks=masks,
+            sample_scores=scores,
+            sample_weights=weights,
+            paired=self._masks.paired,
+            complete=complete,
+            anytime=self.adaptive,
+            passes=self.passes,
+            sampler=self._masks.sampler,
+            seconds=self.seconds,
+            batch_size=self.bench.engine.batch_size(self.canvas.shape),
+            device=str(self.bench.engine.device),
+            options=options,
+            opinions=self._opinions,
+            precision_shift=self._precision_shift(),
+        )
+
+    def _received(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return image and fill as the distances between pixels take them: after the model's normalisation."""
+        if self.bench.options.distance not in PIXEL_DISTANCES:
+            return self.scene.pixels, self.scene.filled
+        mean, deviation = (part[:, None, None] for part in normalisation(self.bench.model))
+        return (self.scene.pixels - mean) / deviation, (self.scene.filled - mean) / deviation
+
+    def _precision_shift(self) -> Array:
+        """Return by how much the precision asked for moves the scores of the whole image, (K,)."""
+        assert self._prediction is not None
+        targets = list(self._targets)
+        if self.bench.options.precision == "float32":
+            return np.zeros(len(targets))
+        if self._precise is None:
+            bench = self.bench
+            precise = Engine(bench.model, bench.engine.device, batch_size=1)
+            canvas = Canvas(precise, self.scene.pixels, self.scene.filled, self.scene.segments)
+            self._precise = precise.alone(canvas)
+            self.canvas.passes += 1
+        return np.asarray(self._prediction[targets] - self._precise[targets])
+
+    def _ask_others(self) -> None:
+        """Ask other methods, once; the cache may know what they said."""
+        missing = [name for name in self._wished if name not in self._opinions]
+        if not missing:
+            return
+        assert self._prediction is not None
+        for name in missing:
+            key = self._key and digest(self._key, name, list(self._targets))
+            entry = self.bench.cache.get(OPINION, key) if self.bench.cache and key else None
+            if entry is None:
+                said = second_opinions(
+                    [name],
+                    model=self.bench.model,
+                    canvas=self.canvas,
+                    pixels=self.scene.pixels,
+                    segments=self.scene.segments,
+                    classes=self._targets,
+                    prediction=self._prediction,
+                )[name]
+                if self.bench.cache and key:
+                    self.bench.cache.put(OPINION, key, {}, {"said": said})
+            else:
+                said = entry.arrays["said"]
+            self._opinions[name] = said
+
+    # The cache
+
+    @functools.cached_property
+    def _key(self) -> str:
+        """What the samples are stored under: all that they depend on; empty where they are not to be stored."""
+        if self.bench.cache is None or self.bench.asked is None:
+            return ""
+        scene, options = self.scene, self.bench.options
+        sampler = options.sampler if isinstance(options.sampler, str) else np.asarray(options.sampler)
+        return digest(self.bench.asked, scene.pixels, scene.filled, scene.segments, sampler, options.seed)
+
+    def _recall(self) -> None:
+        """Take over what the cache holds of these samples."""
+        entry = self.bench.cache.get(SAMPLES, self._key) if self.bench.cache and self._key else None
+        if entry is None:
+            return
+        classes = tuple(map(int, entry.arrays["classes"]))
+        self._stored_classes = classes
+        self._begin(entry.arrays["prediction"].astype(np.float64))
+        if set(self._targets) <= set(classes):
+            self._kept = (*self._targets, *(index for index in classes if index not in self._targets))
+            places = [classes.index(index) for index in self._kept]
+            self._stored = entry.arrays["scores"][:, places].astype(np.float64)
+        self._confirmed = True
+        if "precise" in entry.arrays:
+            self._precise = entry.arrays["precise"]
+
+    def _take_stored(self) -> None:
+        """Take the next samples from what is stored."""
+        count = min(self.due, len(self._stored) - self.samples)
+        if count > 0:
+            start = self.samples
+            self._drawn.append(self._masks.draw(count))
+            self._scores.append(self._stored[start : start + count])
+
+    def store(self) -> None:
+        """Write the samples into the cache, where it does not hold them."""
+        if not (self.bench.cache and self._key and self._confirmed and self._prediction is not None):
+            return
+        self.bench.keep_pace(self.canvas.shape)
+        if self.samples <= len(self._stored):
+            return
+        scores = np.concatenate(self._scores)
+        single = scores.astype(np.float32)
+        arrays: dict[str, NDArray[Any]] = {
+            "classes": np.array(self._kept, dtype=np.int64),
+            "prediction": self._prediction,
+            # Most models compute in single precision, which half the bytes hold.
+            "scores": single if np.array_equal(single, scores) else scores,
+        }
+        if self._precise is not None:
+            arrays["precise"] = self._precise
+        self.bench.cache.put(SAMPLES, self._key, {"samples": len(scores)}, arrays)
+
+
+def _targets(target: Any, class_names: tuple[str, ...], prediction: Array | None) -> tuple[int, ...]:
+    """Return the indices of what `target` names; None is the predicted class, once there is a prediction."""
+    if isinstance(target, TopLabels):
+        if prediction is None:
+            return ()
+        if target.count > len(prediction):
+            raise TargetError(f"top_labels={target.count} is more than the {len(prediction)} classes of the model.")
+        return tuple(int(index) for index in np.argsort(-prediction, kind="stable")[: target.count])
+    listed = list(target) if isinstance(target, list | tuple) else [target]
+    if not listed:
+        raise TargetError("target=[] names no class; pass a label, an index, a list of them, or None.")
+    found = []
+    for one in listed:
+        if one is not None:
+            found.append(find_class(one, class_names))
+        elif prediction is not None:
+            found.append(int(prediction.argmax()))
+    if len(set(found)) < len(found):
+        raise TargetError(f"target={listed!r} names a class twice.")
+    return tuple(found)

@@ -1,0 +1,407 @@
+"""Sampling: several streams on their way to a decision, in batches that they share."""
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pytest_lime import CallableModel, Explanation, ModelError
+from pytest_lime.explainer import open_stream
+from pytest_lime.forward import Engine, Pending, Portion
+from pytest_lime.options import LimeOptions
+from pytest_lime.sampling import WINDOW, sample
+from pytest_lime.states import State
+from pytest_lime.streams import Bench, SampleStream
+from pytest_lime.testing import FakeModel
+
+RNG = np.random.default_rng(0)
+IMAGES = [RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(12)]
+# 16 cells: more than are enumerated.
+OPTIONS: dict[str, Any] = {"segmenter": "grid", "segments": 16, "samples": 100, "batch_size": 64}
+AUTO: dict[str, Any] = {"samples": "auto", "max_samples": 400}
+# Batches of another size sum in another order.
+ROUNDING = 1e-9
+
+
+class Recording(FakeModel):
+    """Remembers the batches it got, by the first pixel of each row of images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[torch.Tensor] = []
+
+    def predict(self, batch: torch.Tensor) -> torch.Tensor:
+        self.batches.append(batch.clone())
+        return super().predict(batch)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
+
+
+def bench_of(model: Any = None, **options: Any) -> Bench:
+    return Bench(model or Recording(), LimeOptions(**{**OPTIONS, **options}))
+
+
+def open_(bench: Bench, image: Any, target: Any = 0) -> SampleStream:
+    return open_stream(bench, image, target, decides=True)
+
+
+def alone(image: NDArray[np.uint8], **options: Any) -> Explanation:
+    bench = bench_of(**options)
+    ((_, explanation),) = sample(bench.engine, [open_(bench, image)], decide=never)
+    return explanation
+
+
+def never(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+    return 1, 1
+
+
+def after(counts: dict[int, int]) -> Callable[[SampleStream, Explanation], tuple[int, int]]:
+    """Decide each stream, by its id, once it has so many samples."""
+    return lambda stream, explanation: (int(explanation.samples < counts[id(stream)]), 1)
+
+
+class TestSharing:
+    @pytest.mark.parametrize("images", [1, 2, 3, 7])
+    def test_each_image_is_explained_as_if_it_were_alone(self, images: int) -> None:
+        bench = bench_of()
+        streams = [open_(bench, image) for image in IMAGES[:images]]
+        found = dict(sample(bench.engine, streams))
+        assert list(found) == streams
+        for stream, image in zip(streams, IMAGES, strict=False):
+            expected = alone(image)
+            np.testing.assert_array_equal(found[stream].masks, expected.masks)
+            np.testing.assert_allclose(found[stream].weights, expected.weights, rtol=0, atol=ROUNDING)
+            # The image itself, its samples, and the image again.
+            assert found[stream].passes == 102
+
+    def test_batches_are_full_across_images(self) -> None:
+        bench = bench_of(batch_size=32)
+        list(sample(bench.engine, [open_(bench, image) for image in IMAGES[:3]]))
+        assert bench.model.sizes == [32] * 9 + [18]  # type: ignore[attr-defined]  # a Recording
+        assert bench.engine.passes == 3 * 102
+
+    def test_images_of_several_shapes(self) -> None:
+        model = CallableModel(lambda images: np.stack([(mean := images.mean(axis=(1, 2, 3))), 1 - mean], axis=1))
+        bench = bench_of(model, segments=16)
+        images = [IMAGES[0], IMAGES[1][:24], IMAGES[2][:, :20]]
+        streams = [open_(bench, image) for image in images]
+        for (stream, explanation), image in zip(sample(bench.engine, streams), images, strict=True):
+            lonely = bench_of(model, segments=16)
+            ((_, expected),) = sample(lonely.engine, [open_(lonely, image)])
+            np.testing.assert_allclose(explanation.weights, expected.weights, rtol=0, atol=ROUNDING)
+            assert explanation.image is stream.scene.image
+
+    def test_a_model_that_depends_on_its_batch_is_told_whatever_the_shapes(self) -> None:
+        def classify(images: NDArray[Any]) -> NDArray[Any]:
+            off = images.mean(axis=(1, 2, 3)) - images.mean()
+            return np.stack([1 + off, 1 - off], axis=1)
+
+        model = CallableModel(classify, labels=("a", "b"), output="scores")
+        # Neither shape fills a batch by itself, while both together would.
+        bench = bench_of(model, batch_size=150)
+        images = [IMAGES[0], IMAGES[1][:24]]
+        with pytest.raises(ModelError, match="differently"):
+            list(sample(bench.engine, [open_(bench, image) for image in images]))
+
+
+class TestDecisions:
+    def test_streams_are_yielded_as_they_get_there(self) -> None:
+        bench = bench_of(**AUTO)
+        streams = [open_(bench, image) for image in IMAGES[:3]]
+        ends = dict(zip(map(id, streams), (400, 60, 200), strict=True))
+        found = [
+            (stream, explanation.samples) for stream, explanation in sample(bench.engine, streams, decide=after(ends))
+        ]
+        assert [streams.index(stream) for stream, _ in found] == [1, 2, 0]
+        assert found[0][1] < found[1][1] < found[2][1] == 400
+        assert 200 <= found[1][1] <= 260
+
+    def test_those_that_are_open_get_the_next_samples(self) -> None:
+        bench = bench_of(**AUTO)
+        streams = [open_(bench, image) for image in IMAGES[:3]]
+        first = streams[0].due
+        # The first is never decided, the others at their first look.
+        ends = dict(zip(map(id, streams), (400, 0, 0), strict=True))
+        found = dict(sample(bench.engine, streams, decide=after(ends)))
+        assert [found[stream].samples for stream in streams[1:]] == [first, first]
+        assert found[streams[0]].samples == 400
+        # No sample is scored that nobody asked for, but those that fill up a batch.
+        size = 64
+        assert bench.engine.passes <= 400 + 2 * first + 3 * 2 + 2 * size
+
+    def test_an_open_stream_ends_with_its_samples(self) -> None:
+        bench = bench_of(**AUTO)
+        ((_, explanation),) = sample(bench.engine, [open_(bench, IMAGES[0])], decide=never)
+        assert (explanation.samples, explanation.anytime) == (400, True)
+
+    def test_a_number_of_samples_is_one_look(self) -> None:
+        bench = bench_of()
+        looks: list[int] = []
+
+        def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+            looks.append(explanation.samples)
+            return 1, 1
+
+        list(sample(bench.engine, [open_(bench, image) for image in IMAGES[:2]], decide=decide))
+        assert looks == [100, 100]
+
+    @pytest.mark.parametrize("batch_size", [1, 16, 1000])
+    def test_when_each_is_looked_at_does_not_depend_on_the_batches(self, batch_size: int) -> None:
+        def looks(size: int, images: Sequence[NDArray[np.uint8]]) -> dict[str, list[int]]:
+            bench = bench_of(batch_size=size, **AUTO)
+            found: dict[str, list[int]] = {}
+
+            def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+                found.setdefault(str(explanation.pixels.sum()), []).append(explanation.samples)
+                return 1, 1
+
+            list(sample(bench.engine, [open_(bench, image) for image in images], decide=decide))
+            return found
+
+        together = looks(batch_size, IMAGES[:4])
+        assert together == {**looks(64, IMAGES[:2]), **looks(64, IMAGES[2:4])}
+
+    def test_nothing_to_sample(self) -> None:
+        assert list(sample(bench_of().engine, [])) == []
+
+
+class TestWindow:
+    def test_streams_are_opened_as_there_is_room(self) -> None:
+        bench = bench_of()
+        opened = []
+
+        def streams() -> Iterator[SampleStream]:
+            for image in IMAGES:
+                opened.append(len(opened))
+                yield open_(bench, image)
+
+        found = sample(bench.engine, streams())
+        for done, _ in enumerate(found, start=1):
+            assert len(opened) - done <= WINDOW
+        assert len(opened) == len(IMAGES)
+
+    def test_those_that_are_done_are_released(self) -> None:
+        bench = bench_of()
+        alive: weakref.WeakSet[SampleStream] = weakref.WeakSet()
+        most = 0
+
+        def streams() -> Iterator[SampleStream]:
+            for image in IMAGES:
+                stream = open_(bench, image)
+                alive.add(stream)
+                yield stream
+
+        for pair in sample(bench.engine, streams()):
+            del pair
+            most = max(most, len(alive))
+        # Those of the window, and those of the round at hand that are handed over.
+        assert most <= 2 * WINDOW
+        gc.collect()
+        assert len(alive) == 0
+
+
+class TestFilling:
+    def test_the_last_batch_of_a_round_is_filled_up(self) -> None:
+        bench = bench_of()
+        stream, later = (open_(bench, image) for image in IMAGES[:2])
+        looked: list[SampleStream] = []
+
+        def decide(one: SampleStream, explanation: Explanation) -> tuple[int, int]:
+            looked.append(one)
+            return 0, 1
+
+        found = list(sample(bench.engine, [stream], decide=decide, ahead=lambda: [later]))
+        # 102 rows of the one, and 26 of the other: its image and 25 samples.
+        assert bench.model.sizes == [64, 64]  # type: ignore[attr-defined]  # a Recording
+        assert (later.samples, later.passes, later.busy, later.begun) == (25, 26, False, True)
+        assert looked == [one for one, _ in found] == [stream]
+
+    def test_what_was_filled_in_is_used_later(self) -> None:
+        bench = bench_of()
+        streams = [open_(bench, image) for image in IMAGES[:4]]
+        found = {}
+        for place, stream in enumerate(streams):
+            found.update(sample(bench.engine, [stream], ahead=lambda place=place: streams[place + 1 :]))  # type: ignore[misc]
+        # Four times 102 rows; not full are the last, and one in which an image is confirmed.
+        sizes = bench.model.sizes  # type: ignore[attr-defined]  # a Recording
+        assert (sum(sizes), sizes.count(64)) == (4 * 102, 6)
+        for stream, image in zip(streams, IMAGES, strict=False):
+            np.testing.assert_allclose(found[stream].weights, alone(image).weights, rtol=0, atol=ROUNDING)
+
+    def test_several_are_filled_in_as_long_as_there_is_room(self) -> None:
+        bench = bench_of(samples=20, batch_size=128)
+        streams = [open_(bench, image) for image in IMAGES[:8]]
+        list(sample(bench.engine, streams[:1], ahead=lambda: streams[1:]))
+        # 21 rows of each; the last has what room is left.
+        assert bench.model.sizes[0] == 128  # type: ignore[attr-defined]  # a Recording
+        assert [stream.samples for stream in streams] == [20] * 6 + [1, 0]
+
+    def test_images_of_another_shape_are_left_alone(self) -> None:
+        model = CallableModel(lambda images: np.tile([0.25, 0.75], (len(images), 1)), labels=("a", "b"))
+        bench = bench_of(model)
+        stream, other = open_(bench, IMAGES[0]), open_(bench, IMAGES[1][:24])
+        list(sample(bench.engine, [stream], ahead=lambda: [other]))
+        assert (other.samples, other.begun) == (0, False)
+
+    def test_a_full_batch_needs_no_filling(self) -> None:
+        bench = bench_of(batch_size=51)
+        stream, later = (open_(bench, image) for image in IMAGES[:2])
+        list(sample(bench.engine, [stream], ahead=lambda: [later]))
+        assert bench.model.sizes == [51, 51]  # type: ignore[attr-defined]  # a Recording
+        assert not later.begun
+
+
+class Lazy:
+    """An engine that works on what was submitted only when somebody waits for it, as an accelerator may."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.device: Any = SimpleNamespace(type="accelerator")
+        self.flying: list[Sequence[Portion]] = []
+        self.most_flying = 0
+
+    @property
+    def passes(self) -> int:
+        return self.engine.passes
+
+    def batch_size(self, shape: tuple[int, ...]) -> int:
+        return self.engine.batch_size(shape)
+
+    def submit(self, portions: Sequence[Portion], tick: Any = None) -> Any:
+        before = [portion.canvas for each in self.flying for portion in each]
+        assert not [portion for portion in portions if portion.canvas in before], "two portions of one stream"
+        self.flying.append(portions)
+        self.most_flying = max(self.most_flying, len(self.flying))
+
+        def results() -> Any:
+            assert self.flying.pop(0) is portions, "waited for in another order"
+            pending: Pending = self.engine.submit(portions, tick)
+            return pending.results()
+
+        return SimpleNamespace(results=results)
+
+
+class TestAsynchronous:
+    @pytest.mark.parametrize("images", [1, 2, 9, 12])
+    def test_two_rounds_are_in_flight_and_never_two_portions_of_a_stream(self, images: int) -> None:
+        bench = bench_of(**AUTO)
+        lazy: Any = Lazy(bench.engine)
+        streams = [open_(bench, image) for image in IMAGES[:images]]
+        ends = {id(stream): 60 + 40 * place for place, stream in enumerate(streams)}
+        found = dict(sample(lazy, streams, decide=after(ends)))
+        # A few fit into one round.
+        assert lazy.most_flying == 2 if images == 12 else lazy.most_flying <= 2
+        assert lazy.flying == []
+        assert set(found) == set(streams)
+        for stream, image in zip(streams, IMAGES, strict=False):
+            samples = found[stream].samples
+            assert samples >= min(400, ends[id(stream)])
+            expected = alone(image, samples=samples)
+            np.testing.assert_array_equal(found[stream].masks, expected.masks)
+            np.testing.assert_allclose(found[stream].weights, expected.weights, rtol=0, atol=ROUNDING)
+
+    def test_those_ahead_are_asked_once_at_a_time(self) -> None:
+        bench = bench_of(**AUTO)
+        lazy: Any = Lazy(bench.engine)
+        streams = [open_(bench, image) for image in IMAGES[:6]]
+        found = dict(sample(lazy, streams[:3], decide=never, ahead=lambda: streams[3:]))
+        assert set(found) == set(streams[:3])
+        assert not any(stream.busy for stream in streams)
+        assert any(stream.begun for stream in streams[3:])
+
+
+class TestNotify:
+    @pytest.mark.parametrize("batch_size", [16, 64, 1000])
+    def test_nothing_ever_goes_back(self, batch_size: int) -> None:
+        bench = bench_of(batch_size=batch_size, **AUTO)
+        streams = [open_(bench, image) for image in IMAGES[:5]]
+        ends = {id(stream): 50 + 70 * place for place, stream in enumerate(streams)}
+        states: list[State] = []
+        list(sample(bench.engine, streams, decide=after(ends), notify=states.append, images=5))
+        assert states
+        assert [state.passes for state in states] == sorted(state.passes for state in states)
+        assert [state.images_done for state in states] == sorted(state.images_done for state in states)
+        assert {state.images for state in states} == {5}
+        for state in states:
+            assert 0 <= state.samples <= state.most == 400
+            assert 0 <= state.undecided <= state.claims <= 1
+            assert 0 <= state.images_done < 5
+
+    def test_samples_of_one_image_rise_to_their_end(self) -> None:
+        bench = bench_of(batch_size=16)
+        states: list[State] = []
+        list(sample(bench.engine, [open_(bench, IMAGES[0])], notify=states.append))
+        samples = [state.samples for state in states]
+        assert samples == sorted(samples)
+        assert samples[-1] == 100
+        assert [state.passes for state in states] == list(np.minimum(16 * np.arange(1, 8), 102))
+        assert states[-1].label.endswith("'array'")
+
+    def test_how_many_claims_are_open_is_told_after_the_first_look(self) -> None:
+        bench = bench_of(batch_size=1000, **AUTO)
+        states: list[State] = []
+        list(
+            sample(
+                bench.engine,
+                [open_(bench, IMAGES[0])],
+                decide=lambda stream, explanation: (2 if explanation.samples < 200 else 1, 3),
+                notify=states.append,
+            )
+        )
+        told = [(state.undecided, state.claims) for state in states]
+        assert told[0] == (0, 0)
+        assert set(told[1:]) == {(2, 3), (1, 3)}
+        assert states[1].label == "'cat' in 'array'"
+
+
+class TestErrors:
+    @pytest.mark.parametrize("batch", [0, 1, 2, 4])
+    def test_an_error_of_the_model_leaves_nothing_half_done(self, batch: int) -> None:
+        class Failing(Recording):
+            fails = True
+
+            def predict(self, batch_: torch.Tensor) -> torch.Tensor:
+                if self.fails and len(self.batches) == batch:
+                    raise ZeroDivisionError
+                return super().predict(batch_)
+
+        model = Failing()
+        bench = bench_of(model)
+        streams = [open_(bench, image) for image in IMAGES[:3]]
+        later = open_(bench, IMAGES[3])
+        with pytest.raises(ZeroDivisionError):
+            list(sample(bench.engine, streams, ahead=lambda: [later]))
+        # Either has all scores of what it was asked, or is known to wait for some.
+        for stream in (*streams, later):
+            assert stream.busy or stream.samples in (0, 25, 50, 100)
+        model.fails = False
+        fresh = [open_(bench, image) for image in IMAGES[:3]]
+        found = dict(sample(bench.engine, fresh))
+        for stream, image in zip(fresh, IMAGES, strict=False):
+            np.testing.assert_allclose(found[stream].weights, alone(image).weights, rtol=0, atol=ROUNDING)
+
+    def test_an_error_in_opening_a_stream_is_raised_where_it_is_taken(self) -> None:
+        bench = bench_of()
+
+        def streams() -> Iterator[SampleStream]:
+            yield open_(bench, IMAGES[0])
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            list(sample(bench.engine, streams()))
+
+    def test_who_stops_early_stops_the_model(self) -> None:
+        bench = bench_of(**AUTO)
+        found = sample(bench.engine, (open_(bench, image) for image in IMAGES))
+        next(found)
+        passes = bench.engine.passes
+        found.close()  # type: ignore[attr-defined]  # a generator
+        assert bench.engine.passes == passes < 400
