@@ -4,12 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 REPORT := lime-report
+# What is measured decides by itself how many threads there are.
+ALL_CORES := env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS
 # Builds of packages, too, use the pinned versions.
 export PIP_CONSTRAINT := $(abspath $(CONSTRAINTS))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser docs lint format wheel clean
+.PHONY: help demo test browser docs bench growth lint format wheel clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +28,12 @@ browser: $(VENV)/.package ## Run the tests of the report in Chromium; without on
 
 docs: $(VENV)/.package ## Run the walk-throughs of docs and renew their pictures.
 	PYTEST_LIME_WRITE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/pytest tests/docs
+
+bench: $(VENV)/.bench ## Measure speed and memory beside the peers; with ARGUMENTS=--quick in minutes.
+	$(ALL_CORES) $(BIN)/python -m benchmarks.bench $(ARGUMENTS)
+
+growth: $(VENV)/.bench ## Measure how time and memory grow; ARGUMENTS=--quick, too.
+	$(ALL_CORES) $(BIN)/python -m benchmarks.growth $(ARGUMENTS)
 
 lint: $(VENV)/.package ## Check style and types.
 	$(BIN)/ruff check .
@@ -51,4 +59,9 @@ $(VENV)/.dependencies: pyproject.toml $(CONSTRAINTS)
 # The wheel, not an editable install, so that a file missing from it fails a test.
 $(VENV)/.package: $(VENV)/.dependencies $(shell find pytest_lime -type f -not -name '*.pyc')
 	$(BIN)/pip install --quiet --no-deps --force-reinstall .
+	@touch $@
+
+# Peers that are measured beside ours; no other target needs them.
+$(VENV)/.bench: $(VENV)/.package
+	$(BIN)/pip install --quiet '.[bench]'
 	@touch $@

