@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line
 
@@ -25,6 +26,8 @@ Array = NDArray[np.float64]
 OCCLUSION, GRADCAM = "occlusion", "gradcam"
 # Draws of the weights; a quantile at 2.5 % then moves by about a tenth of the interval from seed to seed.
 DRAWS = 2000
+# A quantile with fewer draws beyond it says little.
+FEWEST_DRAWS = 20
 # Two superpixels are always in the same order or in the opposite one.
 FEWEST = 3
 # Below it next to nothing of the ranks is signal, and the interval is nearly everything anyway.
@@ -184,8 +187,12 @@ def _sampled(
     drawn = _ranks(weights + noise)
     correlations = _correlate(drawn, _ranks(opinion))
     tail = (1 - confidence) / 2
-    low, high = (float(end) for end in np.quantile(correlations, [tail, 1 - tail]))
+    # Where so many draws hardly reach, quantiles that they do reach are stretched as those of t are.
+    reached = max(tail, FEWEST_DRAWS / DRAWS)
+    farther = float(stdtrit(freedom, tail) / stdtrit(freedom, reached))
     middle = float(correlations.mean())
+    ends = np.quantile(correlations, [reached, 1 - reached])
+    low, high = (float(np.clip(middle + farther * (end - middle), -1, 1)) for end in ends)
     # What is seen is v + s² of spread, a draw v + 2s²: their correlation r gives v / (v + s²) = 2 − 1/r².
     alike = max(float(_correlate(drawn, _ranks(weights)).mean()), 0.5)
     stretch = 1 / np.sqrt(max(2 - alike**-2, LEAST_RELIABLE))

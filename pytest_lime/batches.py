@@ -90,6 +90,8 @@ class Pace:
 
     def __init__(self, least: int, most: int, layouts: Sequence[str], *, fixed: int | None = None) -> None:
         self._sizes = BatchSize(least, most if fixed is None else fixed)
+        # Whether nobody needs to be told what is found: it was told, or given.
+        self._told = fixed is not None
         if fixed is not None:
             self._sizes.settle(fixed)
             layouts = layouts[:1]
@@ -130,15 +132,21 @@ class Pace:
 
     def too_large(self, size: int) -> bool:
         """Go below `size`, which ran out of memory; False when that cannot be."""
+        # For now: the memory may be another program's the next time.
+        self._told = True
         return self._sizes.too_large(size)
 
     @property
     def found(self) -> tuple[int, str] | None:
-        """Size and layout once both are settled."""
-        return (self.size, self.layout) if self.settled else None
+        """Size and layout once both were measured here, and memory did not decide; told once."""
+        if not self.settled or self._told:
+            return None
+        self._told = True
+        return self.size, self.layout
 
     def recall(self, size: int, layout: str) -> None:
         """Take over what was found before, unless memory has set a limit below it."""
         if layout in self._rates and not self.settled:
             self._rates = {layout: []}
             self._sizes.settle(size)
+            self._told = True

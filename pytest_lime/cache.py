@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import struct
 import time
@@ -36,6 +37,9 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 MAGIC = b"pytest-lime cache 1\n"
 SUFFIX = ".entry"
 DIGEST_SIZE = 20
+OURS = re.compile(rf"[0-9a-f]{{{2 * DIGEST_SIZE}}}\{SUFFIX}")
+# As `write_atomically` calls what it has not finished.
+LEFT = re.compile(rf"\.{OURS.pattern}\.[a-z0-9_]+")
 LENGTH = struct.Struct("<Q")
 # An eviction makes room for many entries, so that the next put does not have to evict again.
 KEPT_SHARE = 0.9
@@ -196,10 +200,11 @@ class Cache:
                     known = found.lstat()
                     if not stat.S_ISREG(known.st_mode):
                         continue
-                    if found.name.startswith(".") and SUFFIX in found.name:
+                    # Whatever else lies in the folder is its owner's.
+                    if LEFT.fullmatch(found.name):
                         if now - known.st_mtime > ABANDONED:
                             found.unlink()
-                    elif found.suffix == SUFFIX:
+                    elif OURS.fullmatch(found.name):
                         yield known.st_mtime_ns, known.st_size, found
                 except OSError:  # another process removed it
                     continue

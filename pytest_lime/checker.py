@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import itertools
 import json
@@ -24,10 +26,11 @@ from pytest_lime.errors import (
 )
 from pytest_lime.explainer import check_target, open_stream, run
 from pytest_lime.explanation import Explanation
+from pytest_lime.images import load_image
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
 from pytest_lime.options import LimeOptions, resolve
-from pytest_lime.prefetch import in_background
+from pytest_lime.prefetch import Prefetch
 from pytest_lime.progress import Progress
 from pytest_lime.records import PAGE, file_stem
 from pytest_lime.regions import Region
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
 __all__ = ["Lime"]
 
 __tracebackhide__ = is_for_the_user
+
+# Threads that decode and segment images while an accelerator works.
+THREADS = 4
 
 
 class Lime:
@@ -143,11 +149,10 @@ class Lime:
         request = Request(image, target, claims, options)
         resolved = resolve(("lime.check", options), *self._layers)
         check_signs(claims, resolved)
-        stream = self._ahead.take(request, self.model)
-        if stream is None:
-            stream = self._open(self._bench(resolved), request)
+        bench = self._bench(resolved)
+        stream = self._ahead.take(request, bench) or self._open(bench, request)
         number = next(self._numbers)
-        ((check, where),) = self._settle([stream], {id(stream): (number, claims, {})}, images=1)
+        ((check, where),) = self._settle(bench, iter([stream]), {id(stream): (number, claims, {})}, images=1)
         self._raise_or_warn(check, where)
         return check
 
@@ -203,21 +208,34 @@ class Lime:
         places: dict[int, tuple[int, tuple[Claim, ...], dict[str, Any]]] = {}
 
         def opened(place: int) -> SampleStream:
-            image = listed[place]
-            made = tuple(claim if isinstance(claim, Claim) else _made(claim, image) for claim in claims)
-            check_signs(made, resolved)
-            stream = self._open(bench, Request(image, target, made, options))
-            facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share}}
+            image, which = listed[place], f"image {place + 1} of {len(listed)}"
+            try:
+                made = tuple(claim if isinstance(claim, Claim) else _made(claim, image) for claim in claims)
+                check_signs(made, resolved)
+                loaded = load_image(image)
+                if not isinstance(image, str | os.PathLike):
+                    # Arrays have no names of their own.
+                    loaded = dataclasses.replace(loaded, name=f"{loaded.name} {place + 1}")
+                stream = self._open(bench, Request(loaded, target, made, options))
+            except LimeError as error:
+                raise type(error)(f"{which}: {error}") from error.__cause__
+            except Exception as error:
+                error.add_note(f"pytest-lime: raised for {which}, {one_line(image)}, before the model saw it")
+                raise
+            facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}}
             places[id(stream)] = (numbers[place], made, facts)
             return stream
 
         outcomes: dict[int, ImageCheck] = {}
         first = len(self._records)
-        for check, where in self._settle(in_background(opened, range(len(listed))), places, images=len(listed)):
-            number = self._records[-1]["set"]["number"]
-            outcomes[number] = ImageCheck(
-                check.explanation.image.name, check.status, check.verdicts, check.headline, where
-            )
+        threads = 1 if bench.engine.device.type == "cpu" else THREADS
+        with contextlib.closing(Prefetch(opened, range(len(listed)), threads=threads)) as streams:
+            for check, where in self._settle(bench, streams, places, images=len(listed)):
+                number = self._records[-1]["set"]["number"]
+                # Regions may be masks of the size of the image.
+                verdicts = tuple(dataclasses.replace(verdict, regions=()) for verdict in check.verdicts)
+                name = check.explanation.image.name
+                outcomes[number] = ImageCheck(name, check.status, verdicts, check.headline, where)
         found = CheckSet(tuple(outcomes[number] for number in sorted(outcomes)), share)
         # In the order of the images, not in that in which they were decided.
         self._records[first:] = sorted(self._records[first:], key=lambda record: int(record["set"]["number"]))
@@ -275,20 +293,18 @@ class Lime:
 
         `layers` returns the options of marker, command line and ini file of a test.
         """
-        items = {plain_node_id(item): item for item in coming}
-        accelerated = self._bench(self.options).engine.device.type != "cpu"
-        soon = list(items)[: MOST if accelerated else MOST_ON_CPU]
-        for name in self._ahead.begin(test, soon):
-            request = scout(items[name])
-            if request is None:
-                continue
-            try:
+        items = {plain_node_id(item): item for item in itertools.islice(coming, MOST)}
+        for name in self._ahead.begin(test, list(items)):
+            # Whatever is wrong with a test to come it will say itself.
+            with contextlib.suppress(Exception):
+                request = scout(items[name])
+                if request is None:
+                    continue
                 _check_claims("lime.check", request.claims, Claim)
                 _check_one_class("lime.check", request.target)
                 bench = self._bench(resolve(("lime.check", request.options), *layers(items[name])))
-            except LimeError:  # the test itself will say so
-                continue
-            self._ahead.expect(name, request, bench, functools.partial(self._open, bench, request))
+                if list(items).index(name) < (MOST if bench.engine.device.type != "cpu" else MOST_ON_CPU):
+                    self._ahead.expect(name, request, bench, functools.partial(self._open, bench, request))
 
     def _bench(self, options: LimeOptions) -> Bench:
         device = options.device
@@ -309,8 +325,9 @@ class Lime:
 
     def _settle(
         self,
-        streams: Iterable[SampleStream],
-        places: Mapping[int, tuple[int, tuple[Claim, ...], dict[str, Any]]],
+        bench: Bench,
+        streams: Iterator[SampleStream],
+        places: dict[int, tuple[int, tuple[Claim, ...], dict[str, Any]]],
         *,
         images: int,
     ) -> Iterator[tuple[Check, str]]:
@@ -324,23 +341,21 @@ class Lime:
             check = latest[id(stream)] = judge(explanation, places[id(stream)][1])
             return open_claims(check), len(check.verdicts)
 
-        coming = iter(streams)
-        first = next(coming)
-        engine = first.bench.engine
+        sampled = sample(
+            bench.engine,
+            streams,
+            decide=decide,
+            ahead=lambda: self._ahead.streams(bench),
+            notify=self._progress,
+            images=images,
+        )
         try:
-            for stream, _ in sample(
-                engine,
-                itertools.chain([first], coming),
-                decide=decide,
-                ahead=lambda: self._ahead.streams(first.bench),
-                notify=self._progress,
-                images=images,
-            ):
+            for stream, _ in sampled:
+                number, _, facts = places.pop(id(stream))
                 check = latest.pop(id(stream))
-                number, _, facts = places[id(stream)]
-                # What was told after the last look: the image may have been asked once more.
                 yield check, self._keep(check, number, facts)
         finally:
+            sampled.close()
             self._progress.clear()
 
     def take_records(self, *, failed: bool) -> list[dict[str, Any]]:
@@ -349,8 +364,8 @@ class Lime:
         With `failed`, explanations of this test that no claim judged become evidence too, since a
         plain assertion about one of them may be what failed.
         """
+        unjudged, self._unjudged = self._unjudged, []
         if failed:
-            unjudged, self._unjudged = self._unjudged, []
             for explanation in unjudged:
                 self._keep(Check(explanation, ()), next(self._numbers), {})
         records, self._records = self._records, []
@@ -403,12 +418,13 @@ def _check_claims(caller: str, claims: tuple[Any, ...], kind: Any) -> None:
 
 def _check_one_class(caller: str, target: Any) -> None:
     if isinstance(target, list | tuple):
-        raise OptionError(f"{caller}: target must be one class; make one check for each.")
+        raise OptionError(f"{caller}: target={one_line(target)} must be one class; make one check for each.")
 
 
 def _listed(images: Any) -> list[Any]:
     single = isinstance(images, str | bytes | os.PathLike) or hasattr(images, "shape") or hasattr(images, "mode")
-    if single or not isinstance(images, Iterable):
+    # Neither of a mapping nor of a set is it clear which images, in which order, are meant.
+    if single or isinstance(images, Mapping | set | frozenset) or not isinstance(images, Iterable):
         raise OptionError(
             f"lime.check_all: images={one_line(images)} must be a list of images, such as "
             "sorted(folder.glob('*.png')); lime.check takes one."

@@ -106,12 +106,16 @@ def open_stream(
 
 
 def _folder(path: Any) -> Path:
+    wrong = OptionError(f"cache={one_line(path)} must be the path of a folder, or None.")
+    if path in ("", b""):
+        raise wrong
     try:
         folder = Path(path)
-    except TypeError:
-        raise OptionError(f"cache={one_line(path)} must be the path of a folder, or None.") from None
-    if folder.exists() and not folder.is_dir():
-        raise OptionError(f"cache={str(path)!r} is a file; name a folder.")
+        is_file = folder.exists() and not folder.is_dir()
+    except (TypeError, ValueError, OSError):
+        raise wrong from None
+    if is_file:
+        raise OptionError(f"cache={one_line(str(path))} is a file; name a folder.")
     return folder
 
 

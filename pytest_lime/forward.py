@@ -97,7 +97,7 @@ class Canvas:
             pixels, fill, segments = self._host
             image, hidden = (self.engine.received(torch.from_numpy(part)) for part in (pixels, fill))
             of = torch.from_numpy(segments).to(self.engine.device, torch.int32).expand(self.shape)[None]
-            self._flat = {layout: (_ordered(image, layout), _ordered(hidden, layout), _ordered(of, layout))}
+            self._flat[layout] = (_ordered(image, layout), _ordered(hidden, layout), _ordered(of, layout))
         return self._flat[layout]
 
     def scores(self, masks: NDArray[np.uint8], classes: list[int]) -> Scores:
@@ -139,7 +139,16 @@ class Pending:
     """Scores that the device may still be working on."""
 
     def __init__(self, kept: list[list[torch.Tensor]]) -> None:
-        self._kept = kept
+        self._scores = [torch.cat(parts) for parts in kept]
+        self._copied: torch.cuda.Event | None = None
+        if any(scores.is_cuda for scores in self._scores):
+            # The copies are queued right behind the passes, so that whoever waits for them does not wait for what is
+            # queued later.
+            pinned = [torch.empty(scores.shape, dtype=scores.dtype, pin_memory=True) for scores in self._scores]
+            for host, scores in zip(pinned, self._scores, strict=True):
+                host.copy_(scores, non_blocking=True)
+            self._scores, self._copied = pinned, torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._copied.record()
 
     def results(self) -> list[Scores]:
         """Wait, and return N×classes float64 scores of each portion.
@@ -149,7 +158,9 @@ class Pending:
         ModelError
             A score is not finite.
         """
-        return [_to_host(torch.cat(parts)) for parts in self._kept]
+        if self._copied is not None:
+            self._copied.synchronize()
+        return [_to_host(scores) for scores in self._scores]
 
 
 class Engine:
@@ -187,7 +198,9 @@ class Engine:
         self._placed = False
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
         # A model that can take what is normalised already saves doing that for every copy.
-        self._normalises = callable(getattr(model, "classify", None)) and _same_home(model, "predict", "classify")
+        self._normalises = callable(getattr(model, "classify", None)) and _same_home(
+            model, "predict", "logits", "classify"
+        )
         if precision != "float32" and not getattr(model, "autocasts", True):
             raise OptionError(
                 f"precision={precision!r} is for models that compute with torch, and {model!r} does not: "
@@ -242,8 +255,15 @@ class Engine:
         self._place()
         kept: list[list[torch.Tensor]] = [[] for _ in portions]
         with torch.inference_mode():
-            shown = [self._upload(portion.masks) for portion in portions]
-            wanted: dict[tuple[int, ...], torch.Tensor] = {}
+            # All that the batches need is on its way before the first of them.
+            shown = [self._upload(portion.masks).bool() for portion in portions]
+            wanted = {
+                tuple(portion.classes): self._upload(np.asarray(portion.classes, dtype=np.int64))
+                for portion in portions
+                if portion.classes is not None
+            }
+            for portion in portions:
+                portion.canvas.flat(LAYOUTS[self.pace(portion.canvas.shape).layout])
             done = 0
             for taken, scores in self._batches(portions, shown):
                 start = 0
@@ -251,11 +271,8 @@ class Engine:
                     classes, stop = portions[place].classes, start + _length(rows)
                     part, start = scores[start:stop], stop
                     if classes is not None:
-                        key = tuple(classes)
-                        if key not in wanted:
-                            # Where the model answers, which need not be where it was asked.
-                            wanted[key] = torch.tensor(classes, device=scores.device)
-                        part = part.index_select(1, wanted[key])
+                        # Where the model answers, which need not be where it was asked.
+                        part = part.index_select(1, wanted[tuple(classes)].to(scores.device))
                     # A view would keep the scores of all classes, or of a buffer that the model uses again.
                     kept[place].append(part.clone() if classes is None else part)
                     portions[place].canvas.passes += _length(rows)
@@ -277,12 +294,12 @@ class Engine:
             return torch.cuda.get_device_name(self.device)
         return f"{platform.node()} {platform.machine()} {torch.get_num_threads()} threads"
 
-    def _upload(self, masks: NDArray[np.uint8]) -> torch.Tensor:
-        host = torch.from_numpy(np.ascontiguousarray(masks))
+    def _upload(self, array: NDArray[Any]) -> torch.Tensor:
+        # Of masks a byte a superpixel and sample travels; copies are made on the device.
+        host = torch.from_numpy(np.ascontiguousarray(array))
         if self.device.type == "cuda":
             host = host.pin_memory()
-        # A byte a superpixel and sample travels; copies are made on the device.
-        return host.to(self.device, non_blocking=True).bool()
+        return host.to(self.device, non_blocking=True)
 
     def _batches(
         self, portions: Sequence[Portion], shown: Sequence[torch.Tensor]
@@ -404,10 +421,10 @@ def _length(rows: slice) -> int:
     return int(rows.stop - rows.start)
 
 
-def _same_home(model: Any, first: str, second: str) -> bool:
-    """Whether one class defines both methods: who overrides `first` alone means to be asked through it."""
-    homes = [next((kind for kind in type(model).__mro__ if name in vars(kind)), None) for name in (first, second)]
-    return homes[0] is homes[1] and not {first, second} & vars(model).keys()
+def _same_home(model: Any, *names: str) -> bool:
+    """Whether one class defines all these methods: who overrides one of them means to be asked through it."""
+    homes = {next((kind for kind in type(model).__mro__ if name in vars(kind)), None) for name in names}
+    return len(homes) == 1 and not vars(model).keys() & set(names)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import dataclasses
 import inspect
 import os
@@ -22,7 +23,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pytest_lime.fingerprint import fingerprint
+import pytest_lime
+from pytest_lime.cache import digest
+from pytest_lime.options import LimeOptions
 from pytest_lime.streams import Bench, SampleStream
 
 __all__ = ["Lookahead", "Request", "scout"]
@@ -41,51 +44,36 @@ class Request:
     claims: tuple[Any, ...]
     options: Mapping[str, Any]
 
-    def same(self, other: Request) -> bool:
-        """Whether both surely ask for the same; what cannot be compared is not the same."""
-        mine, theirs = ((one.image, one.target, one.claims, dict(one.options)) for one in (self, other))
-        return _same(mine, theirs)
 
+def snapshot(value: Any) -> Any:
+    """Return what tells whether `value` is still what it was, and equal to another one: for `==`.
 
-def _same(one: Any, other: Any) -> bool:
-    if one is other or type(one) is not type(other):
-        return one is other
-    if isinstance(one, np.ndarray):
-        return one.dtype == other.dtype and np.array_equal(one, other)
-    if isinstance(one, str | bytes | int | float | bool | Path):
-        return bool(one == other)
-    mine, theirs = _parts(one), _parts(other)
-    return (
-        mine is not None
-        and theirs is not None
-        and mine.keys() == theirs.keys()
-        and all(_same(mine[name], theirs[name]) for name in mine)
-    )
-
-
-def _parts(value: Any) -> dict[Any, Any] | None:
-    """Return what a collection or an object of ours is made of; None for what may be made of anything."""
+    Arrays and pictures are looked at, since they can be changed in place; what nobody can look into is itself alone.
+    """
     if isinstance(value, list | tuple):
-        return dict(enumerate(value))
-    if isinstance(value, dict):
-        return value
-    if dataclasses.is_dataclass(value) and type(value).__module__.startswith("pytest_lime."):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return None
+        return type(value), [snapshot(one) for one in value]
+    if isinstance(value, Mapping):
+        return type(value), {name: snapshot(one) for name, one in value.items()}
+    if dataclasses.is_dataclass(value) and type(value).__module__.partition(".")[0] == "pytest_lime":
+        return type(value), {field.name: snapshot(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if value is None or isinstance(value, str | bytes | int | float | bool | PurePath):
+        return type(value), value
+    array = np.asarray(value) if hasattr(value, "__array__") else np.empty(0, dtype=object)
+    return (type(value), digest(array)) if array.dtype.kind in "biuf" else (id(value), value)
 
 
-def _state_of(image: Any) -> tuple[int, int] | None:
-    """Return what changes when an image file does; None for what is no file."""
-    if not isinstance(image, str | os.PathLike):
-        return None
-    found = os.stat(image)  # noqa: PTH116  (a str, too)
-    return found.st_mtime_ns, found.st_size
+def _state(request: Request, options: LimeOptions) -> Any:
+    """Return all that the outcome of a request depends on, but for the model."""
+    image: Any = request.image
+    if isinstance(image, str | os.PathLike):
+        found = os.stat(image)  # noqa: PTH116  (a str, too)
+        image = (os.fspath(image), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return snapshot((image, request.target, request.claims, options))
 
 
 @dataclasses.dataclass(eq=False)
 class _Expected:
-    request: Request
-    state: tuple[int, int] | None
+    state: Any
     bench: Bench
     stream: Future[SampleStream]
 
@@ -99,38 +87,35 @@ class Lookahead:
         self._current = ""
 
     def begin(self, test: str, coming: Sequence[str]) -> list[str]:
-        """Begin with `test`, forget all but those in `coming`, and return which of these are new, as many as can be."""
+        """Begin with `test`, forget all but those in `coming`, and return which of these are new."""
         self._current = test
-        self._expected = {name: one for name, one in self._expected.items() if name == test or name in coming}
+        for name in self._expected.keys() - {test, *coming}:
+            self._expected.pop(name).stream.cancel()
         return [name for name in coming if name not in self._expected]
 
     def expect(self, test: str, request: Request, bench: Bench, open_: Callable[[], SampleStream]) -> None:
-        """Make the stream of `request`, which `test` will ask for, in the background."""
-        try:
-            state = _state_of(request.image)
-        except OSError:  # no such file: the test will say so
+        """Make the stream of `request`, which `test` will ask for, in the background.
+
+        Nothing is made for a model that could change without anybody being able to tell.
+        """
+        if bench.fingerprint is None:
             return
+        state = _state(request, bench.options)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="pytest-lime")
-        self._expected[test] = _Expected(request, state, bench, self._pool.submit(open_))
+        self._expected[test] = _Expected(state, bench, self._pool.submit(open_))
 
-    def take(self, request: Request, model: Any) -> SampleStream | None:
-        """Return the stream that was made for the test at hand, if it is of this very request and model."""
+    def take(self, request: Request, bench: Bench) -> SampleStream | None:
+        """Return the stream that was made for the test at hand, if model, request and options are as they were."""
         expected = self._expected.pop(self._current, None)
-        if expected is None or expected.bench.model is not model or not request.same(expected.request):
+        if expected is None or not expected.bench.engine.shares(bench.engine):
             return None
         # What the test itself would raise it shall raise at its own line.
-        if expected.stream.exception() is not None:
-            return None
-        stream = expected.stream.result()
-        try:
-            if stream.busy or _state_of(request.image) != expected.state:
-                return None
-        except OSError:
-            return None
-        # Its samples, if there are any, are of the model as it was.
-        known = expected.bench.fingerprint if stream.begun else None
-        return stream if not stream.begun or (known is not None and known == fingerprint(model)) else None
+        with contextlib.suppress(Exception):
+            same = expected.bench.fingerprint == bench.fingerprint and expected.state == _state(request, bench.options)
+            stream = expected.stream.result()
+            return stream if same and not stream.busy else None
+        return None
 
     def streams(self, bench: Bench) -> list[SampleStream]:
         """Return the streams that can share batches with those of `bench`."""
@@ -141,7 +126,7 @@ class Lookahead:
             and one.stream.done()
             and one.stream.exception() is None
             and one.bench.engine.shares(bench.engine)
-            and one.bench.fingerprint is not None
+            and one.bench.fingerprint == bench.fingerprint
         ]
 
     def close(self) -> None:
@@ -176,7 +161,8 @@ def scout(item: Any) -> Request | None:
     function: Any = getattr(item, "function", None)
     parameters = _direct_parameters(item)
     plain = isinstance(function, types.FunctionType) and not (hasattr(function, "__wrapped__") or function.__closure__)
-    if not plain or any(item.get_closest_marker(name) for name in ("skip", "skipif")):
+    unsure = any(item.get_closest_marker(name) for name in ("skip", "skipif"))
+    if not plain or unsure or any(mark.kwargs.get("run") is False for mark in item.iter_markers("xfail")):
         return None
     names = list(inspect.signature(function).parameters)
     call = _lone_check(function) if "lime" in names and set(names) <= {"lime", *parameters} else None
@@ -186,7 +172,9 @@ def scout(item: Any) -> Request | None:
         function(**{name: _Scout() if name == "lime" else parameters[name] for name in names})
     except _Seen as seen:
         return seen.request
-    except Exception:  # the test itself will raise it
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return None
     return None
 
@@ -221,30 +209,40 @@ def _lone_check(function: types.FunctionType) -> ast.Call | None:
 
 
 HARMLESS = (
-    *(ast.Name, ast.Constant, ast.Attribute, ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.Dict, ast.Starred),
+    *(ast.Name, ast.Constant, ast.Slice, ast.Tuple, ast.List, ast.Dict, ast.Starred),
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.JoinedStr, ast.FormattedValue, ast.keyword),
     *(ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
 )
+# Modules whose functions and classes describe regions and claims, and do nothing else.
+DESCRIPTIONS = ("claims", "regions", "region_files")
 
 
 def _harmless(node: ast.AST, function: types.FunctionType, parameters: Mapping[str, Any]) -> bool:
     """Whether evaluating `node` changes nothing, as far as a reader can tell."""
+    known = {**vars(builtins), **function.__globals__, **parameters}
+
+    def named(owner: ast.expr) -> Any:
+        return known.get(owner.id) if isinstance(owner, ast.Name) else None
+
+    if isinstance(node, ast.Subscript):
+        owner = named(node.value)
+        return type(owner) in (dict, list, tuple, str) or _describes(type(owner))
+    if isinstance(node, ast.Attribute):
+        # A property may do anything.
+        return isinstance(named(node.value), types.ModuleType | str | PurePath)
     if not isinstance(node, ast.Call):
         return isinstance(node, HARMLESS)
-    known = {**vars(builtins), **function.__globals__, **parameters}
     called = node.func
-    if isinstance(called, ast.Name):
-        return _is_ours(known.get(called.id))
-    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
-        owner = known.get(called.value.id)
-        if isinstance(owner, types.ModuleType):
-            return _is_ours(vars(owner).get(called.attr))
+    owner = named(called.value) if isinstance(called, ast.Attribute) else None
+    if isinstance(called, ast.Attribute) and not isinstance(owner, types.ModuleType):
         # `open`, `write_text` and their like do something.
         return isinstance(owner, str) or (isinstance(owner, PurePath) and hasattr(PurePath, called.attr))
-    return False
+    return _describes(vars(owner).get(called.attr) if isinstance(called, ast.Attribute) else named(called))
 
 
-def _is_ours(called: Any) -> bool:
+def _describes(called: Any) -> bool:
     if called in (str, int, float, tuple, list, dict, len, min, max, Path):
         return True
-    return callable(called) and str(getattr(called, "__module__", "")).partition(".")[0] == "pytest_lime"
+    public = pytest_lime._HOME_OF.get(getattr(called, "__name__", ""), "")
+    ours = public in DESCRIPTIONS and getattr(pytest_lime, called.__name__) is called
+    return ours or str(getattr(called, "__module__", "")) in [f"pytest_lime.{module}" for module in DESCRIPTIONS]

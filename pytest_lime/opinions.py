@@ -96,7 +96,9 @@ def _occlusion(model: Model, canvas: Canvas, superpixels: int, classes: list[int
     hidden = canvas.scores(1 - np.eye(superpixels, dtype=np.uint8), classes).T
     whole = prediction[classes][:, None]
     fall = whole - hidden
-    rounding = resolution(model) * np.maximum(np.abs(whole), np.abs(hidden).max(axis=1, keepdims=True))
+    rounding = resolution(model, canvas.engine.precision) * np.maximum(
+        np.abs(whole), np.abs(hidden).max(axis=1, keepdims=True)
+    )
     return np.where(np.abs(fall) <= rounding, 0.0, fall)
 
 

@@ -239,6 +239,9 @@ def pytest_runtest_makereport(
         # Both travel with the report, also from a worker.
         if records:
             report.lime_records = records  # type: ignore[attr-defined]
+        if call.when == "teardown":
+            # An item lives as long as the run, and what it has explained must not.
+            del item.stash[LIME]
         problems = item.config.stash[RESULTS].take_problems()
         if problems:
             report.lime_problems = problems  # type: ignore[attr-defined]

@@ -269,7 +269,7 @@ def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{checks} {'check' if checks == 1 else 'checks'}{f': {told}' if told else ''}; "
         + (f"{unjudged} explained without a claim; " if unjudged else "")
-        + f"{passes:,} forward passes in {seconds:.1f} s"
+        + f"{passes:,} forward {'pass' if passes == 1 else 'passes'} in {seconds:.1f} s"
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 from pytest_lime.explanation import Explanation
-from pytest_lime.forward import Engine, Portion
+from pytest_lime.forward import Engine, Pending, Portion
 from pytest_lime.states import State
 from pytest_lime.streams import SampleStream
 
@@ -34,7 +34,7 @@ def sample(
     ahead: Callable[[], Sequence[SampleStream]] = tuple,
     notify: Callable[[State], None] = lambda state: None,
     images: int = 1,
-) -> Iterator[tuple[SampleStream, Explanation]]:
+) -> Generator[tuple[SampleStream, Explanation], None, None]:
     """Sample `streams` until each is decided or at its end, and yield each with its explanation as it gets there.
 
     Those that are still open get the next samples. While an accelerator works on the samples of one half of the
@@ -56,6 +56,8 @@ def sample(
         How many streams there are, for `notify`.
     """
     coming = iter(streams)
+    # Others are not kept waiting for an image that is not ready.
+    ready: Callable[[], bool] = getattr(coming, "ready", lambda: True)
     waiting: list[SampleStream] = []
     rounds: deque[_Round] = deque()
     opened: dict[int, tuple[int, int]] = {}
@@ -81,13 +83,16 @@ def sample(
 
     while True:
         while len(waiting) + sum(len(one.streams) for one in rounds) < window:
+            if (waiting or rounds) and not ready():
+                break
             stream = next(coming, None)
             if stream is None:
                 break
             stream.bench.recall_pace(stream.canvas.shape)
             waiting.append(stream)
         while len(rounds) < most and (free := [stream for stream in waiting if not stream.busy]):
-            group = free[: -(-window // most)]
+            # Of few images, half: the other half is for the next round.
+            group = free[: max(1, -(-min(window, len(free) + sum(len(one.streams) for one in rounds)) // most))]
             waiting = [stream for stream in waiting if stream not in group]
             rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
         if not rounds:
@@ -123,41 +128,69 @@ class _Round:
     ) -> None:
         self.streams = streams
         self._began = time.perf_counter()
+        self._engine = engine
+        begun = {id(stream) for stream in streams if stream.begun}
         self._asked = [(stream, portion) for stream in streams if (portion := stream.portion()) is not None]
+        self._others: list[tuple[SampleStream, Portion]] = []
         self._again: list[tuple[SampleStream, Portion]] = []
         if not self._asked:
             return
         first = self._asked[0]
         shape = self._asked[-1][1].canvas.shape
         size = engine.batch_size(shape)
-        if self._rows >= size:
-            # An image that was the first of its rows comes again in the last batch, which is another one.
-            self._again = [(stream, again) for stream, _ in self._asked if (again := stream.again) is not None]
-        room = -(self._rows + len(self._again)) % size
+        for stream, _ in self._asked:
+            # The image comes again where that is another batch than its first one.
+            elsewhere = id(stream) in begun or self._rows(stream.canvas.shape) >= engine.batch_size(stream.canvas.shape)
+            if elsewhere and (again := stream.again) is not None:
+                self._again.append((stream, again))
+        room = -(self._rows(shape) + sum(stream.canvas.shape == shape for stream, _ in self._again)) % size
         for other in others:
             if room and not other.busy and other.canvas.shape == shape:
                 portion = other.portion(room)
                 if portion is not None:
-                    self._asked.append((other, portion))
+                    self._others.append((other, portion))
                     room -= len(portion.masks)
 
         def tick(rows: int) -> None:
             tell(first[0], min(rows, len(first[1].masks)))
 
-        self._pending = engine.submit([portion for _, portion in (*self._asked, *self._again)], tick=tick)
+        self._tick = tick
+        try:
+            self._pending = self._submit()
+        except Exception:
+            self._leave_out_others()
 
-    @property
-    def _rows(self) -> int:
-        return sum(len(portion.masks) for _, portion in self._asked)
+    def _submit(self) -> Pending:
+        parts = [portion for _, portion in (*self._asked, *self._others, *self._again)]
+        return self._engine.submit(parts, tick=self._tick)
+
+    def _leave_out_others(self) -> None:
+        """Ask again without those that only filled up: what the model raises for their images is none of ours."""
+        if not self._others:
+            raise  # noqa: PLE0704  (within the handling of what was raised)
+        for other, _ in self._others:
+            other.give_back()
+        self._others = []
+        self._pending = self._submit()
+
+    def _rows(self, shape: tuple[int, ...] | None = None) -> int:
+        return sum(
+            len(portion.masks) for stream, portion in self._asked if shape is None or stream.canvas.shape == shape
+        )
 
     def land(self) -> None:
         """Wait for the scores, and hand them out."""
         if not self._asked:
             return
-        results = self._pending.results()
-        each = (time.perf_counter() - self._began) / self._rows
-        for (stream, portion), scores in zip(self._asked, results, strict=False):
+        try:
+            results = self._pending.results()
+        except Exception:
+            self._leave_out_others()
+            results = self._pending.results()
+        scored = [*self._asked, *self._others]
+        each = (time.perf_counter() - self._began) / sum(len(portion.masks) for _, portion in scored)
+        for (stream, portion), scores in zip(scored, results, strict=False):
             stream.add(scores)
             stream.seconds += each * len(portion.masks)
-        for (stream, _), scores in zip(self._again, results[len(self._asked) :], strict=True):
+        for (stream, _), scores in zip(self._again, results[len(scored) :], strict=True):
             stream.confirm(scores[0])

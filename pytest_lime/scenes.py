@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.cache import Cache, digest
+from pytest_lime.errors import CacheWarning
 from pytest_lime.fills import fill_image, looks_unchanged
 from pytest_lime.fingerprint import versions
 from pytest_lime.footprints import project_region
@@ -90,7 +92,18 @@ def _superpixels(
         cache, key = None, ""
     entry = cache.get(SUPERPIXELS, key) if cache else None
     if entry is not None:
-        return entry.arrays["segments"].astype(np.int64)
+        labels = entry.arrays.get("segments", np.empty(0))
+        if (
+            labels.shape == pixels.shape[1:]
+            and labels.dtype == np.uint16
+            and np.ptp(labels) == len(np.unique(labels)) - 1
+        ):
+            return labels.astype(np.int64)
+        warnings.warn(
+            "an entry of the cache holds no superpixels as pytest-lime stores them; they are made anew.",
+            CacheWarning,
+            stacklevel=2,
+        )
     segments = segment(
         np.moveaxis(pixels, 0, -1),
         segmenter=options.segmenter,

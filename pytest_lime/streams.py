@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.metadata
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.cache import Cache, digest
-from pytest_lime.errors import ModelError, TargetError
+from pytest_lime.agreement import GRADCAM
+from pytest_lime.cache import Cache, Entry, digest
+from pytest_lime.errors import CacheWarning, LimeError, ModelError, TargetError, one_line
 from pytest_lime.explanation import Explanation, find_class, fit_fields, fit_samples
 from pytest_lime.fingerprint import fingerprint, versions
 from pytest_lime.forward import Canvas, Engine, Portion, choose_device
@@ -31,13 +34,16 @@ SAMPLES, OPINION, PACE = "samples", "opinion", "pace"
 # Samples where "auto" has no claim to decide.
 UNASKED = 1000
 # Each look of "auto" comes after so many times the samples of the one before. Looks cost time, not confidence.
-GROWTH = 1.1
+GROWTH, STEP = 1.1, 32
+# A surrogate that is not fitted in closed form takes longer for a look.
+GROWTH_OF_SLOW = 1.5
 # The first look leaves so many degrees of freedom at least.
 FREEDOM = 8
 # Besides the classes asked for, scores of so many of the likeliest are stored: another test may ask for one of them.
 KEPT = 16
 # Where a model has so few classes, all are.
 FEW = 32
+CLOSED = ("ridge", "linear")
 PIXEL_DISTANCES = ("pixel_cosine", "pixel_euclidean")
 # Until the classes are known, scores of all of them are held.
 FIRST = 256
@@ -81,7 +87,15 @@ class Bench:
     @functools.cached_property
     def fingerprint(self) -> str | None:
         """What the model was like at first sight; None where nobody can tell."""
-        return fingerprint(self.model)
+        try:
+            return fingerprint(self.model)
+        except LimeError:
+            raise
+        except Exception as error:  # the user's own code
+            raise ModelError(
+                f"the fingerprint of {one_line(self.model)} raised {type(error).__name__}: {error}; it must be a text, "
+                "None, or a method without arguments that returns one of them."
+            ) from error
 
     @functools.cached_property
     def asked(self) -> str | None:
@@ -159,9 +173,10 @@ class SampleStream:
         self._kept: tuple[int, ...] = ()
         self._confirmed = False
         self._asked: tuple[Masks, slice] | None = None
+        self._returned: Masks = np.empty((0, scene.superpixels), dtype=np.uint8)
         self._opinions: dict[str, Array] = {}
         self._stored = np.empty((0, 0))
-        self._stored_classes: tuple[int, ...] = ()
+        self._place = self._key
         self._recall()
 
     def _first_look(self) -> int:
@@ -209,8 +224,10 @@ class SampleStream:
         """Plan the next look; False where the samples have come to their end."""
         if self.samples >= self.most:
             return False
-        grown = math.ceil(self._next_look * GROWTH / 2) * 2
-        self._next_look = min(self.most, max(grown, self.samples + 2))
+        options = self.bench.options
+        closed = options.surrogate in CLOSED and options.feature_selection == "none"
+        grown = max(self._next_look + STEP, self._next_look * (GROWTH if closed else GROWTH_OF_SLOW))
+        self._next_look = min(self.most, math.ceil(grown / 2) * 2)
         return True
 
     def portion(self, most: int | None = None) -> Portion | None:
@@ -225,7 +242,7 @@ class SampleStream:
         count = min(self.due, self.due if most is None else most)
         if self._prediction is None:
             count = 0 if self._doubtful else min(count, FIRST, (most or FIRST + 1) - 1)
-        masks = self._masks.draw(max(count, 0))
+        masks = self._draw(max(count, 0))
         whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
         if self._prediction is None:
             # The image itself goes first.
@@ -235,6 +252,17 @@ class SampleStream:
             return None
         self._asked = masks, slice(None)
         return Portion(self.canvas, masks, list(self._kept))
+
+    def _draw(self, count: int) -> Masks:
+        """Return the next masks: first those that were given back."""
+        back, self._returned = self._returned[:count], self._returned[count:]
+        return np.concatenate([back, self._masks.draw(count - len(back))]) if len(back) else self._masks.draw(count)
+
+    def give_back(self) -> None:
+        """Take back the last portion, which was not scored: it comes again."""
+        if self._asked is not None:
+            (masks, _), self._asked = self._asked, None
+            self._returned = np.concatenate([masks, self._returned])
 
     @property
     def _doubtful(self) -> bool:
@@ -266,13 +294,15 @@ class SampleStream:
         self._prediction = prediction
         self._targets = _targets(self._target, self.class_names, prediction)
         likely = np.argsort(-prediction, kind="stable")[: len(prediction) if len(prediction) <= FEW else KEPT]
-        # Classes that the cache holds stay in it, or two tests would take turns in driving the other's out.
-        self._kept = tuple(dict.fromkeys((*self._targets, *map(int, likely), *self._stored_classes)))
+        self._kept = tuple(dict.fromkeys((*self._targets, *map(int, likely))))
 
     @property
     def again(self) -> Portion | None:
         """The image by itself once more, for `confirm`; None where that was done."""
         whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
+        if self._doubtful:
+            # Then the image was alone the first time, and is not this time.
+            whole = np.concatenate([whole, 1 - whole])
         return None if self._confirmed else Portion(self.canvas, whole, None)
 
     def confirm(self, again: Array) -> None:
@@ -305,6 +335,7 @@ class SampleStream:
         if (again := self.again) is not None:
             self.confirm(self.bench.engine.submit([again]).results()[0][0])
         self._ask_others()
+        shift = self._precision_shift()
         count = len(self._targets)
         masks, kept = np.concatenate(self._drawn), np.concatenate(self._scores)
         scores = np.ascontiguousarray(kept[:, :count])
@@ -353,7 +384,7 @@ class SampleStream:
             device=str(self.bench.engine.device),
             options=options,
             opinions=self._opinions,
-            precision_shift=self._precision_shift(),
+            precision_shift=shift,
         )
 
     def _received(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -384,7 +415,7 @@ class SampleStream:
             return
         assert self._prediction is not None
         for name in missing:
-            key = self._key and digest(self._key, name, list(self._targets))
+            key = self._key and digest(self._key, name, _version_of(name), list(self._targets))
             entry = self.bench.cache.get(OPINION, key) if self.bench.cache and key else None
             if entry is None:
                 said = second_opinions(
@@ -415,26 +446,57 @@ class SampleStream:
 
     def _recall(self) -> None:
         """Take over what the cache holds of these samples."""
-        entry = self.bench.cache.get(SAMPLES, self._key) if self.bench.cache and self._key else None
-        if entry is None:
+        cache = self.bench.cache
+        entry = cache.get(SAMPLES, self._key) if cache and self._key else None
+        if cache is None or entry is None:
+            return
+        if not self._sound(entry):
+            return
+        self._begin(entry.arrays["prediction"].astype(np.float64))
+        self._confirmed = True
+        if not set(self._targets) <= set(map(int, entry.arrays["classes"])):
+            # A class that is none of the likely ones has a place of its own, lest two tests drive each other's out.
+            self._place = digest(self._key, list(self._targets))
+            entry = cache.get(SAMPLES, self._place)
+        if entry is None or not self._sound(entry):
             return
         classes = tuple(map(int, entry.arrays["classes"]))
-        self._stored_classes = classes
-        self._begin(entry.arrays["prediction"].astype(np.float64))
-        if set(self._targets) <= set(classes):
-            self._kept = (*self._targets, *(index for index in classes if index not in self._targets))
-            places = [classes.index(index) for index in self._kept]
-            self._stored = entry.arrays["scores"][:, places].astype(np.float64)
-        self._confirmed = True
+        self._kept = (*self._targets, *(index for index in classes if index not in self._targets))
+        self._stored = entry.arrays["scores"][:, [classes.index(index) for index in self._kept]].astype(np.float64)
         if "precise" in entry.arrays:
             self._precise = entry.arrays["precise"]
+
+    def _sound(self, entry: Entry) -> bool:
+        """Return whether an entry holds what `store` writes; others, which somebody else wrote, are made anew."""
+        arrays = entry.arrays
+        names = {"classes": 1, "prediction": 1, "scores": 2}
+        sound = all(
+            name in arrays
+            and arrays[name].ndim == axes
+            and arrays[name].dtype.kind in "fi"
+            and len(arrays[name])
+            and np.isfinite(arrays[name]).all()
+            for name, axes in names.items()
+        ) and (
+            arrays["scores"].shape[1:] == arrays["classes"].shape
+            and arrays["classes"].min() >= 0
+            and arrays["classes"].max() < len(arrays["prediction"])
+            and len(self.bench.labels or arrays["prediction"]) == len(arrays["prediction"])
+        )
+        if not sound:
+            warnings.warn(
+                "an entry of the cache holds no samples as pytest-lime stores them; they are made anew.",
+                CacheWarning,
+                stacklevel=2,
+            )
+        return bool(sound)
 
     def _take_stored(self) -> None:
         """Take the next samples from what is stored."""
         count = min(self.due, len(self._stored) - self.samples)
         if count > 0:
             start = self.samples
-            self._drawn.append(self._masks.draw(count))
+            self._drawn.append(self._draw(count))
             self._scores.append(self._stored[start : start + count])
 
     def store(self) -> None:
@@ -454,7 +516,15 @@ class SampleStream:
         }
         if self._precise is not None:
             arrays["precise"] = self._precise
-        self.bench.cache.put(SAMPLES, self._key, {"samples": len(scores)}, arrays)
+        self.bench.cache.put(SAMPLES, self._place, {"samples": len(scores)}, arrays)
+
+
+def _version_of(opinion: str) -> str:
+    """Return the version of the package that another method comes from, where that is not ours."""
+    try:
+        return importlib.metadata.version("captum") if opinion.startswith(GRADCAM) else ""
+    except importlib.metadata.PackageNotFoundError:  # then the method says so
+        return ""
 
 
 def _targets(target: Any, class_names: tuple[str, ...], prediction: Array | None) -> tuple[int, ...]:

@@ -367,7 +367,7 @@ def check_share(name: str, value: Any) -> float:
         It is no number in (0, 1].
     """
     number = isinstance(value, bool | str) is False and hasattr(value, "__float__") and not getattr(value, "shape", 0)
-    if not number or not 0 < float(value) <= 1:
+    if not number or not 0 < value <= 1:
         raise OptionError(f"{name}={one_line(value)} must be a share in (0, 1], such as 0.95.")
     return float(value)
 

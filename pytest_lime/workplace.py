@@ -48,9 +48,9 @@ class Workplace:
             size = float(text)
         except (TypeError, ValueError):
             size = -1.0
-        if not 0 < size < float("inf"):
+        if not 1 <= size < float("inf"):
             raise pytest.UsageError(
-                f"lime_cache_size={text!r} in {self._config.inipath} must be a number of megabytes above 0."
+                f"lime_cache_size={text!r} in {self._config.inipath} must be a number of megabytes, at least 1."
             )
         return int(size * 10**6)
 
@@ -68,7 +68,8 @@ class Workplace:
             return workers.cache_of_controller(self._config)
         invoked = Path(self._config.invocation_params.dir)
         base = invoked if given or not self._config.inipath else self._config.inipath.parent
-        folder = Path(os.path.abspath(base / (given or ini)))  # noqa: PTH100  (resolve would follow links)
+        spelt = f"--lime-cache={given}" if given else f"lime_cache={ini} in {self._config.inipath}"
+        folder = Path(os.path.abspath(base / Path(given or ini).expanduser()))  # noqa: PTH100  (resolve would follow links)
         try:
             is_file = folder.exists() and not folder.is_dir()
         except OSError as error:
@@ -76,7 +77,7 @@ class Workplace:
                 f"--lime-cache: {one_line(str(folder))} cannot be used: {error.strerror}."
             ) from None
         if is_file:
-            raise pytest.UsageError(f"--lime-cache: {str(folder)!r} is a file; name a folder.")
+            raise pytest.UsageError(f"{spelt}: {str(folder)!r} is a file; name a folder.")
         return folder
 
     @property

@@ -149,7 +149,7 @@ class Network:
         ModelError
             The network returns something else than `output` says.
         """
-        return self.classify(self.normalise(batch))
+        return self._finished(self.logits(batch))
 
     def classify(self, received: torch.Tensor) -> torch.Tensor:
         """Return the scores of a batch that is normalised already, as `normalise` returns it.
@@ -160,7 +160,9 @@ class Network:
             As for `predict`.
         """
         self._follow(received)
-        scores = self._scores(received)
+        return self._finished(self._scores(received))
+
+    def _finished(self, scores: torch.Tensor) -> torch.Tensor:
         if not self._checked:
             # Once a model, since reading the answer waits for the device.
             check_output(scores, self.output)

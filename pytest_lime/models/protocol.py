@@ -44,8 +44,8 @@ class Model(Protocol):
     saves measuring what `prepare` does to them; ``mean`` and ``std``, one float or one
     a channel, when what the classifier itself receives is ``(x − mean) / std`` of pixels x
     in [0, 1] (without them, x); ``fingerprint``, a text, or a method that returns one, that
-    is another one whenever scores would be (without it the object is looked through, and where
-    that cannot tell, its samples are not kept from run to run); and ``autocasts``, False where
+    is another one whenever scores would be (without it the samples of a model of your own are
+    not kept from run to run); and ``autocasts``, False where
     the option `precision` makes no sense for it. Adapters of torch networks also have ``net``, the
     `torch.nn.Module`, and ``logits(batch)``, which is N×classes before any softmax and can
     be differentiated.
