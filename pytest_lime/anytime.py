@@ -15,7 +15,8 @@ def errors_either_side(units: int, alpha: float) -> float:
 
     ``√{2(nρ²+1)/(nρ²) · log(√(nρ²+1)/α)}`` for n units, from Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
     Time-uniform central limit theory and asymptotic confidence sequences, Annals of Statistics 52 (2024), arXiv
-    2103.06476, theorem 2.2; ρ by its equation for the n at which the sequence is to be narrow, here 250, which in most checks are pairs of masks.
+    2103.06476, theorem 2.2; ρ by its equation for the n at which the sequence is to be narrow, here 250: in most
+    checks pairs of masks.
 
     Parameters
     ----------

@@ -177,7 +177,8 @@ class Lime:
         target : label, index, or None for the class that is predicted for each image
         *claims : Claim, or function of an image that returns one
             At least one. A function is called with each of `images`, as it was given, such as
-            ``lambda path: mass(load_regions(path.with_suffix(".json"))["cat"], at_least=0.5)``.
+            ``lambda path: mass(load_regions(path.with_suffix(".json"))["cat"], at_least=0.5)``. It runs in the
+            thread that decodes and segments the images.
         mostly : float in (0, 1]
             The share of the images for which every claim must hold.
         **options

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ RESULTS = "results.json"
 PAGE = "index.html"
 # What a record may name as a picture: a plain file in the report's own folder.
 PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
+UMASK = threading.Lock()
 # The gravest first: in this order they stand in every report and list.
 VERDICTS = ("fail", "explanation", "inconclusive", "expected", "pass", "explained")
 
@@ -93,14 +95,20 @@ def write_atomically(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         # mkstemp makes private files; a report is as readable as any other file of its user.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def _umask() -> int:
+    # It can only be read by setting it, for the whole process: one thread at a time.
+    with UMASK:
+        umask = os.umask(0)
+        os.umask(umask)
+    return umask
 
 
 def _check_replaceable(path: Path) -> None:
