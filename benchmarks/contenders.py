@@ -1,8 +1,8 @@
 """The contenders: this package, its peers, and bare forward passes, each on the same photographs and network.
 
-Peers run in processes of their own, as their users run them, and get what helps them: inference mode, all threads, the
-layout of memory that is faster for them, compiled code warm, and for captum besides its default the best of several
-batch sizes. What they do by default stays as it is.
+Peers run in processes of their own, as their users run them: in inference mode, with all threads, and with compiled
+code warm. Beside each as it comes stands what it is with the layout of memory that is faster for it, and captum with
+the best of several batch sizes.
 """
 
 from __future__ import annotations
@@ -154,12 +154,14 @@ class LimePackage:
         A network that nobody else arranges.
     samples : int
         Only to try it out.
+    arranged : bool
+        Keep the weights in the layout that is faster, which its users have to think of themselves.
     """
 
-    def __init__(self, model: TorchModel, image: Any, samples: int = 1000) -> None:
+    def __init__(self, model: TorchModel, image: Any, samples: int = 1000, *, arranged: bool = False) -> None:
         self._peer, self._samples = Peer(model), samples
         picture = self._peer.picture(image)
-        self.layout = self._peer.settle(LIME_BATCH, picture) if picture.ndim == 3 else "contiguous"
+        self.layout = self._peer.settle(LIME_BATCH, picture) if arranged and picture.ndim == 3 else "contiguous"
         self.facts = {"layout": self.layout}
 
     def __call__(self, image: Any) -> None:
@@ -175,9 +177,9 @@ class LimePackage:
 class real_lime:  # noqa: N801  (called like a function)
     """`LimePackage` with the network of the benchmark, on the photograph of a round, or on a path."""
 
-    def __init__(self, names: Sequence[str], samples: int) -> None:
+    def __init__(self, names: Sequence[str], samples: int, arranged: bool = False) -> None:
         self._names = names
-        self._lime = LimePackage(network(), find(names[0]), samples)
+        self._lime = LimePackage(network(), find(names[0]), samples, arranged=arranged)
         self.facts = self._lime.facts
 
     def __call__(self, photograph: int | Path) -> None:
@@ -194,15 +196,16 @@ class Captum:
     samples : int
     known : list of Explanation
         Of each photograph.
-    tuned : bool
-        With the best of several batch sizes in place of the default, which is 1.
+    layouts : sequence of str
+        Of which the fastest is taken; ``"contiguous"`` is what comes without thinking of it.
+    sizes : sequence of int
+        Of `perturbations_per_eval`, whose default is 1; likewise.
     """
 
-    def __init__(self, samples: int, known: list[Explanation], tuned: bool) -> None:
+    def __init__(self, samples: int, known: list[Explanation], layouts: Sequence[str], sizes: Sequence[int]) -> None:
         self._peer, self._samples, self._known = Peer(network()), samples, known
-        sizes = [size for size in CAPTUM_SIZES if size <= samples] if tuned else [1]
         found: dict[tuple[str, int], float] = {}
-        for layout in LAYOUTS:
+        for layout in layouts:
             for size in sizes:
                 self.layout, self.size = layout, size
                 trial = max(32, 2 * size)
@@ -289,8 +292,10 @@ def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[di
         facts["bare"] = {"best": bare.best, "images_a_second": bare.rates}
     peers: dict[str, tuple[Any, ...]] = {
         "lime": (real_lime, ours.names, samples),
-        "captum": (Captum, samples, known, False),
-        "captum_tuned": (Captum, samples, known, True),
+        "lime_arranged": (real_lime, ours.names, samples, True),
+        "captum": (Captum, samples, known, ["contiguous"], [1]),
+        "captum_arranged": (Captum, samples, known, list(LAYOUTS), [1]),
+        "captum_tuned": (Captum, samples, known, list(LAYOUTS), CAPTUM_SIZES),
         "shap": (Shap, samples, known),
     }
     for name, made in peers.items():

@@ -89,14 +89,23 @@ def _engine(part: Part) -> Iterator[Row]:
 
 
 def _lime(part: Part) -> Iterator[Row]:
-    yield _peer(part, "lime", "lime", f"{part['samples']:,} samples each; quickshift and batches of 10 there")
+    note = f"{part['samples']:,} samples each; quickshift and batches of 10 there"
+    for name, words in {"lime": "lime", "lime_arranged": "lime, faster layout"}.items():
+        if name in part:
+            yield _peer(part, name, words, f"{note}; {part[name]['layout']}")
 
 
 def _captum(part: Part) -> Iterator[Row]:
-    classes = "one class there, five here"
-    yield _peer(part, "captum", "captum Lime", f"same superpixels; {classes}", limit=3)
-    size = part["captum_tuned"]["perturbations_per_eval"]
-    yield _peer(part, "captum_tuned", f"captum Lime, perturbations_per_eval={size}", f"its best; {classes}")
+    names = {
+        "captum": "captum Lime",
+        "captum_arranged": "captum Lime, faster layout",
+        "captum_tuned": "captum Lime, best",
+    }
+    for name, words in names.items():
+        if name in part:
+            size, layout = part[name]["perturbations_per_eval"], part[name]["layout"]
+            note = f"same superpixels; one class there, five here; perturbations_per_eval={size}, {layout}"
+            yield _peer(part, name, words, note, limit=3 if name == "captum" else None)
 
 
 def _shap(part: Part) -> Iterator[Row]:

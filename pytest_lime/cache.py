@@ -18,7 +18,7 @@ import stat
 import struct
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -94,13 +94,15 @@ class Cache:
     def __repr__(self) -> str:
         return f"Cache({str(self.folder)!r})"
 
-    def get(self, kind: str, key: str) -> Entry | None:
+    def get(self, kind: str, key: str, sound: Callable[[Entry], Any] = lambda entry: True) -> Entry | None:
         """Return what is kept as `key` among the entries of `kind`, or None; it then counts as used now.
+
+        `sound` says whether an entry holds what it should; one at which it stumbles does not.
 
         Warns
         -----
         CacheWarning
-            The entry is damaged, of another version or no entry at all, and was removed.
+            The entry is damaged, of another version, not `sound` or no entry at all, and was removed.
         """
         path = self._path(kind, key)
         try:
@@ -112,10 +114,11 @@ class Cache:
             return None
         try:
             entry = _decode(data, kind, key)
+            _check(entry, kind, sound)
         except _DamagedError as error:
             with contextlib.suppress(OSError):
                 path.unlink()
-            warnings.warn(f"the cache entry {str(path)!r} {error}; it is made anew.", CacheWarning, stacklevel=2)
+            warnings.warn(f"the cache entry {str(path)!r} {error}.", CacheWarning, stacklevel=2)
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -232,6 +235,15 @@ class _DamagedError(Exception):
     """An entry cannot be read; the message goes on from "the entry …"."""
 
 
+def _check(entry: Entry, kind: str, sound: Callable[[Entry], Any]) -> None:
+    try:
+        holds = bool(sound(entry))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        holds = False
+    if not holds:
+        raise _DamagedError(f"holds no {kind} as pytest-lime stores them; they are made anew")
+
+
 def _listed(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
@@ -260,10 +272,10 @@ def _encode(kind: str, key: str, facts: Mapping[str, Any], arrays: Mapping[str, 
 def _decode(data: bytes, kind: str, key: str) -> Entry:
     start = len(MAGIC) + DIGEST_SIZE
     if not data.startswith(MAGIC):
-        raise _DamagedError("was not written by this version of pytest-lime")
+        raise _DamagedError("was not written by this version of pytest-lime; it is made anew")
     rest = memoryview(data)[start:]
     if _checksum(rest) != data[len(MAGIC) : start]:
-        raise _DamagedError("is damaged")
+        raise _DamagedError("is damaged; it is made anew")
     # What has its checksum was written by us, but perhaps to another name, or by other means.
     try:
         (length,) = LENGTH.unpack_from(rest)
@@ -272,9 +284,9 @@ def _decode(data: bytes, kind: str, key: str) -> Entry:
         arrays = {name: np.lib.format.read_array(body, allow_pickle=False) for name in head["arrays"]}
         own, facts = (head["kind"], head["key"]), dict(head["facts"])
     except (ValueError, TypeError, KeyError, struct.error) as error:
-        raise _DamagedError(f"is damaged ({error})") from None
+        raise _DamagedError(f"is damaged ({error}); it is made anew") from None
     if own != (kind, key):
-        raise _DamagedError("belongs elsewhere")
+        raise _DamagedError("belongs elsewhere; it is made anew")
     return Entry(facts, arrays)
 
 

@@ -111,6 +111,8 @@ def _folder(path: Any) -> Path:
         raise wrong
     try:
         folder = Path(path)
+        if b"\0" in os.fsencode(folder):
+            raise wrong
         is_file = folder.exists() and not folder.is_dir()
     except (TypeError, ValueError, OSError):
         raise wrong from None

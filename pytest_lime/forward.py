@@ -198,9 +198,8 @@ class Engine:
         self._placed = False
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
         # A model that can take what is normalised already saves doing that for every copy.
-        self._normalises = callable(getattr(model, "classify", None)) and _same_home(
-            model, "predict", "logits", "classify"
-        )
+        taught = callable(getattr(model, "classify", None))
+        self._normalises = taught and _speaks_for(model, "classify", "predict", "logits")
         if precision != "float32" and not getattr(model, "autocasts", True):
             raise OptionError(
                 f"precision={precision!r} is for models that compute with torch, and {model!r} does not: "
@@ -421,10 +420,13 @@ def _length(rows: slice) -> int:
     return int(rows.stop - rows.start)
 
 
-def _same_home(model: Any, *names: str) -> bool:
-    """Whether one class defines all these methods: who overrides one of them means to be asked through it."""
-    homes = {next((kind for kind in type(model).__mro__ if name in vars(kind)), None) for name in names}
-    return len(homes) == 1 and not vars(model).keys() & set(names)
+def _speaks_for(model: Any, name: str, *others: str) -> bool:
+    """Whether method `name` knows of `others`: who overrides one of these alone means to be asked through it."""
+    kinds = type(model).__mro__
+    home, *places = (
+        next((place for place, kind in enumerate(kinds) if one in vars(kind)), len(kinds)) for one in (name, *others)
+    )
+    return home <= min(places) and not vars(model).keys() & {name, *others}
 
 
 def _out_of_memory(error: Exception) -> bool:

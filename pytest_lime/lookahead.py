@@ -58,7 +58,9 @@ def snapshot(value: Any) -> Any:
         return type(value), {field.name: snapshot(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if value is None or isinstance(value, str | bytes | int | float | bool | PurePath):
         return type(value), value
-    array = np.asarray(value) if hasattr(value, "__array__") else np.empty(0, dtype=object)
+    # Pictures of Pillow have the second only.
+    looked_into = any(hasattr(value, name) for name in ("__array__", "__array_interface__"))
+    array = np.asarray(value) if looked_into else np.empty(0, dtype=object)
     return (type(value), digest(array)) if array.dtype.kind in "biuf" else (id(value), value)
 
 
@@ -166,7 +168,9 @@ def scout(item: Any) -> Request | None:
         return None
     names = list(inspect.signature(function).parameters)
     call = _lone_check(function) if "lime" in names and set(names) <= {"lime", *parameters} else None
-    if call is None or not all(_harmless(node, function, parameters) for node in ast.walk(call) if node is not call):
+    given = [] if call is None else [*call.args, *call.keywords]
+    nodes = [node for one in given for node in ast.walk(one)]
+    if call is None or not all(_harmless(node, function, parameters) for node in nodes):
         return None
     try:
         function(**{name: _Scout() if name == "lime" else parameters[name] for name in names})

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.cache import Cache, digest
-from pytest_lime.errors import CacheWarning
+from pytest_lime.cache import Cache, Entry, digest
 from pytest_lime.fills import fill_image, looks_unchanged
 from pytest_lime.fingerprint import versions
 from pytest_lime.footprints import project_region
@@ -90,20 +88,9 @@ def _superpixels(
         )
     except TypeError:  # a function or an object, whose outcome nobody can foresee
         cache, key = None, ""
-    entry = cache.get(SUPERPIXELS, key) if cache else None
+    entry = cache.get(SUPERPIXELS, key, lambda entry: _is_label_map(entry, pixels.shape[1:])) if cache else None
     if entry is not None:
-        labels = entry.arrays.get("segments", np.empty(0))
-        if (
-            labels.shape == pixels.shape[1:]
-            and labels.dtype == np.uint16
-            and np.ptp(labels) == len(np.unique(labels)) - 1
-        ):
-            return labels.astype(np.int64)
-        warnings.warn(
-            "an entry of the cache holds no superpixels as pytest-lime stores them; they are made anew.",
-            CacheWarning,
-            stacklevel=2,
-        )
+        return entry.arrays["segments"].astype(np.int64)
     segments = segment(
         np.moveaxis(pixels, 0, -1),
         segmenter=options.segmenter,
@@ -116,3 +103,9 @@ def _superpixels(
     if cache:
         cache.put(SUPERPIXELS, key, {}, {"segments": segments.astype(np.uint16)})
     return segments
+
+
+def _is_label_map(entry: Entry, shape: tuple[int, ...]) -> bool:
+    labels = entry.arrays["segments"]
+    known = np.unique(labels)
+    return labels.shape == shape and labels.dtype == np.uint16 and np.array_equal(known, np.arange(len(known)))

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import importlib.metadata
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +14,10 @@ from numpy.typing import NDArray
 
 from pytest_lime.agreement import GRADCAM
 from pytest_lime.cache import Cache, Entry, digest
-from pytest_lime.errors import CacheWarning, LimeError, ModelError, TargetError, one_line
+from pytest_lime.errors import LimeError, ModelError, TargetError, one_line
 from pytest_lime.explanation import Explanation, find_class, fit_fields, fit_samples
 from pytest_lime.fingerprint import fingerprint, versions
-from pytest_lime.forward import Canvas, Engine, Portion, choose_device
+from pytest_lime.forward import LAYOUTS, Canvas, Engine, Portion, choose_device
 from pytest_lime.kernels import sample_weights
 from pytest_lime.models.protocol import Model, check_labels, normalisation, resolution
 from pytest_lime.opinions import second_opinions
@@ -107,10 +106,9 @@ class Bench:
         """Take the batch size from the cache, where it was measured before."""
         pace = self.engine.pace(shape)
         if self.cache and self.asked and not pace.settled:
-            entry = self.cache.get(PACE, self._pace_key(shape))
+            entry = self.cache.get(PACE, self._pace_key(shape), _is_pace)
             if entry is not None:
-                size, layout = entry.facts["size"], entry.facts["layout"]
-                pace.recall(int(str(size)), str(layout))
+                pace.recall(int(str(entry.facts["size"])), str(entry.facts["layout"]))
 
     def keep_pace(self, shape: tuple[int, ...]) -> None:
         """Write down the batch size once it is found."""
@@ -416,7 +414,10 @@ class SampleStream:
         assert self._prediction is not None
         for name in missing:
             key = self._key and digest(self._key, name, _version_of(name), list(self._targets))
-            entry = self.bench.cache.get(OPINION, key) if self.bench.cache and key else None
+            shape = (len(self._targets), self.scene.superpixels)
+            entry = None
+            if self.bench.cache and key:
+                entry = self.bench.cache.get(OPINION, key, lambda entry: _is_finite(entry.arrays["said"], shape))  # noqa: B023
             if entry is None:
                 said = second_opinions(
                     [name],
@@ -447,18 +448,16 @@ class SampleStream:
     def _recall(self) -> None:
         """Take over what the cache holds of these samples."""
         cache = self.bench.cache
-        entry = cache.get(SAMPLES, self._key) if cache and self._key else None
+        entry = cache.get(SAMPLES, self._key, self._sound) if cache and self._key else None
         if cache is None or entry is None:
-            return
-        if not self._sound(entry):
             return
         self._begin(entry.arrays["prediction"].astype(np.float64))
         self._confirmed = True
         if not set(self._targets) <= set(map(int, entry.arrays["classes"])):
             # A class that is none of the likely ones has a place of its own, lest two tests drive each other's out.
             self._place = digest(self._key, list(self._targets))
-            entry = cache.get(SAMPLES, self._place)
-        if entry is None or not self._sound(entry):
+            entry = cache.get(SAMPLES, self._place, self._sound)
+        if entry is None:
             return
         classes = tuple(map(int, entry.arrays["classes"]))
         self._kept = (*self._targets, *(index for index in classes if index not in self._targets))
@@ -467,29 +466,16 @@ class SampleStream:
             self._precise = entry.arrays["precise"]
 
     def _sound(self, entry: Entry) -> bool:
-        """Return whether an entry holds what `store` writes; others, which somebody else wrote, are made anew."""
-        arrays = entry.arrays
-        names = {"classes": 1, "prediction": 1, "scores": 2}
-        sound = all(
-            name in arrays
-            and arrays[name].ndim == axes
-            and arrays[name].dtype.kind in "fi"
-            and len(arrays[name])
-            and np.isfinite(arrays[name]).all()
-            for name, axes in names.items()
-        ) and (
-            arrays["scores"].shape[1:] == arrays["classes"].shape
-            and arrays["classes"].min() >= 0
-            and arrays["classes"].max() < len(arrays["prediction"])
-            and len(self.bench.labels or arrays["prediction"]) == len(arrays["prediction"])
+        """Return whether an entry holds what `store` writes."""
+        classes, prediction, scores = (entry.arrays[name] for name in ("classes", "prediction", "scores"))
+        labels = self.bench.labels or prediction
+        return (
+            _is_finite(prediction, (len(labels),))
+            and _is_finite(classes, (scores.shape[1],))
+            and _is_finite(scores, (max(1, len(scores)), len(classes)))
+            and 0 <= classes.min() <= classes.max() < len(prediction)
+            and _is_finite(entry.arrays.get("precise", prediction), prediction.shape)
         )
-        if not sound:
-            warnings.warn(
-                "an entry of the cache holds no samples as pytest-lime stores them; they are made anew.",
-                CacheWarning,
-                stacklevel=2,
-            )
-        return bool(sound)
 
     def _take_stored(self) -> None:
         """Take the next samples from what is stored."""
@@ -506,6 +492,10 @@ class SampleStream:
         self.bench.keep_pace(self.canvas.shape)
         if self.samples <= len(self._stored):
             return
+        there = self.bench.cache.get(SAMPLES, self._place, self._sound)
+        if there is not None and len(there.arrays["scores"]) >= self.samples:
+            # Another stream, or another process, has got further since this one began.
+            return
         scores = np.concatenate(self._scores)
         single = scores.astype(np.float32)
         arrays: dict[str, NDArray[Any]] = {
@@ -517,6 +507,15 @@ class SampleStream:
         if self._precise is not None:
             arrays["precise"] = self._precise
         self.bench.cache.put(SAMPLES, self._place, {"samples": len(scores)}, arrays)
+
+
+def _is_finite(array: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    return array.shape == shape and array.dtype.kind in "fi" and bool(np.isfinite(array).all())
+
+
+def _is_pace(entry: Entry) -> bool:
+    size, layout = entry.facts["size"], entry.facts["layout"]
+    return type(size) is int and size >= 1 and layout in LAYOUTS
 
 
 def _version_of(opinion: str) -> str:
