@@ -120,7 +120,9 @@ def test_fills_as_text(suite: Callable[..., None], run: Run, report: Report, pyt
         assert record["options"]["fill"] == read
 
 
-@pytest.mark.parametrize("option", ["samples=many", "samples=1", "samples=1e3", "seed=-1", "device=gpu", "precision=half"])
+@pytest.mark.parametrize(
+    "option", ["samples=many", "samples=1", "samples=1e3", "seed=-1", "device=gpu", "precision=half"]
+)
 def test_a_wrong_value_on_the_command_line_is_a_usage_error(option: str, suite: Callable[..., None], run: Run) -> None:
     suite("""
         def test_it():

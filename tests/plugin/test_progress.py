@@ -23,12 +23,12 @@ SLOW = """
     from pytest_lime import progress
     from pytest_lime.testing import FakeModel
 
-    # Half a second for a check is long enough here.
-    progress.FIRST, progress.PAUSE = 0.05, 0.01
+    # A fifth of a second for a check is long enough here.
+    progress.FIRST, progress.PAUSE = 0.02, 0.005
 
     class Slow(FakeModel):
         def predict(self, batch):
-            time.sleep(len(batch) / 500)
+            time.sleep(len(batch) / 1500)
             return super().predict(batch)
 
     @pytest.fixture(scope="session")
@@ -116,9 +116,9 @@ def test_a_bar_comes_and_goes(run_in_terminal: Callable[..., str]) -> None:
     assert "3 failed, 1 passed" in rest
 
 
-@pytest.mark.parametrize("arguments", [("-q",), ("-n2",)])
-def test_no_bar(arguments: tuple[str, ...], run_in_terminal: Callable[..., str]) -> None:
-    output = run_in_terminal(*arguments)
+# Of -q and the rest tests/unit/test_progress.py tells, without a model.
+def test_no_bar_in_a_worker(run_in_terminal: Callable[..., str]) -> None:
+    output = run_in_terminal("-n1")
     assert "3 failed, 1 passed" in output
     assert "\x1b7" not in output
     assert "/300" not in output

@@ -1,6 +1,7 @@
 """Agreement: ranks as in scipy, and an interval that holds the truth as often as it says."""
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -141,6 +142,23 @@ class TestSamplingError:
         ]
         assert widths == sorted(widths, reverse=True)
         assert len(set(widths)) == 4
+
+    @pytest.mark.parametrize("freedom", [8.0, 100.0, np.inf])
+    def test_tails_that_few_draws_reach(self, freedom: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        opinion = [8, 2, 6, 3, 5, 1, 7, 4]
+
+        def ends(confidence: float) -> Array:
+            return np.array(agreement(WEIGHTS, opinion, 0.02, confidence=confidence, freedom=freedom).interval)
+
+        levels = (0.9, 0.95, 0.98, 0.99, 0.999, 0.9999)
+        few = {confidence: ends(confidence) for confidence in levels}
+        widths = [float(np.ptp(few[confidence])) for confidence in levels]
+        assert widths == sorted(widths)
+        assert few[0.999][0] < few[0.99][0] < few[0.999][1]
+        # So many draws reach them all.
+        monkeypatch.setattr(importlib.import_module("pytest_lime.agreement"), "DRAWS", 400_000)
+        for confidence in levels[:-1]:
+            np.testing.assert_allclose(few[confidence], ends(confidence), rtol=0, atol=0.25 * np.ptp(ends(confidence)))
 
     def test_few_degrees_of_freedom_make_it_wider(self) -> None:
         opinion = [8, 2, 6, 3, 5, 1, 7, 4]

@@ -137,16 +137,17 @@ class TestPace:
     @pytest.mark.parametrize("fixed", [1, 7, 1000])
     def test_a_size_that_is_given_needs_no_measuring(self, fixed: int) -> None:
         pace = Pace(4, 16, LAYOUTS, fixed=fixed)
-        assert (pace.settled, pace.found) == (True, (fixed, "last"))
+        # Nobody needs to be told of it.
+        assert (pace.settled, pace.found) == (True, None)
         pace.measured(fixed, 1e-9)
         assert (pace.size, pace.layout) == (fixed, "last")
 
     def test_memory_lowers_a_size_that_is_given(self) -> None:
         pace = Pace(4, 512, LAYOUTS, fixed=100)
         assert pace.too_large(100)
-        assert pace.found == (50, "last")
+        assert (pace.size, pace.layout) == (50, "last")
         assert pace.too_large(50)
-        assert pace.found == (25, "last")
+        assert (pace.size, pace.layout, pace.found) == (25, "last", None)
 
     @pytest.mark.parametrize("before", range(4))
     def test_out_of_memory_during_the_trial_of_layouts(self, before: int) -> None:
@@ -164,20 +165,21 @@ class TestPace:
         assert pace.too_large(4)
         tried = self.settle(pace, lambda size, layout: 2.0 if layout == "first" else 1.0)
         assert tried == [(2, "last"), (2, "first")] * 2
-        assert pace.found == (2, "first")
+        # The memory may be another program's: it is not to be remembered.
+        assert (pace.size, pace.layout, pace.found) == (2, "first", None)
 
     def test_out_of_memory_later_goes_back_to_the_best_that_fits(self) -> None:
         pace = Pace(4, 512, LAYOUTS)
         while pace.size < 32:
             pace.measured(pace.size, pace.size / (pace.size * (2 if pace.layout == "first" else 1)))
         assert pace.too_large(32)
-        assert pace.found == (16, "first")
+        assert (pace.size, pace.layout, pace.settled, pace.found) == (16, "first", True, None)
 
     def test_out_of_memory_after_the_end_of_the_search(self) -> None:
         pace = Pace(4, 16, ("last",))
         self.settle(pace, lambda size, layout: float(size))
         assert pace.too_large(16)
-        assert pace.found == (8, "last")
+        assert (pace.size, pace.found) == (8, None)
 
     def test_one_image_cannot_be_halved(self) -> None:
         assert not Pace(1, 1, LAYOUTS).too_large(1)
@@ -186,14 +188,16 @@ class TestPace:
     def test_what_was_found_before_is_taken_over(self) -> None:
         pace = Pace(4, 512, LAYOUTS)
         pace.recall(64, "first")
-        assert pace.found == (64, "first")
+        assert (pace.size, pace.layout, pace.settled) == (64, "first", True)
+        # Whoever told it need not be told.
+        assert pace.found is None
         pace.measured(64, 1e9)
-        assert pace.found == (64, "first")
+        assert (pace.size, pace.layout) == (64, "first")
 
     def test_what_was_found_before_stays_within_what_fits(self) -> None:
         pace = Pace(4, 32, LAYOUTS)
         pace.recall(64, "last")
-        assert pace.found == (32, "last")
+        assert (pace.size, pace.layout, pace.settled) == (32, "last", True)
 
     def test_memory_that_ran_out_is_stronger_than_what_was_found_before(self) -> None:
         pace = Pace(4, 512, LAYOUTS)
@@ -209,4 +213,10 @@ class TestPace:
     def test_what_is_settled_is_not_changed_by_what_was_found_before(self) -> None:
         pace = Pace(4, 512, LAYOUTS, fixed=10)
         pace.recall(64, "first")
-        assert pace.found == (10, "last")
+        assert (pace.size, pace.layout) == (10, "last")
+
+    def test_what_was_found_is_told_once(self) -> None:
+        pace = Pace(4, 16, ("last",))
+        self.settle(pace, lambda size, layout: float(size))
+        assert [pace.found, pace.found] == [(16, "last"), None]
+        assert (pace.size, pace.layout, pace.settled) == (16, "last", True)

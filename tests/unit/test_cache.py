@@ -30,13 +30,15 @@ def entry_path(cache: Cache, key: str = KEY) -> Path:
 
 def put(cache: Cache, key: str, size: int = 1000, *, used: float | None = None) -> None:
     """Put an entry of about `size` bytes, used so many seconds ago."""
-    cache.put("samples", key, {}, {"data": np.zeros(size, dtype=np.uint8)})
+    cache.put("samples", digest(key), {}, {"data": np.zeros(size, dtype=np.uint8)})
     if used is not None:
-        os.utime(entry_path(cache, key), (time.time() - used,) * 2)
+        os.utime(entry_path(cache, digest(key)), (time.time() - used,) * 2)
 
 
-def keys(cache: Cache) -> set[str]:
-    return {path.stem for path in (cache.folder / "samples").iterdir()}
+def names(cache: Cache) -> set[str]:
+    """Return what lies among the samples: of an entry its short key, of anything else its name."""
+    known = {digest(key): key for key in (*"0123456789abc", "old", "same", "more", "small", "large", "new")}
+    return {known.get(path.stem, path.name) for path in (cache.folder / "samples").iterdir()}
 
 
 @pytest.fixture
@@ -139,13 +141,13 @@ WRITER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from pytest_lime.cache import Cache
+from pytest_lime.cache import Cache, digest
 folder, own, until = Path(sys.argv[1]), int(sys.argv[2]), time.time() + float(sys.argv[3])
 cache, count = Cache(folder, limit=int(sys.argv[4])), 0
 while time.time() < until:
     count += 1
     key = "0" if own < 2 else str(count % 50)
-    cache.put("samples", key, {"n": count}, {"data": np.full(2000 + 7000 * (count % 3), count)})
+    cache.put("samples", digest(key), {"n": count}, {"data": np.full(2000 + 7000 * (count % 3), count)})
 print(count)
 """
 
@@ -161,7 +163,7 @@ class TestProcesses:
         writers = [start(cache.folder, own, 1.5, 2**30) for own in (0, 1)]
         seen = set()
         while any(writer.poll() is None for writer in writers):
-            entry = cache.get("samples", "0")
+            entry = cache.get("samples", digest("0"))
             if entry is not None:
                 count = entry.facts["n"]
                 assert isinstance(count, int)
@@ -173,7 +175,7 @@ class TestProcesses:
             assert (writer.returncode, errors) == (0, "")
             assert int(out) > 10
         assert len(seen) > 10
-        assert [path.name for path in (cache.folder / "samples").iterdir()] == ["0.entry"]
+        assert [path.name for path in (cache.folder / "samples").iterdir()] == [f"{digest('0')}.entry"]
 
     def test_two_that_make_room_at_once(self, cache: Cache) -> None:
         limit = 1_000_000
@@ -301,11 +303,11 @@ class TestLimit:
         for number in range(9):
             put(cache, f"{number}", 10_000, used=100 - number)
         # Reading counts as use.
-        assert cache.get("samples", "0") is not None
-        assert keys(cache) == {*"012345678"}
+        assert cache.get("samples", digest("0")) is not None
+        assert names(cache) == {*"012345678"}
         put(cache, "9", 10_000)
         # Down to nine tenths of the limit, with some bytes for the heads.
-        assert keys(cache) == {*"03456789"}
+        assert names(cache) == {*"03456789"}
         assert 80_000 < sum(path.stat().st_size for path in (tmp_path / "samples").iterdir()) <= 90_000
 
     def test_the_folder_is_not_looked_through_at_each_put(
@@ -326,15 +328,15 @@ class TestLimit:
         assert len(scans) == 1
         put(cache, "more", 4000)
         assert len(scans) == 2
-        assert keys(cache) == {"same", "more"}
+        assert names(cache) == {"same", "more"}
 
     def test_what_another_process_removed_makes_room(self, tmp_path: Path) -> None:
         cache = Cache(tmp_path, limit=5000)
         put(cache, "a", 3000)
-        entry_path(cache, "a").unlink()
+        entry_path(cache, digest("a")).unlink()
         put(cache, "b", 2500)
         put(cache, "c", 1500)
-        assert keys(cache) == {"b", "c"}
+        assert names(cache) == {"b", "c"}
 
     def test_an_entry_larger_than_the_limit_is_not_kept(self, tmp_path: Path) -> None:
         cache = Cache(tmp_path, limit=5000)
@@ -342,33 +344,33 @@ class TestLimit:
         put(cache, "large")
         put(cache, "large", 6000)
         # Neither is what was there before.
-        assert keys(cache) == {"small"}
+        assert names(cache) == {"small"}
 
     def test_the_newest_entry_stays_though_it_takes_more_than_nine_tenths(self, tmp_path: Path) -> None:
         cache = Cache(tmp_path, limit=5000)
         put(cache, "old")
         put(cache, "new", 4600)
-        assert keys(cache) == {"new"}
+        assert names(cache) == {"new"}
 
     @pytest.mark.parametrize("gone", [True, False])
     def test_an_entry_that_cannot_be_removed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, gone: bool
     ) -> None:
-        cache = Cache(tmp_path, limit=5000)
+        cache = Cache(tmp_path, limit=5200)
         put(cache, "a", 2000, used=2)
         put(cache, "b", 2000, used=1)
         unlink = Path.unlink
 
         def stubborn(path: Path, missing_ok: bool = False) -> None:
-            if path.stem == "a" and gone:
+            if path.stem == digest("a") and gone:
                 unlink(path)
-            elif path.stem == "a":
+            elif path.stem == digest("a"):
                 refuse()
             unlink(path, missing_ok)
 
         monkeypatch.setattr(Path, "unlink", stubborn)
         put(cache, "c", 2000)
-        assert keys(cache) == ({"b", "c"} if gone else {"a", "c"})
+        assert names(cache) == ({"b", "c"} if gone else {"a", "c"})
 
     def test_files_of_others_and_links_stay(self, tmp_path: Path) -> None:
         cache = Cache(tmp_path, limit=3000)
@@ -380,16 +382,35 @@ class TestLimit:
         (tmp_path / "samples" / "link.entry").symlink_to(tmp_path / "samples" / "notes.txt")
         put(cache, "a", 2000)
         put(cache, "b", 2000)
-        assert keys(cache) == {"notes", ".hidden", "sub", "link", "b"}
+        assert names(cache) == {"notes.txt", ".hidden", "sub.entry", "link.entry", "b"}
+
+    def test_what_a_user_keeps_there_stays(self, tmp_path: Path) -> None:
+        # Neither counted, nor evicted, nor swept, whatever its age.
+        own = [
+            *("data/mine.entry", "data/.draft.entry.bak", "data/.mine.entry.bak", "samples/mine.entry"),
+            *(f"samples/{digest('x')}.entry.bak", f"samples/{digest('x').upper()}.entry", f"samples/{digest('x')}"),
+            *(f"samples/{digest('x')[1:]}.entry", f"samples/.{digest('x')}.entry.BAK", f"samples/.{digest('x')}.entry"),
+        ]
+        for name in own:
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"x" * 5000)
+            os.utime(path, (0, 0))
+        cache = Cache(tmp_path, limit=3000)
+        put(cache, "a", 2000)
+        put(cache, "b", 2000)
+        put(Cache(tmp_path, limit=3000), "c", 2000)
+        left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+        assert left == {*own, f"samples/{digest('c')}.entry"}
 
     def test_what_a_killed_process_left_is_swept(self, tmp_path: Path) -> None:
         put(Cache(tmp_path), "a")
-        left = [tmp_path / "samples" / f".a.entry.{name}" for name in ("old", "new")]
+        left = [tmp_path / "samples" / f".{digest('a')}.entry.{name}" for name in ("0ld_abcd", "new0_xyz")]
         for path, age in zip(left, (2 * HOUR, HOUR / 2), strict=True):
             path.write_bytes(b"half")
             os.utime(path, (time.time() - age,) * 2)
         cache = Cache(tmp_path)
-        assert cache.get("samples", "a") is not None
+        assert cache.get("samples", digest("a")) is not None
         assert all(path.exists() for path in left)
         put(cache, "b")
         assert [path.exists() for path in left] == [False, True]
@@ -489,4 +510,4 @@ def test_no_warning_where_all_is_well(cache: Cache) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         put(cache, "a")
-        assert cache.get("samples", "a") is not None
+        assert cache.get("samples", digest("a")) is not None

@@ -1,5 +1,6 @@
 """From image and model to explanation: the same in any portions, and errors before any pass."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from pytest_lime import (
     explain,
 )
 from pytest_lime.explainer import open_stream
-from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.images import Image
+from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.testing import FakeModel, planted_and, planted_linear
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
@@ -298,3 +299,28 @@ class TestTheRest:
     def test_a_missing_argument_is_told_with_their_names(self) -> None:
         with pytest.raises(OptionError, match="the arguments are model, image, target, top_labels, regions"):
             explain(FakeModel())  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", b"", "\0", "a\0b", "x" * 5000, 3, object(), ["kept"]],
+    ids=["empty", "no bytes", "null", "null within", "long", "number", "object", "list"],
+)
+    "path",
+    ["", b"", "\0", "a\0b", "x" * 5000, 3, object(), ["kept"]],
+    ids=["empty", "empty bytes", "zero", "a zero inside", "long", "number", "object", "list"],
+)
+def test_a_cache_that_cannot_be_a_folder(path: Any) -> None:
+    model = Counting()
+    with pytest.raises(OptionError, match=r"^cache=.* must be the path of a folder, or None\.$"):
+        explain(model, IMAGE, "cat", cache=path)
+    assert model.shown == 0
+
+
+def test_a_cache_that_is_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.write_text("mine")
+    for given in (path, str(path)):
+        with pytest.raises(OptionError, match=r"kept' is a file; name a folder\.$"):
+            explain(FakeModel(), IMAGE, "cat", cache=given)
+    assert path.read_text() == "mine"

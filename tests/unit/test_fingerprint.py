@@ -757,6 +757,16 @@ class TestProtocol:
         with pytest.raises(ModelError, match="must be a str or None, or a method without arguments"):
             fingerprint(type("Model", (), {"fingerprint": own})())
 
+    @pytest.mark.parametrize("base", [object, FakeModel])
+    def test_a_class_of_the_users_that_says_nothing_is_not_known(self, base: type) -> None:
+        # It may read anything as it runs, such as a file of weights.
+        model = type("Model", (base,), {"predict": lambda self, batch: batch})()
+        assert fingerprint(model) is None
+        # Though its attributes and code could be told from others.
+        assert known(state_digest(model))
+        model.fingerprint = "v3"
+        assert known(fingerprint(model))
+
     def test_models_for_tests(self) -> None:
         assert known(fingerprint(FakeModel())) == fingerprint(FakeModel())
         first, second = (planted_and(parts, d=10) for parts in ([2, 7], [2, 6]))

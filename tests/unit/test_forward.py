@@ -122,7 +122,8 @@ class TestMaskedCopies:
         # With "auto" the first batches have one layout and the other, in turn.
         canvas_of(engine_of(model, batch_size), PIXELS[:channels]).scores(MASKS, [0])
         batch = torch.cat(model.batches).numpy()
-        assert (batch.shape, batch.dtype) == ((75, channels, 4, 6), np.float32)
+        assert batch.shape == (75, channels, 4, 6)
+        assert batch.dtype == np.float32
         np.testing.assert_array_equal(batch, copies(MASKS, PIXELS[:channels], FILL[:channels]))
 
     def test_both_layouts_are_tried(self) -> None:
@@ -146,7 +147,8 @@ class TestMaskedCopies:
         engine = engine_of(model)
         canvas = canvas_of(engine)
         whole = engine.alone(canvas)
-        assert (whole.shape, whole.dtype) == ((4,), np.float64)
+        assert whole.shape == (4,)
+        assert whole.dtype == np.float64
         scores = canvas.scores(np.array([[1] * 6, [0] * 6], dtype=np.uint8), EVERY)
         np.testing.assert_allclose(scores[0], whole, atol=FLOAT32)
         np.testing.assert_array_equal(model.batches[-1][0].numpy(), PIXELS)
@@ -171,25 +173,26 @@ class TestSharedBatches:
     def test_images_of_one_shape_share_batches(self) -> None:
         model = Classifier()
         engine = engine_of(model, 16)
-        images = [PIXELS, PIXELS / 2, PIXELS**2]
-        canvases = [canvas_of(engine, pixels.astype(np.float32)) for pixels in images]
+        images = [(PIXELS**power).astype(np.float32) for power in (1, 2, 3)]
+        canvases = [canvas_of(engine, pixels) for pixels in images]
         counts = (20, 3, 30)
         portions = [Portion(canvas, MASKS[:n], EVERY) for canvas, n in zip(canvases, counts, strict=True)]
         results = engine.submit(portions).results()
         assert model.sizes == [16, 16, 16, 5]
         seen = torch.cat(model.batches).numpy()
-        made = [copies(MASKS[:n], pixels.astype(np.float32), FILL) for pixels, n in zip(images, counts, strict=True)]
+        made = [copies(MASKS[:n], pixels, FILL) for pixels, n in zip(images, counts, strict=True)]
         np.testing.assert_array_equal(seen, np.concatenate(made))
         assert [canvas.passes for canvas in canvases] == list(counts)
         assert engine.passes == 53
         for result, pixels, n in zip(results, images, counts, strict=True):
-            alone = canvas_of(engine_of(Classifier()), pixels.astype(np.float32)).scores(MASKS[:n], EVERY)
+            alone = canvas_of(engine_of(Classifier()), pixels).scores(MASKS[:n], EVERY)
             np.testing.assert_allclose(result, alone, atol=FLOAT32)
 
     def test_images_of_other_shapes_do_not(self) -> None:
         model = Classifier()
         engine = engine_of(model, 16)
-        upright = Canvas(engine, *(np.moveaxis(part, 1, 2).copy() for part in (PIXELS, FILL)), SEGMENTS.T.copy())
+        turned, filled = (np.moveaxis(part, 1, 2).copy() for part in (PIXELS, FILL))
+        upright = Canvas(engine, turned, filled, SEGMENTS.T.copy())
         wide = [canvas_of(engine) for _ in range(2)]
         portions = [
             Portion(wide[0], MASKS[:5], [0]),
@@ -211,7 +214,7 @@ class TestSharedBatches:
         every = results[1]
         assert every.shape == (10, 4)
         for classes, result in zip(wanted, results, strict=True):
-            assert (result.flags.c_contiguous, result.dtype) == (True, np.float64)
+            assert result.dtype == np.float64
             np.testing.assert_allclose(result, every if classes is None else every[:, classes], atol=FLOAT32)
 
     @pytest.mark.parametrize("counts", [(0, 5), (5, 0), (5, 0, 3), (1, 1, 1)])
@@ -234,7 +237,8 @@ class TestScores:
     @pytest.mark.parametrize("classes", [[0], [2, 0], [3, 2, 1, 0], [1, 1]])
     def test_the_classes_asked_for_in_their_order(self, classes: list[int]) -> None:
         every = scores_of(Classifier())
-        assert (every.shape, every.dtype) == ((75, 4), np.float64)
+        assert every.shape == (75, 4)
+        assert every.dtype == np.float64
         np.testing.assert_array_equal(scores_of(Classifier(), classes=classes), every[:, classes])
 
     @pytest.mark.parametrize("batch_size", [1, 2, 7, 74, 75, 76, 1000, "auto"])

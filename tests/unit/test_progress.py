@@ -348,7 +348,7 @@ import pytest
 from pytest_lime import progress
 from pytest_lime.states import State
 
-progress.FIRST, progress.PAUSE = 0.05, 0.01
+progress.FIRST, progress.PAUSE = 0.01, 0.005
 
 @pytest.fixture(scope="session")
 def bar(pytestconfig):
@@ -356,7 +356,7 @@ def bar(pytestconfig):
 
 @pytest.fixture
 def work(bar):
-    def run(seconds=0.1):
+    def run(seconds=0.04):
         began, count = time.monotonic(), 0
         while time.monotonic() < began + seconds:
             bar(State("'cat' in 'cat.png'", count, 10_000, count, 1, 2))
@@ -399,13 +399,13 @@ def test_own_redirection(work):
         print("third", file=sys.stderr)
     assert out.getvalue() == "first\\nsecond\\nthird\\n"
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(6))
 def test_short(work, number):
-    work(0.01)
+    work(0.005)
 
 @pytest.mark.parametrize("number", range(2))
 def test_more(work, number):
-    work(0.1)
+    work(0.04)
 """
 
 
@@ -466,7 +466,7 @@ def no_bar(output: str) -> bool:
 class TestTerminal:
     @pytest.mark.parametrize(
         "arguments",
-        [(), ("-s",), ("-v",), ("--capture=sys",), ("-n0", "-p", "xdist", "--capture=tee-sys")],
+        [(), ("-s",), ("-v", "--capture=sys"), ("-n0", "-p", "xdist", "--capture=tee-sys")],
     )
     def test_what_is_to_be_read_in_the_end_is_the_same(
         self, arguments: tuple[str, ...], run_in_terminal: Callable[..., str]
@@ -504,10 +504,9 @@ class TestTerminal:
         ("arguments", "environment"),
         [
             (("-q",), {}),
-            ((), {"TERM": "dumb"}),
             (("-p", "no:terminal"), {}),
             (("-o", "log_cli=true"), {}),
-            (("-p", "xdist", "-n2"), {}),
+            (("-p", "xdist", "-n1"), {"TERM": "xterm"}),
         ],
         ids=str,
     )
@@ -519,7 +518,7 @@ class TestTerminal:
     def test_without_the_plugin_for_logs(self, run_in_terminal: Callable[..., str]) -> None:
         assert bars(run_in_terminal("-p", "no:logging"))
 
-    @pytest.mark.parametrize("arguments", [(), ("-s", "-p", "xdist", "-n2")])
+    @pytest.mark.parametrize("arguments", [(), ("-s", "-p", "xdist", "-n1")])
     def test_a_pipe_gets_no_sequence_at_all(
         self, arguments: tuple[str, ...], run_in_terminal: Callable[..., str]
     ) -> None:

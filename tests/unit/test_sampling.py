@@ -106,7 +106,7 @@ class TestSharing:
 
         model = CallableModel(classify, labels=("a", "b"), output="scores")
         # Neither shape fills a batch by itself, while both together would.
-        bench = bench_of(model, batch_size=150)
+        bench = bench_of(model, batch_size=150, fill="black")
         images = [IMAGES[0], IMAGES[1][:24]]
         with pytest.raises(ModelError, match="differently"):
             list(sample(bench.engine, [open_(bench, image) for image in images]))
@@ -176,7 +176,7 @@ class TestDecisions:
 class TestWindow:
     def test_streams_are_opened_as_there_is_room(self) -> None:
         bench = bench_of()
-        opened = []
+        opened: list[int] = []
 
         def streams() -> Iterator[SampleStream]:
             for image in IMAGES:
@@ -208,6 +208,59 @@ class TestWindow:
         assert len(alive) == 0
 
 
+class Unready:
+    """Streams that come one by one, and are ready when `now` says so."""
+
+    def __init__(self, streams: Sequence[SampleStream], now: Callable[[], bool]) -> None:
+        self.left = list(streams)
+        self.ready = now
+
+    def __iter__(self) -> Iterator[SampleStream]:
+        return self
+
+    def __next__(self) -> SampleStream:
+        if not self.left:
+            raise StopIteration
+        return self.left.pop(0)
+
+
+class TestReady:
+    def test_nobody_waits_for_an_image_that_is_not_ready(self) -> None:
+        bench = bench_of()
+        streams = [open_(bench, image) for image in IMAGES[:3]]
+        coming = Unready(streams, lambda: False)
+        found: list[SampleStream] = []
+        for stream, explanation in sample(bench.engine, coming):
+            found.append(stream)
+            # Each is taken when there is nothing else to do.
+            assert len(coming.left) == 3 - len(found)
+            image = IMAGES[len(found) - 1]
+            np.testing.assert_allclose(explanation.weights, alone(image).weights, rtol=0, atol=ROUNDING)
+        assert found == streams
+
+    def test_those_that_are_ready_join_those_that_are_open(self) -> None:
+        bench = bench_of(**AUTO)
+        streams = [open_(bench, image) for image in IMAGES[:3]]
+        looks: list[SampleStream] = []
+        coming = Unready(streams, lambda: len(looks) >= 2)
+
+        def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+            assert (len(coming.left) == 2) == (len(looks) < 2)
+            looks.append(stream)
+            return 1, 1
+
+        assert set(dict(sample(bench.engine, coming, decide=decide))) == set(streams)
+        assert looks[:2] == streams[:1] * 2
+        assert set(looks[2:5]) == set(streams)
+
+    def test_those_that_are_ready_are_taken_at_once(self) -> None:
+        bench = bench_of()
+        streams = [open_(bench, image) for image in IMAGES[:3]]
+        coming = Unready(streams, lambda: True)
+        next(sample(bench.engine, coming))
+        assert coming.left == []
+
+
 class TestFilling:
     def test_the_last_batch_of_a_round_is_filled_up(self) -> None:
         bench = bench_of()
@@ -227,7 +280,7 @@ class TestFilling:
     def test_what_was_filled_in_is_used_later(self) -> None:
         bench = bench_of()
         streams = [open_(bench, image) for image in IMAGES[:4]]
-        found = {}
+        found: dict[SampleStream, Explanation] = {}
         for place, stream in enumerate(streams):
             found.update(sample(bench.engine, [stream], ahead=lambda place=place: streams[place + 1 :]))  # type: ignore[misc]
         # Four times 102 rows; not full are the last, and one in which an image is confirmed.
@@ -257,6 +310,117 @@ class TestFilling:
         list(sample(bench.engine, [stream], ahead=lambda: [later]))
         assert bench.model.sizes == [51, 51]  # type: ignore[attr-defined]  # a Recording
         assert not later.begun
+
+    @pytest.mark.parametrize("batch_size", [64, 128])
+    def test_an_image_that_was_begun_before_is_confirmed_with_its_next_samples(self, batch_size: int) -> None:
+        bench = bench_of(batch_size=batch_size)
+        streams = [open_(bench, image) for image in IMAGES[:2]]
+        found = dict(sample(bench.engine, streams[:1], ahead=lambda: streams[1:]))
+        begun = streams[1].samples
+        assert 0 < begun < 100
+        before = len(bench.model.sizes)  # type: ignore[attr-defined]  # a Recording
+        found |= dict(sample(bench.engine, streams[1:]))
+        # The rest of its samples and the image again, in as few batches as they take.
+        sizes = bench.model.sizes[before:]  # type: ignore[attr-defined]  # a Recording
+        rows = 101 - begun
+        assert sizes == [batch_size] * (rows // batch_size) + [rows % batch_size]
+        for stream, image in zip(streams, IMAGES, strict=False):
+            assert found[stream].passes == 102
+            np.testing.assert_allclose(found[stream].weights, alone(image).weights, rtol=0, atol=ROUNDING)
+
+
+# Brighter than any masked copy of the others.
+BRIGHT = RNG.integers(250, 256, (32, 32, 3), dtype=np.uint8)
+
+
+class Picky(Recording):
+    """Fails for what is bright, until it is mended."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    def predict(self, batch: torch.Tensor) -> torch.Tensor:
+        scores = super().predict(batch)
+        bright = batch.mean(dim=(1, 2, 3)) > 0.95
+        if bright.any() and self.how == "raises":
+            raise ZeroDivisionError
+        if self.how == "NaN":
+            scores = scores.clone()
+            scores[bright] = torch.nan
+        return scores
+
+
+FAILURES = {"raises": ZeroDivisionError, "NaN": ModelError}
+
+
+@pytest.mark.parametrize("how", FAILURES)
+class TestOthersThatFail:
+    def check_mended(self, stream: SampleStream, image: NDArray[np.uint8]) -> None:
+        """Sample `stream` after all, and compare with one that nothing happened to."""
+        stream.bench.model.how = "mended"  # type: ignore[attr-defined]  # a Picky
+        ((_, explanation),) = sample(stream.bench.engine, [stream])
+        expected = alone(image)
+        np.testing.assert_array_equal(explanation.masks, expected.masks)
+        np.testing.assert_allclose(explanation.sample_scores, expected.sample_scores, rtol=0, atol=ROUNDING)
+        np.testing.assert_allclose(explanation.weights, expected.weights, rtol=0, atol=ROUNDING)
+
+    def test_the_image_of_a_later_test_harms_nobody(self, how: str) -> None:
+        bench = bench_of(Picky(how))
+        stream, later = open_(bench, IMAGES[0]), open_(bench, BRIGHT)
+        ((one, explanation),) = sample(bench.engine, [stream], ahead=lambda: [later])
+        assert one is stream
+        expected = alone(IMAGES[0])
+        np.testing.assert_array_equal(explanation.masks, expected.masks)
+        np.testing.assert_allclose(explanation.weights, expected.weights, rtol=0, atol=ROUNDING)
+        assert (later.samples, later.busy, later.begun) == (0, False, False)
+        self.check_mended(later, BRIGHT)
+
+    def test_those_that_share_its_fate_get_their_samples_later(self, how: str) -> None:
+        bench = bench_of(Picky(how), samples=20, batch_size=128)
+        streams = [open_(bench, image) for image in (IMAGES[0], IMAGES[1], BRIGHT, IMAGES[2])]
+        list(sample(bench.engine, streams[:1], ahead=lambda: streams[1:]))
+        # All were in that batch, and nobody can tell whose fault it was.
+        assert [stream.samples for stream in streams] == [20, 0, 0, 0]
+        assert not any(stream.busy for stream in streams)
+        found = dict(sample(bench.engine, [streams[1], streams[3]]))
+        for stream, image in ((streams[1], IMAGES[1]), (streams[3], IMAGES[2])):
+            expected = alone(image, samples=20)
+            np.testing.assert_array_equal(found[stream].masks, expected.masks)
+            np.testing.assert_allclose(found[stream].weights, expected.weights, rtol=0, atol=ROUNDING)
+
+    def test_an_image_of_the_other_half_of_a_set(self, how: str) -> None:
+        # While an accelerator works on one half, the other fills up its batches.
+        bench = bench_of(Picky(how))
+        lazy: Any = Lazy(bench.engine)
+        stream, other = open_(bench, IMAGES[0]), open_(bench, BRIGHT)
+        found = sample(lazy, [stream, other])
+        one, explanation = next(found)
+        assert one is stream
+        np.testing.assert_allclose(explanation.weights, alone(IMAGES[0]).weights, rtol=0, atol=ROUNDING)
+        # Its own error comes in its own turn.
+        with pytest.raises(FAILURES[how]):
+            next(found)
+
+    def test_what_was_begun_goes_on_where_it_was(self, how: str) -> None:
+        bench = bench_of(Picky("mended"))
+        later = open_(bench, BRIGHT)
+        list(sample(bench.engine, [open_(bench, IMAGES[0])], ahead=lambda: [later]))
+        assert later.samples == 25
+        bench.model.how = how  # type: ignore[attr-defined]  # a Picky
+        for image in IMAGES[1:3]:
+            ((_, explanation),) = sample(bench.engine, [open_(bench, image)], ahead=lambda: [later])
+            np.testing.assert_allclose(explanation.weights, alone(image).weights, rtol=0, atol=ROUNDING)
+        assert (later.samples, later.busy) == (25, False)
+        self.check_mended(later, BRIGHT)
+
+    def test_an_error_of_its_own_is_raised_and_the_others_are_given_back(self, how: str) -> None:
+        bench = bench_of(Picky(how))
+        stream, later = open_(bench, BRIGHT), open_(bench, IMAGES[0])
+        with pytest.raises(FAILURES[how]):
+            list(sample(bench.engine, [stream], ahead=lambda: [later]))
+        assert (later.samples, later.busy) == (0, False)
+        self.check_mended(later, IMAGES[0])
 
 
 class Lazy:
@@ -403,5 +567,5 @@ class TestErrors:
         found = sample(bench.engine, (open_(bench, image) for image in IMAGES))
         next(found)
         passes = bench.engine.passes
-        found.close()  # type: ignore[attr-defined]  # a generator
+        found.close()
         assert bench.engine.passes == passes < 400

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from pytest_lime import Box, ImageError, TorchModel
 from pytest_lime import scenes as module
 from pytest_lime.cache import Cache
+from pytest_lime.errors import CacheWarning
 from pytest_lime.options import LimeOptions
 from pytest_lime.scenes import Scene, look_at
+from pytest_lime.segmentation import segment
 from pytest_lime.testing import FakeModel
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
@@ -27,7 +29,7 @@ def cache(tmp_path: Path) -> Cache:
 def segmented(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Each call of the segmentation, by its segmenter."""
     calls: list[Any] = []
-    original = module.segment
+    original = segment
 
     def counted(*arguments: Any, **options: Any) -> NDArray[np.int64]:
         calls.append(options["segmenter"])
@@ -51,9 +53,10 @@ def assert_same(first: Scene, second: Scene) -> None:
 def test_what_is_known_before_the_model_sees_anything() -> None:
     scene = scene_of(segmenter="grid")
     assert scene.image.size == (40, 48)
-    assert (scene.pixels.shape, scene.pixels.dtype) == ((3, 32, 32), np.float32)
-    assert (scene.segments.shape, scene.segments.dtype) == ((32, 32), np.int64)
-    assert (scene.filled.shape, scene.filled.dtype) == ((3, 32, 32), np.float32)
+    assert scene.pixels.shape == scene.filled.shape == (3, 32, 32)
+    assert scene.pixels.dtype == scene.filled.dtype == np.float32
+    assert scene.segments.shape == (32, 32)
+    assert scene.segments.dtype == np.int64
     assert scene.superpixels == len(scene.unchanged) == scene.segments.max() + 1
     assert not scene.unchanged.any()
 
@@ -173,3 +176,29 @@ class TestCachedSuperpixels:
         with pytest.raises(ImageError):
             scene_of(cache, "no such cat.png")
         assert not cache.folder.exists()
+
+
+CELLS = (np.arange(1024) // 128).reshape(32, 32)
+WRONG: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "another name": {"labels": CELLS.astype(np.uint16)},
+    "another shape": {"segments": CELLS[:16].astype(np.uint16)},
+    "one axis": {"segments": CELLS.ravel().astype(np.uint16)},
+    "another type": {"segments": CELLS},
+    "no numbers": {"segments": np.full((32, 32), np.nan)},
+    "a gap": {"segments": (CELLS + (CELLS > 3)).astype(np.uint16)},
+    "a first one that is missing": {"segments": (CELLS + 1).astype(np.uint16)},
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_an_entry_of_other_contents_is_made_anew(kind: str, cache: Cache, segmented: list[Any]) -> None:
+    expected = scene_of(cache)
+    (path,) = (cache.folder / "superpixels").iterdir()
+    cache.put("superpixels", path.stem, {}, WRONG[kind])
+    with pytest.warns(CacheWarning, match="holds no superpixels as pytest-lime stores them; they are made anew"):
+        found = scene_of(cache)
+    assert_same(found, expected)
+    assert len(segmented) == 2
+    assert_same(scene_of(cache), expected)
+    assert len(segmented) == 2

@@ -1,5 +1,7 @@
 """Streams: the order of the samples, when they are looked at, and what is stored of them."""
 
+import importlib.metadata
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime import CallableModel, Explanation, ModelError, TargetError, TorchModel
+from pytest_lime import streams as module
 from pytest_lime.cache import Cache
 from pytest_lime.errors import CacheWarning
 from pytest_lime.explainer import open_stream, run
 from pytest_lime.forward import Portion
 from pytest_lime.options import LimeOptions
 from pytest_lime.perturbation import MaskStream
-from pytest_lime.streams import Bench, SampleStream, TopLabels
+from pytest_lime.streams import GROWTH, GROWTH_OF_SLOW, STEP, Bench, SampleStream, TopLabels, _version_of
 from pytest_lime.testing import FakeModel
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -147,10 +150,22 @@ class TestLooks:
         assert counts[0] >= max(2 * (16 + 1 + 8), MaskStream("hadamard", 16, 0).block)
         assert counts[0] < 100
         assert counts[-1] == 4000
-        growth = np.array(counts[1:-1]) / np.array(counts[:-2])
-        assert growth.min() >= 1.2
-        assert growth.max() <= 1.3
+        for before, count in itertools.pairwise(counts[:-1]):
+            # But for rounding up to whole pairs.
+            assert 0 <= count - max(before + STEP, GROWTH * before) < 2
+        assert counts[1] - counts[0] == STEP
         assert all(count % 2 == 0 for count in counts)
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"surrogate": "lasso"}, {"surrogate": "tree"}, {"feature_selection": "highest_weights", "num_features": 4}],
+        ids=lambda options: "".join(map(str, options.values())),
+    )
+    def test_where_a_look_takes_long_there_are_fewer(self, options: dict[str, Any]) -> None:
+        counts = self.looks(**options)
+        for before, count in itertools.pairwise(counts[:-1]):
+            assert 0 <= count - max(before + STEP, GROWTH_OF_SLOW * before) < 2
+        assert len(counts) < len(self.looks())
 
     def test_without_pairs_the_first_look_is_earlier(self) -> None:
         assert self.looks(sampler="bernoulli")[0] == 16 + 1 + 8
@@ -368,18 +383,127 @@ class TestStored:
         assert_same(again, first)
         assert explained(model_of(), cache=cache).passes == 0
 
+    def test_one_that_was_opened_before_does_not_replace_a_longer_one(self, cache: Cache) -> None:
+        # As the stream of a test ahead, or of another worker.
+        stream = stream_of(model_of(), cache=cache)
+        longer = explained(model_of(), cache=cache, samples=300)
+        stream.extend(120)
+        stream.look()
+        stream.store()
+        again = explained(model_of(), cache=cache, samples=300)
+        assert again.passes == 0
+        assert_same(again, longer)
+
+    def test_a_class_that_is_stored_apart_grows_apart(self, cache: Cache) -> None:
+        model = model_of(40)
+        least = int(explained(model, cache=cache, samples=300).prediction.argmin())
+        assert explained(model, least, cache=cache).passes == 120
+        assert explained(model, least, cache=cache, samples=300).passes == 180
+        # The shorter one of another class is none of the longer ones.
+        assert explained(model, least, cache=cache, samples=300).passes == 0
+        assert explained(model, None, cache=cache, samples=300).passes == 0
+        assert len(entries(cache)) == 2
+
+    WRONG: tuple[dict[str, Any], ...] = (
+        {"scores": None},
+        {"classes": None},
+        {"prediction": None},
+        {"scores": np.full((120, 3), np.nan)},
+        {"prediction": np.array([0.5, np.inf, 0.1])},
+        {"scores": np.zeros((120, 2))},
+        {"scores": np.zeros(120)},
+        {"scores": np.zeros((0, 3))},
+        {"scores": np.array([["a", "b", "c"]] * 120)},
+        {"classes": np.array([[0, 1, 2]])},
+        {"classes": np.array([0, 1, 3])},
+        {"classes": np.array([-1, 0, 1])},
+        {"classes": np.zeros(0, dtype=np.int64), "scores": np.zeros((120, 0))},
+        {"prediction": np.zeros((3, 1))},
+        {"prediction": np.zeros(4)},
+    )
+
+    @pytest.mark.parametrize("changes", WRONG, ids="".join)
+    def test_an_entry_of_other_contents_warns_and_is_made_anew(self, changes: dict[str, Any], cache: Cache) -> None:
+        first = explained(model_of(), cache=cache)
+        (path,) = entries(cache)
+        entry = cache.get("samples", path.stem)
+        assert entry is not None
+        arrays = {name: array for name, array in {**entry.arrays, **changes}.items() if array is not None}
+        cache.put("samples", path.stem, {}, arrays)
+        with pytest.warns(CacheWarning, match="holds no samples as pytest-lime stores them; they are made anew"):
+            again = explained(model_of(), cache=cache)
+        assert again.passes == 122
+        assert_same(again, first, ROUNDING)
+        assert explained(model_of(), cache=cache).passes == 0
+
+    def test_an_entry_of_other_contents_for_a_class_apart(self, cache: Cache) -> None:
+        model = model_of(40)
+        least = int(explained(model, cache=cache).prediction.argmin())
+        before = set(entries(cache))
+        first = explained(model, least, cache=cache)
+        (path,) = set(entries(cache)) - before
+        cache.put("samples", path.stem, {}, {"scores": np.zeros((120, 17))})
+        with pytest.warns(CacheWarning, match="made anew"):
+            again = explained(model, least, cache=cache)
+        # The image itself is known.
+        assert again.passes == 120
+        assert_same(again, first, ROUNDING)
+        assert explained(model, least, cache=cache).passes == 0
+
+    @pytest.mark.parametrize("precise", [np.zeros(1), np.full(3, np.nan), np.zeros((2, 3)), np.array(["a", "b", "c"])])
+    def test_other_scores_in_full_precision_are_made_anew(self, precise: Any, cache: Cache) -> None:
+        first = explained(model_of(), 2, cache=cache, precision="bfloat16")
+        (path,) = entries(cache)
+        entry = cache.get("samples", path.stem)
+        assert entry is not None
+        cache.put("samples", path.stem, {}, {**entry.arrays, "precise": precise})
+        with pytest.warns(CacheWarning, match="made anew"):
+            again = explained(model_of(), 2, cache=cache, precision="bfloat16")
+        assert first.precision_shift is not None
+        assert again.precision_shift is not None
+        np.testing.assert_allclose(again.precision_shift, first.precision_shift, rtol=0, atol=ROUNDING)
+
+    @pytest.mark.parametrize("arrays", [{}, {"said": np.zeros((1, 4))}, {"said": np.full((1, 16), np.nan)}])
+    def test_other_opinions_are_made_anew(self, arrays: dict[str, Any], cache: Cache) -> None:
+        first = explained(model_of(), cache=cache, opinions=("occlusion",))
+        (path,) = entries(cache, "opinion")
+        cache.put("opinion", path.stem, {}, arrays)
+        with pytest.warns(CacheWarning, match="made anew"):
+            again = explained(model_of(), cache=cache, opinions=("occlusion",))
+        np.testing.assert_allclose(again.opinions["occlusion"], first.opinions["occlusion"], rtol=0, atol=ROUNDING)
+
+    @pytest.mark.parametrize(
+        "facts",
+        [{}, {"size": "many", "layout": "contiguous"}, {"size": 0, "layout": "contiguous"}, {"size": 8}],
+        ids=str,
+    )
+    def test_another_batch_size_is_measured_anew(self, facts: dict[str, Any], cache: Cache) -> None:
+        explained(model_of(), cache=cache, samples=4000, batch_size="auto")
+        (path,) = entries(cache, "pace")
+        cache.put("pace", path.stem, facts, {})
+        bench = Bench(model_of(), LimeOptions(**{**OPTIONS, "batch_size": "auto"}), cache)
+        with pytest.warns(CacheWarning, match="anew"):
+            bench.recall_pace((3, 32, 32))
+        assert not bench.engine.pace((3, 32, 32)).settled
+
     def test_the_batch_size_is_remembered(self, cache: Cache) -> None:
         model = model_of()
         bench = Bench(model, LimeOptions(**{**OPTIONS, "samples": 4000, "batch_size": "auto"}), cache)
         run(bench, IMAGE, 0)
-        found = bench.engine.pace((3, 32, 32)).found
-        assert found is not None
+        known = bench.engine.pace((3, 32, 32))
+        assert known.settled
+        assert len(entries(cache, "pace")) == 1
         other = Bench(model_of(), LimeOptions(**{**OPTIONS, "batch_size": "auto"}), cache)
-        assert other.engine.pace((3, 32, 32)).found is None
+        pace = other.engine.pace((3, 32, 32))
+        assert not pace.settled
         other.recall_pace((3, 32, 32))
-        assert other.engine.pace((3, 32, 32)).found == found
+        assert (pace.settled, pace.size, pace.layout) == (True, known.size, known.layout)
         other.recall_pace((3, 9, 9))
-        assert other.engine.pace((3, 9, 9)).found is None
+        assert not other.engine.pace((3, 9, 9)).settled
+
+    def test_a_batch_size_that_was_not_measured_is_not_written_down(self, cache: Cache) -> None:
+        explained(model_of(), cache=cache, batch_size=7)
+        assert entries(cache, "pace") == []
 
 
 class TestNeverStale:
@@ -453,7 +577,7 @@ class TestNeverStale:
     def test_weights_that_are_changed_back(self, cache: Cache) -> None:
         model = model_of()
         before = explained(model, cache=cache)
-        weight: Any = model.net[1].weight  # type: ignore[index, union-attr]  # a Sequential
+        weight: Any = model.net[1].weight  # type: ignore[index]  # a Sequential
         kept = weight.detach().clone()
         weight.data.mul_(-1)
         explained(model, cache=cache)
@@ -489,13 +613,15 @@ class TestNeverStale:
         explained(fingerprinted("1", 0.0), cache=cache)
         assert explained(fingerprinted("1", 0.0), cache=cache).passes == 0
         other = explained(fingerprinted("2", 0.25), cache=cache)
-        assert other.passes == 122
+        # Without labels the image comes again beside another.
+        assert other.passes == 123
         assert_same(other, explained(fingerprinted("2", 0.25)))
 
     def test_models_without_a_fingerprint_store_nothing(self, cache: Cache) -> None:
         model = CallableModel(lambda images: np.tile([0.25, 0.75], (len(images), 1)))
         for _ in range(2):
-            assert explained(model, cache=cache).passes == 122
+            # Without labels the image comes again beside another: itself, all hidden.
+            assert explained(model, cache=cache).passes == 123
         assert entries(cache) == entries(cache, "pace") == []
         # The superpixels are not of the model.
         assert len(entries(cache, "superpixels")) == 1
@@ -513,6 +639,19 @@ class TestNeverStale:
         for _ in range(3):
             run(bench, IMAGE, 0)
         assert model.looks == 1
+
+    @pytest.mark.parametrize("error", [ZeroDivisionError("no weights"), AssertionError("no weights")])
+    def test_a_fingerprint_that_raises_is_an_error_of_the_model(self, error: Exception, cache: Cache) -> None:
+        class Broken(FakeModel):
+            def fingerprint(self) -> str:
+                raise error
+
+        words = (
+            rf"the fingerprint of .* raised {type(error).__name__}: no weights; it must be a text, None, or a method"
+        )
+        with pytest.raises(ModelError, match=words) as caught:
+            explained(Broken(), cache=cache)
+        assert caught.value.__cause__ is error
 
     def test_without_a_cache_the_model_is_not_looked_at(self) -> None:
         class Shy(FakeModel):
@@ -559,6 +698,21 @@ class TestInconsistentModels:
         net = Chancy(layer(0.5 if layer is torch.nn.Dropout else 3))
         with pytest.raises(ModelError, match=r"scored the same image differently \(by up to \d"):
             explained(as_function(net, labels=labels), batch_size=batch_size)
+
+    @pytest.mark.parametrize(("labels", "rows"), [(("a", "b", "c"), [[1] * 16]), (None, [[1] * 16, [0] * 16])])
+    def test_the_image_comes_again_in_other_company(self, labels: Any, rows: list[list[int]]) -> None:
+        # Where the labels are not known it was alone the first time, and so it must not be the second time.
+        function = as_function(network())
+        stream = stream_of(CallableModel(function.classifier_fn, output="scores", labels=labels))
+        while advance(stream) is not None:
+            pass
+        again = stream.again
+        assert again is not None
+        assert again.masks.tolist() == rows
+        passes = stream.passes
+        stream.look()
+        assert stream.again is None
+        assert stream.passes == passes + len(rows)
 
     def test_chance_is_told_in_batches_of_one(self) -> None:
         torch.manual_seed(0)
@@ -641,11 +795,29 @@ class TestOpinions:
         assert other.passes >= 16
         assert np.abs(other.opinions["occlusion"] - first.opinions["occlusion"]).max() > 1e-6
         model = model_of()
-        model.net[1].weight.data.mul_(2)  # type: ignore[index, union-attr, operator]  # a Sequential
+        model.net[1].weight.data.mul_(2)  # type: ignore[index]  # a Sequential
         doubled = explained(model, 0, cache=cache, opinions=("occlusion",))
         np.testing.assert_array_equal(
             doubled.opinions["occlusion"], explained(model, 0, opinions=("occlusion",)).opinions["occlusion"]
         )
+
+    def test_those_of_another_version_of_their_package_are_others(
+        self, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        explained(model_of(), cache=cache, opinions=("occlusion",))
+        monkeypatch.setattr(module, "_version_of", lambda opinion: "2")
+        assert explained(model_of(), cache=cache, opinions=("occlusion",)).passes >= 16
+        assert explained(model_of(), cache=cache, opinions=("occlusion",)).passes == 0
+
+    def test_which_package_they_come_from(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def absent(name: str) -> str:
+            raise importlib.metadata.PackageNotFoundError(name)
+
+        assert _version_of("gradcam") == _version_of("gradcam:layer4") == importlib.metadata.version("captum")
+        # Our own.
+        assert _version_of("occlusion") == ""
+        monkeypatch.setattr(importlib.metadata, "version", absent)
+        assert _version_of("gradcam") == ""
 
     def test_none_is_stored_for_a_model_without_a_fingerprint(self, cache: Cache) -> None:
         model = CallableModel(lambda images: np.tile([0.25, 0.75], (len(images), 1)))

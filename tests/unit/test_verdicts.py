@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_lime import Box, Explanation, OptionError, Verdict
-from pytest_lime.verdicts import Check, Status, decide, describe_model, distinct, worst
+from pytest_lime.verdicts import Check, Status, decide, describe_model, distinct, open_claims, worst
 
 Build = Callable[..., Explanation]
 WEIGHTS = [0.5, -0.2, 0.1, 0.0]
@@ -285,3 +285,39 @@ class TestCheck:
         for targets, rival in (((0,), "dog"), ((1,), "cat")):
             words = describe_model(explanation_of(WEIGHTS, targets=targets, prediction=(0.4, 0.4, 0.2)))
             assert words.endswith(f"0.4 (rank 2) and predicts {rival!r} 0.4")
+
+
+class TestOpenClaims:
+    @staticmethod
+    def explained(explanation_of: Build, *, alive: int, samples: int = 400, **changes: Any) -> Explanation:
+        """Return an explanation in whose samples the class is alive `alive` times."""
+        explanation = explanation_of(WEIGHTS, samples=samples)
+        scores = np.where(np.arange(samples)[:, None] < alive, 0.5, 0.01)
+        return dataclasses.replace(explanation, sample_scores=scores, **changes)
+
+    @pytest.mark.parametrize(
+        ("statuses", "count"),
+        [([], 0), (["pass"], 0), (["fail"], 0), (["inconclusive"], 1), (["inconclusive", "pass", "inconclusive"], 2)],
+    )
+    def test_those_that_are_inconclusive(self, statuses: list[Status], count: int, explanation_of: Build) -> None:
+        explanation = self.explained(explanation_of, alive=200)
+        assert open_claims(Check(explanation, tuple(map(verdict_of, statuses)))) == count
+
+    @pytest.mark.parametrize(("alive", "count"), [(0, 3), (1, 3), (19, 3), (20, 1), (21, 1), (200, 1)])
+    @pytest.mark.parametrize("samples", [400, 2000])
+    def test_while_the_class_is_alive_in_a_handful_of_samples_all_are(
+        self, alive: int, samples: int, count: int, explanation_of: Build
+    ) -> None:
+        explanation = self.explained(explanation_of, alive=alive, samples=samples)
+        assert explanation.alive[0] == pytest.approx(alive / samples)
+        verdicts = (verdict_of("pass"), verdict_of("fail"), verdict_of("inconclusive"))
+        assert open_claims(Check(explanation, verdicts)) == count
+
+    def test_what_rests_on_no_samples_is_decided(self, explanation_of: Build) -> None:
+        explanation = self.explained(explanation_of, alive=0)
+        verdicts = (verdict_of("pass", samples=0), verdict_of("fail", samples=0), verdict_of("pass"))
+        assert open_claims(Check(explanation, verdicts)) == 1
+
+    def test_where_all_masks_were_seen_no_more_can_come(self, explanation_of: Build) -> None:
+        explanation = self.explained(explanation_of, alive=0, samples=16, complete=True)
+        assert open_claims(Check(explanation, (verdict_of("pass"), verdict_of("fail")))) == 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from pytest_lime import workers
 

@@ -1,0 +1,291 @@
+"""--lime-cache and --lime-no-cache: superpixels and samples that are kept from run to run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+CHECK = """
+    def test_it(lime):
+        lime.check(IMAGE, "cat", predicted(rank=3), samples=100, segments=16)
+    """
+PARAMETRISED = """
+    @pytest.mark.parametrize("seed", [0, 1, 2, 3])
+    def test_it(lime, seed):
+        image = np.random.default_rng(seed).integers(0, 255, (32, 32, 3)).astype("uint8")
+        lime.check(image, "cat", predicted(rank=3), samples=100, segments=16)
+    """
+# Its weights are in a file, which a run reads.
+NETWORK = """
+    import pytest
+    import torch
+    from pathlib import Path
+    from pytest_lime import TorchModel
+
+    @pytest.fixture(scope="session")
+    def lime_model():
+        scale = float(Path(__file__).with_name("scale.txt").read_text())
+        linear = torch.nn.Linear(3072, 3)
+        with torch.no_grad():
+            linear.weight.copy_(torch.linspace(-scale, scale, 9216).sin().reshape(3, 3072))
+            linear.bias.zero_()
+        net = torch.nn.Sequential(torch.nn.Flatten(), linear)
+        return TorchModel(net, size=(32, 32), labels=("cat", "dog", "bird"))
+    """
+bare = pytest.mark.parametrize("mode", ["bare"])
+
+
+def passes(result: pytest.RunResult) -> int:
+    """Return how many images the model has seen, as the summary tells it."""
+    (line,) = [line for line in result.outlines if " forward passes in " in line]
+    return int(line.partition("; ")[2].partition(" ")[0].replace(",", ""))
+
+
+def entries(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.entry")}
+
+
+def kinds(folder: Path) -> set[str]:
+    return {name.partition("/")[0] for name in entries(folder)}
+
+
+@bare
+def test_a_second_run_makes_no_pass(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(PARAMETRISED)
+    assert passes(run()) == 4 * 102
+    kept = pytester.path / ".pytest_cache" / "d" / "lime"
+    assert {"samples", "superpixels"} <= kinds(kept) <= {"samples", "superpixels", "pace"}
+    assert sum(name.startswith("samples/") for name in entries(kept)) == 4
+    result = run()
+    result.assert_outcomes(passed=4)
+    assert passes(result) == 0
+
+
+@pytest.mark.parametrize("mode", ["-n2"])
+def test_workers_share_what_is_kept(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(PARAMETRISED)
+    result = run("--lime-cache=kept")
+    result.assert_outcomes(passed=4)
+    assert passes(result) == 4 * 102
+    assert len([name for name in entries(pytester.path / "kept") if name.startswith("samples/")]) == 4
+    assert not (pytester.path / ".pytest_cache" / "d" / "lime").exists()
+    assert passes(run("--lime-cache=kept")) == 0
+    # Nothing is left of what was being written.
+    assert [path for path in (pytester.path / "kept").rglob("*") if ".tmp" in path.name] == []
+
+
+@bare
+def test_where_it_is(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(CHECK)
+    pytester.makeini("[pytest]\nlime_cache = of_ini\n")
+    run().assert_outcomes(passed=1)
+    assert kinds(pytester.path / "of_ini") >= {"samples", "superpixels"}
+    # The command line is stronger.
+    assert passes(run("--lime-cache", "given")) == 102
+    assert kinds(pytester.path / "given") >= {"samples", "superpixels"}
+    assert passes(run()) == 0
+    # The ini file's folder, wherever the run starts.
+    inner = pytester.mkdir("inner")
+    (inner / "test_inner.py").write_text((pytester.path / "test_it.py").read_text())
+    os.chdir(inner)
+    assert passes(run("test_inner.py")) == 0
+    assert not (inner / "of_ini").exists()
+    # Not something to be committed.
+    assert (pytester.path / "of_ini" / ".gitignore").read_text().endswith("*\n")
+
+
+@bare
+def test_no_cache(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(CHECK)
+    pytester.makeini("[pytest]\nlime_cache = of_ini\n")
+    for _ in range(2):
+        assert passes(run("--lime-no-cache")) == 102
+    assert not (pytester.path / "of_ini").exists()
+    # It is neither read.
+    run()
+    assert passes(run("--lime-no-cache")) == 102
+
+
+@bare
+def test_without_the_cache_of_pytest(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(CHECK)
+    for _ in range(2):
+        assert passes(run("-p", "no:cacheprovider")) == 102
+    assert not (pytester.path / ".pytest_cache").exists()
+    # A folder of one's own needs none.
+    run("-p", "no:cacheprovider", "--lime-cache=kept")
+    assert passes(run("-p", "no:cacheprovider", "--lime-cache=kept")) == 0
+
+
+@bare
+def test_clearing_the_cache_of_pytest_clears_it(suite: Callable[..., None], run: Run) -> None:
+    suite(CHECK)
+    assert passes(run()) == 102
+    assert passes(run("--cache-clear")) == 102
+    assert passes(run()) == 0
+    run("--lime-cache=kept")
+    assert passes(run("--cache-clear", "--lime-cache=kept")) == 0
+
+
+@bare
+def test_a_changed_model_is_asked_again(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(CHECK)
+    pytester.makeconftest(NETWORK)
+    for scale, seen in ((1.0, 102), (1.0, 0), (2.0, 102), (1.0, 0), (2.0, 0)):
+        (pytester.path / "scale.txt").write_text(str(scale))
+        assert passes(run()) == seen
+
+
+@bare
+def test_changed_code_of_a_model_is_asked_again(
+    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    suite(CHECK)
+    model = NETWORK.replace("import TorchModel\n", "import TorchModel\n{code}").replace(
+        "torch.nn.Sequential(torch.nn.Flatten(), linear)", "torch.nn.Sequential(torch.nn.Flatten(), linear, Scaled())"
+    )
+    scaled = """
+    class Scaled(torch.nn.Module):
+        def forward(self, batch):
+            return batch {change}
+"""
+    (pytester.path / "scale.txt").write_text("1")
+    for change, seen in (("", 102), ("", 0), ("* 0.5", 102), ("* 0.5", 0)):
+        pytester.makeconftest(model.replace("{code}", scaled.replace("{change}", change)))
+        assert passes(run()) == seen
+
+
+@bare
+def test_a_model_of_the_users_own_class_is_asked_each_time(
+    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    # What it reads nobody can tell, unless it says so itself.
+    suite(CHECK)
+    model = """
+        import pytest
+        from pytest_lime.testing import FakeModel
+
+        class Own(FakeModel):
+            {fingerprint}
+
+        @pytest.fixture(scope="session")
+        def lime_model():
+            return Own()
+        """
+    told = 'fingerprint = "v1"'
+    for fingerprint, seen in (("pass", 102), ("pass", 102), (told, 102), (told, 0), (told.replace("1", "2"), 102)):
+        pytester.makeconftest(model.format(fingerprint=fingerprint))
+        assert passes(run()) == seen
+
+
+@bare
+def test_what_tests_of_one_run_share(suite: Callable[..., None], run: Run) -> None:
+    suite("""
+        def test_first(lime):
+            lime.check(IMAGE, "cat", predicted(rank=3), samples=100, segments=16)
+
+        def test_more_samples(lime):
+            lime.check(IMAGE, "cat", predicted(rank=3), samples=150, segments=16)
+
+        def test_fewer(lime):
+            assert lime.check(IMAGE, "cat", predicted(rank=3), samples=60, segments=16).explanation.passes == 0
+
+        def test_another_class(lime):
+            assert lime.check(IMAGE, "dog", predicted(rank=3), samples=100, segments=16).explanation.passes == 0
+
+        def test_another_confidence(lime):
+            found = lime.explain(IMAGE, "dog", samples=100, segments=16, confidence=0.9)
+            assert found.passes == 0
+
+        def test_the_predicted_class(lime):
+            assert lime.explain(IMAGE, samples=100, segments=16).passes == 0
+
+        def test_another_seed(lime):
+            assert lime.explain(IMAGE, samples=100, segments=16, seed=1).passes == 102
+        """)
+    result = run()
+    result.assert_outcomes(passed=7)
+
+
+@bare
+def test_a_damaged_entry_is_a_warning(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(CHECK)
+    run("--lime-cache=kept")
+    for path in (pytester.path / "kept" / "samples").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    result = run("--lime-cache=kept")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*CacheWarning: the cache entry '*' is damaged; it is made anew."])
+    assert passes(result) == 102
+    assert passes(run("--lime-cache=kept")) == 0
+
+
+@bare
+def test_its_size_is_bounded(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    # An entry of 4,000 samples of three classes has 96 kB, so that ten fit.
+    suite(PARAMETRISED.replace("[0, 1, 2, 3]", "range(12)").replace("samples=100", "samples=4000"))
+    pytester.makeini("[pytest]\nlime_cache = kept\nlime_cache_size = 1\n")
+    run().assert_outcomes(passed=12)
+    total = sum(path.stat().st_size for path in (pytester.path / "kept").rglob("*.entry"))
+    assert 800_000 < total <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("--lime-cache=kept", "--lime-no-cache"),
+            "--lime-cache and --lime-no-cache say the opposite; give one of them.",
+        ),
+        (("--lime-cache=",), "--lime-cache: no folder is named; say --lime-cache=DIR."),
+        (("--lime-cache=test_it.py",), "--lime-cache=test_it.py: '*test_it.py' is a file; name a folder."),
+        (("-o", "lime_cache=test_it.py"), "lime_cache=test_it.py in *: '*test_it.py' is a file; name a folder."),
+        (("--lime-cache=" + "x" * 5000,), "--lime-cache=xxx* cannot be used: *"),
+    ],
+    ids=["both", "empty", "file", "ini", "long"],
+)
+@bare
+def test_usage_errors(
+    arguments: tuple[str, ...], words: str, suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    suite(CHECK)
+    pytester.makeini("[pytest]\n")
+    result = run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {words}"])
+    assert len([line for line in result.errlines if line.strip()]) == 1
+
+
+@pytest.mark.parametrize("size", ["0", "0.5", "-1", "much", "inf", "nan"])
+@bare
+def test_a_wrong_size_is_a_usage_error(
+    size: str, suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    suite(CHECK)
+    pytester.makeini(f"[pytest]\nlime_cache_size = {size}\n")
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"ERROR: lime_cache_size='{size}' in *tox.ini must be a number of megabytes, at least 1."]
+    )
+
+
+@bare
+def test_a_folder_that_cannot_be_written_to_stops_nothing(
+    suite: Callable[..., None], run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite(CHECK)
+    from pytest_lime import cache  # noqa: PLC0415  (imports numpy)
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cache, "write_atomically", refuse)
+    result = run("--lime-cache=kept")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*CacheWarning: the cache '*kept' cannot be used (Permission denied); this run *"])

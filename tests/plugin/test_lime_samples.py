@@ -1,0 +1,171 @@
+"""--lime-samples=auto and --lime-max-samples: as many samples as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Run = Callable[..., pytest.RunResult]
+Report = Callable[..., dict[str, dict[str, Any]]]
+# 16 superpixels, so that the first look comes at 64 samples.
+CLEAR = """
+    def test_it(lime):
+        lime.check(IMAGE, "cat", HOLDS, segments=16)
+    """
+# The bound is what an infinite number of samples would find: no number of them decides that.
+BOUNDARY = """
+    from pytest_lime.testing import planted_and
+
+    MODEL = planted_and([0, 1], d=25)
+    REGION = Box(0, 0, 4, 4)
+
+    @pytest.fixture(scope="session")
+    def lime_model():
+        return MODEL
+
+    def test_it(lime):
+        lime.check(MODEL.image, "planted", predicted(), mass(REGION, at_least=0.4999), **MODEL.options)
+    """
+bare = pytest.mark.parametrize("mode", ["bare"])
+
+
+@bare
+def test_it_stops_once_every_claim_is_decided(suite: Callable[..., None], run: Run, report: Report) -> None:
+    suite(CLEAR)
+    run("--lime-report-all").assert_outcomes(passed=1)
+    (record,) = report().values()
+    assert record["options"]["samples"] == "auto"
+    assert record["explanation"]["samples"] < 200
+    assert record["explanation"]["passes"] == record["explanation"]["samples"] + 2
+    assert "at every look" in record["message"]
+
+
+@bare
+def test_the_harder_the_claim_the_more_samples(suite: Callable[..., None], run: Run, report: Report) -> None:
+    # AND of two of 25 superpixels: each has half of the weight.
+    marked = "@pytest.mark.parametrize('bound', [0.2, 0.4, 0.45])\n    def test_it(lime, bound)"
+    suite(BOUNDARY.replace("def test_it(lime)", marked).replace("at_least=0.4999", "at_least=bound"))
+    run("--lime-report-all").assert_outcomes(passed=3)
+    samples = [record["explanation"]["samples"] for record in report().values()]
+    assert samples == sorted(samples)
+    assert samples[0] < samples[-1] < 4000
+    assert {record["status"] for record in report().values()} == {"pass"}
+
+
+@bare
+def test_it_goes_on_to_max_samples(suite: Callable[..., None], run: Run, report: Report) -> None:
+    suite(BOUNDARY)
+    result = run("--lime-max-samples=700")
+    result.assert_outcomes(passed=1, warnings=1)
+    (record,) = report().values()
+    assert (record["status"], record["explanation"]["samples"], record["explanation"]["passes"]) == (
+        "inconclusive",
+        700,
+        702,
+    )
+    result.stdout.fnmatch_lines(["*InconclusiveWarning: *; raise max_samples (or samples), or say *"])
+    result = run("--lime-max-samples=700", "--lime-inconclusive=fail")
+    result.stdout.fnmatch_lines(
+        ["E*700 samples (hadamard) over 25 superpixels; *; intervals at 0.95 confidence, at every look"]
+    )
+
+
+@bare
+def test_a_number_is_one_look(suite: Callable[..., None], run: Run, report: Report) -> None:
+    suite(BOUNDARY)
+    run("--lime-samples=500", "--lime-inconclusive=fail").assert_outcomes(failed=1)
+    (record,) = report().values()
+    assert record["explanation"]["samples"] == 500
+    assert "at every look" not in record["message"]
+    # It is no more than what auto may take.
+    run("--lime-samples=500", "--lime-max-samples=100", "--lime-inconclusive=fail").assert_outcomes(failed=1)
+    (record,) = report().values()
+    assert record["explanation"]["samples"] == 500
+
+
+@bare
+def test_the_interval_at_every_look_is_wider(suite: Callable[..., None], run: Run, report: Report) -> None:
+    suite(BOUNDARY)
+    widths = []
+    for arguments in (("--lime-samples=500",), ("--lime-samples=auto", "--lime-max-samples=500")):
+        run(*arguments)
+        (record,) = report().values()
+        low, high = record["claims"][1]["interval"]
+        widths.append(high - low)
+    assert 1.3 < widths[1] / widths[0] < 2
+
+
+@bare
+def test_auto_on_the_command_line_is_stronger_than_a_number_in_the_ini_file(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    suite(CLEAR)
+    pytester.makeini("[pytest]\nlime_samples = 700\n")
+    run("--lime-report-all")
+    (record,) = report().values()
+    assert record["explanation"]["samples"] == 700
+    run("--lime-report-all", "--lime-samples=auto")
+    (record,) = report().values()
+    assert record["explanation"]["samples"] < 200
+
+
+@bare
+def test_the_marker_sets_the_most(suite: Callable[..., None], run: Run, report: Report) -> None:
+    suite(BOUNDARY.replace("def test_it", "@pytest.mark.lime(max_samples=400)\n    def test_it"))
+    run("--lime-max-samples=700").assert_outcomes(passed=1, warnings=1)
+    (record,) = report().values()
+    assert record["explanation"]["samples"] == 400
+
+
+@bare
+def test_markers_and_calls(suite: Callable[..., None], run: Run, report: Report) -> None:
+    suite("""
+        @pytest.mark.lime(samples=300)
+        def test_marker(lime):
+            lime.check(IMAGE, "cat", HOLDS, segments=16)
+
+        @pytest.mark.lime(samples=300)
+        def test_call(lime):
+            lime.check(IMAGE, "cat", HOLDS, segments=16, samples="auto")
+        """)
+    run("--lime-report-all").assert_outcomes(passed=2)
+    samples = {key.partition("#")[0]: record["explanation"]["samples"] for key, record in report().items()}
+    assert samples["test_marker"] == 300
+    assert samples["test_call"] < 200
+
+
+@bare
+def test_an_explanation_without_a_claim_takes_a_thousand(suite: Callable[..., None], run: Run) -> None:
+    suite("""
+        def test_it(lime):
+            found = lime.explain(IMAGE, segments=16)
+            assert (found.samples, found.anytime) == (1000, False)
+            assert lime.explain(IMAGE, segments=16, max_samples=300).samples == 300
+        """)
+    run().assert_outcomes(passed=1)
+
+
+@bare
+def test_all_masks_of_few_superpixels_are_one_look(suite: Callable[..., None], run: Run, report: Report) -> None:
+    suite("""
+        def test_it(lime):
+            lime.check(IMAGE, "cat", HOLDS, segments=9, segmenter="grid")
+        """)
+    run("--lime-report-all", "--lime-max-samples=20").assert_outcomes(passed=1)
+    (record,) = report().values()
+    assert (record["explanation"]["samples"], record["explanation"]["sampler"]) == (512, "exhaustive")
+
+
+@bare
+def test_wrong_values(suite: Callable[..., None], run: Run) -> None:
+    suite(CLEAR)
+    for argument, words in (
+        ("--lime-samples=automatic", "--lime-samples: samples='automatic' must be 'auto' or a whole number *"),
+        ("--lime-max-samples=auto", "--lime-max-samples: max_samples='auto' must be a whole number *"),
+        ("--lime-max-samples=1", "--lime-max-samples: max_samples=1 must be a whole number of at least 2*"),
+    ):
+        result = run(argument)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: {words}"])
