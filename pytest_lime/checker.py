@@ -229,9 +229,12 @@ class Lime:
 
         outcomes: dict[int, ImageCheck] = {}
         first = len(self._records)
-        threads = 1 if bench.engine.device.type == "cpu" else THREADS
+        accelerated = bench.engine.device.type != "cpu"
+        threads = THREADS if accelerated else 1
         with contextlib.closing(Prefetch(opened, range(len(listed)), threads=threads)) as streams:
-            for check, where in self._settle(bench, streams, places, images=len(listed)):
+            # A processor has nothing better to do than to make the next image; an accelerator does not wait for it.
+            coming = streams if accelerated else (stream for stream in streams)
+            for check, where in self._settle(bench, coming, places, images=len(listed)):
                 number = self._records[-1]["set"]["number"]
                 # Regions may be masks of the size of the image.
                 verdicts = tuple(dataclasses.replace(verdict, regions=()) for verdict in check.verdicts)

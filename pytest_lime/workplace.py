@@ -73,9 +73,7 @@ class Workplace:
         try:
             is_file = folder.exists() and not folder.is_dir()
         except OSError as error:
-            raise pytest.UsageError(
-                f"{spelt}: {one_line(str(folder))} cannot be used: {error.strerror}."
-            ) from None
+            raise pytest.UsageError(f"{spelt}: {one_line(str(folder))} cannot be used: {error.strerror}.") from None
         if is_file:
             raise pytest.UsageError(f"{spelt}: {str(folder)!r} is a file; name a folder.")
         return folder

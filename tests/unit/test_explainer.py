@@ -304,10 +304,6 @@ class TestTheRest:
 @pytest.mark.parametrize(
     "path",
     ["", b"", "\0", "a\0b", "x" * 5000, 3, object(), ["kept"]],
-    ids=["empty", "no bytes", "null", "null within", "long", "number", "object", "list"],
-)
-    "path",
-    ["", b"", "\0", "a\0b", "x" * 5000, 3, object(), ["kept"]],
     ids=["empty", "empty bytes", "zero", "a zero inside", "long", "number", "object", "list"],
 )
 def test_a_cache_that_cannot_be_a_folder(path: Any) -> None:
