@@ -28,6 +28,24 @@ CONFTEST = """
     def lime_model():
         return FakeModel()
     """
+# Counts the batches that the model gets.
+RECORDING = """
+    import pytest
+    from pathlib import Path
+    from pytest_lime.testing import FakeModel
+
+    class Recording(FakeModel):
+        fingerprint = "recording"
+
+        def predict(self, batch):
+            with Path(__file__).with_name("sizes.txt").open("a") as file:
+                print(len(batch), file=file)
+            return super().predict(batch)
+
+    @pytest.fixture(scope="session")
+    def lime_model():
+        return Recording()
+    """
 # FakeModel sees a bird, with 0.4, in this picture; "cat" is its last guess and lies anywhere but in CORNER.
 PRELUDE = """\
 import numpy as np
@@ -152,3 +170,18 @@ def insides() -> Callable[[pytest.RunResult], list[str]]:
         return [line for line in result.outlines + result.errlines if re.search(r"pytest_lime[/\\][\w/\\]*\.py", line)]
 
     return find
+
+
+@pytest.fixture
+def sizes(suite: Callable[..., None], pytester: pytest.Pytester) -> Callable[[], list[int]]:
+    """Let the model record its batches, and return their sizes since the last call."""
+    # After the suite's own model.
+    pytester.makeconftest(RECORDING)
+
+    def take() -> list[int]:
+        path = pytester.path / "sizes.txt"
+        found = [int(line) for line in path.read_text().split()] if path.exists() else []
+        path.unlink(missing_ok=True)
+        return found
+
+    return take

@@ -38,24 +38,6 @@ SET = """
         # The claim about the picture of each number.
         return lambda path: claims.get(path.stem, HOLDS)
     """
-# Counts the batches that the model gets.
-RECORDING = """
-    import pytest
-    from pathlib import Path
-    from pytest_lime.testing import FakeModel
-
-    class Recording(FakeModel):
-        fingerprint = "recording"
-
-        def predict(self, batch):
-            with Path(__file__).with_name("sizes.txt").open("a") as file:
-                print(len(batch), file=file)
-            return super().predict(batch)
-
-    @pytest.fixture(scope="session")
-    def lime_model():
-        return Recording()
-    """
 bare = pytest.mark.parametrize("mode", ["bare"])
 
 
@@ -360,7 +342,7 @@ def test_a_set_that_ends_early_has_a_status(set_suite: Callable[[str], None], ru
 @bare
 @pytest.mark.parametrize("images", [2, 7])
 def test_batches_are_shared_across_images(
-    images: int, set_suite: Callable[[str], None], run: Run, report: Report, pytester: pytest.Pytester
+    images: int, set_suite: Callable[[str], None], run: Run, report: Report, sizes: Callable[[], list[int]]
 ) -> None:
     set_suite(f"""
     def test_set(lime):
@@ -370,16 +352,13 @@ def test_batches_are_shared_across_images(
     def test_alone(lime, path):
         lime.check(path, "cat", HOLDS, samples=100, segments=16, batch_size=64)
     """)
-    pytester.makeconftest(RECORDING)
-    sizes = pytester.path / "sizes.txt"
     run("-k", "test_set").assert_outcomes(passed=1)
-    found = [int(line) for line in sizes.read_text().split()]
+    found = sizes()
     # Each image, its samples, and the image again.
     assert sum(found) == 102 * images
     assert max(found) == 64
     # Rounds are of three images at most, and the last batch of the last round alone need not be full.
     assert sum(size < 64 for size in found) <= -(-images // 3)
-    sizes.unlink()
     run("-k", "test_alone", "--lime-report-all", "--lime-no-cache").assert_outcomes(passed=images)
     alone = {key: record["weights"] for key, record in report().items()}
     run("-k", "test_set", "--lime-report-all", "--lime-no-cache").assert_outcomes(passed=1)

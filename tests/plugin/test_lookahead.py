@@ -9,24 +9,6 @@ import pytest
 
 Run = Callable[..., pytest.RunResult]
 Report = Callable[..., dict[str, dict[str, Any]]]
-# Counts the batches that the model gets.
-RECORDING = """
-    import pytest
-    from pathlib import Path
-    from pytest_lime.testing import FakeModel
-
-    class Recording(FakeModel):
-        fingerprint = "recording"
-
-        def predict(self, batch):
-            with Path(__file__).with_name("sizes.txt").open("a") as file:
-                print(len(batch), file=file)
-            return super().predict(batch)
-
-    @pytest.fixture(scope="session")
-    def lime_model():
-        return Recording()
-    """
 IMAGES = """
     from pathlib import Path
     from PIL import Image
@@ -50,21 +32,6 @@ PARAMETRISED = (
 # The same, but the body says more than the check: nobody can tell what it will ask for.
 ONE_BY_ONE = PARAMETRISED.replace("        lime.check(", "        assert lime.check(")
 bare = pytest.mark.parametrize("mode", ["bare"])
-
-
-@pytest.fixture
-def sizes(suite: Callable[..., None], pytester: pytest.Pytester) -> Callable[[], list[int]]:
-    """Let the model record its batches, and return their sizes since the last call."""
-    # After the suite's own model.
-    pytester.makeconftest(RECORDING)
-
-    def take() -> list[int]:
-        path = pytester.path / "sizes.txt"
-        found = [int(line) for line in path.read_text().split()] if path.exists() else []
-        path.unlink(missing_ok=True)
-        return found
-
-    return take
 
 
 Figures = dict[str, tuple[str, int, list[float]]]
