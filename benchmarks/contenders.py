@@ -22,11 +22,13 @@ from benchmarks.apart import Apart
 from benchmarks.measuring import say, timed
 from benchmarks.samplers import PHOTOGRAPHS, find, network
 from pytest_lime import Explanation, TorchModel, explain
+from pytest_lime.forward import choose_device
 from pytest_lime.images import load_image
 
 CLASSES = 5
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 BARE_SIZES = (1, 2, 4, 8, 16, 32, 64)
+BARE_SIZES_ON_ACCELERATOR = (32, 64, 128, 256, 512)
 CAPTUM_SIZES = (4, 8, 16, 32)
 # Seconds that each size and layout is tried for, twice.
 TRIAL = 1.0
@@ -63,7 +65,7 @@ class Bare:
     ----------
     net : torch.nn.Module
     received : 1×C×H×W tensor
-        A photograph as the network receives it.
+        A photograph as the network receives it, on its device.
     passes : int
     sizes : sequence of int
         Those that are tried.
@@ -89,9 +91,11 @@ class Bare:
     def _rate(self, size: int, layout: str) -> float:
         batch = self._arranged(size, layout)
         self._net(batch)
+        wait(batch)
         done, began = 0, time.perf_counter()
         while time.perf_counter() - began < TRIAL or done < 2 * size:
             self._net(batch)
+            wait(batch)
             done += size
         return done / (time.perf_counter() - began)
 
@@ -103,11 +107,31 @@ class Bare:
             self._net(self._batch)
         if rest:
             self._net(self._batch[:rest])
+        wait(self._batch)
+
+
+def placed() -> TorchModel:
+    """Return a network of its own on the device on which ours computes."""
+    model = network()
+    model.to(choose_device("auto", model))
+    return model
+
+
+def device_of(model: TorchModel) -> torch.device:
+    """Return where the weights are."""
+    return next(model.net.parameters()).device
+
+
+def wait(tensor: torch.Tensor) -> None:
+    """Let the device of `tensor` finish."""
+    if tensor.device.type != "cpu":
+        torch.accelerator.synchronize(tensor.device)
 
 
 def received(model: TorchModel, name: str) -> torch.Tensor:
     """Return a photograph as the network receives it, 1×C×H×W."""
-    return model.normalise(torch.from_numpy(model.prepare(load_image(find(name))))[None])
+    pixels = torch.from_numpy(model.prepare(load_image(find(name))))[None]
+    return model.normalise(pixels.to(device_of(model)))
 
 
 class Peer:
@@ -120,7 +144,8 @@ class Peer:
     def scores(self, images: Any) -> NDArray[np.float32]:
         """Return probabilities for N×H×W×C images in [0, 1], as ``lime`` and ``shap`` ask for them."""
         batch = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)[..., : self.model.channels])
-        scores: NDArray[np.float32] = self.model.predict(batch.permute(0, 3, 1, 2)).numpy()
+        batch = batch.permute(0, 3, 1, 2).to(device_of(self.model))
+        scores: NDArray[np.float32] = self.model.predict(batch).cpu().numpy()
         return scores
 
     def arrange(self, layout: str) -> None:
@@ -179,7 +204,7 @@ class real_lime:  # noqa: N801  (called like a function)
 
     def __init__(self, names: Sequence[str], samples: int, arranged: bool = False) -> None:
         self._names = names
-        self._lime = LimePackage(network(), find(names[0]), samples, arranged=arranged)
+        self._lime = LimePackage(placed(), find(names[0]), samples, arranged=arranged)
         self.facts = self._lime.facts
 
     def __call__(self, photograph: int | Path) -> None:
@@ -203,7 +228,7 @@ class Captum:
     """
 
     def __init__(self, samples: int, known: list[Explanation], layouts: Sequence[str], sizes: Sequence[int]) -> None:
-        self._peer, self._samples, self._known = Peer(network()), samples, known
+        self._peer, self._samples, self._known = Peer(placed()), samples, known
         found: dict[tuple[str, int], float] = {}
         for layout in layouts:
             for size in sizes:
@@ -223,11 +248,12 @@ class Captum:
 
         self._peer.arrange(self.layout)
         model = self._peer.model
-        batch = model.normalise(torch.from_numpy(known.pixels)[None]).contiguous(memory_format=LAYOUTS[self.layout])
+        pixels = torch.from_numpy(known.pixels)[None].to(device_of(model))
+        batch = model.normalise(pixels).contiguous(memory_format=LAYOUTS[self.layout])
         Lime(lambda given: model.net(given).softmax(1)).attribute(
             batch,
             target=int(known.targets[0]),
-            feature_mask=torch.from_numpy(known.segments)[None, None],
+            feature_mask=torch.from_numpy(known.segments)[None, None].to(batch.device),
             n_samples=samples,
             perturbations_per_eval=self.size,
         )
@@ -239,7 +265,7 @@ class Shap:
     def __init__(self, evaluations: int, known: list[Explanation]) -> None:
         import shap  # noqa: PLC0415  (a peer may be left out)
 
-        peer = Peer(network())
+        peer = Peer(placed())
         self._images = [np.ascontiguousarray(np.moveaxis(one.pixels, 0, -1)) for one in known]
         self.layout = peer.settle(SHAP_BATCH, self._images[0])
         self._evaluations = evaluations
@@ -284,10 +310,11 @@ def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[di
     }
     contenders: dict[str, Callable[[int], Any]] = {"ours": ours}
     if "engine" in parts:
-        model = network()
+        model = placed()
         batch = received(model, ours.names[0])
         say("making ready: bare")
-        bare = Bare(model.net, batch, ours.latest.passes, [size for size in BARE_SIZES if size <= samples])
+        sizes = BARE_SIZES if batch.device.type == "cpu" else BARE_SIZES_ON_ACCELERATOR
+        bare = Bare(model.net, batch, ours.latest.passes, [size for size in sizes if size <= samples])
         contenders["bare"] = bare
         facts["bare"] = {"best": bare.best, "images_a_second": bare.rates}
     peers: dict[str, tuple[Any, ...]] = {

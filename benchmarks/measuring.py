@@ -147,6 +147,7 @@ def environment() -> dict[str, Any]:
         "cpu": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "set": {name: os.environ[name] for name in (*THREADS, "THP_MEM_ALLOC_ENABLE") if name in os.environ},
         "platform": platform.platform(),
         "python": platform.python_version(),

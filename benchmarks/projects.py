@@ -29,13 +29,14 @@ from pathlib import Path
 from benchmarks.samplers import find
 from pytest_lime import Polygon, mass
 
+CAT = find("chelsea.png")
 HEAD = Polygon([(40, 0), (400, 0), (363, 120), (318, 225), (285, 275), (190, 275), (100, 235), (35, 150)])
 """
 CHECK = """
 
 def test_{number}(lime):
     began = time.time()
-    check = lime.check(find("chelsea.png"), "Egyptian cat", mass(~HEAD, at_most=0.5), {options})
+    check = lime.check(CAT, "Egyptian cat", mass(~HEAD, at_most=0.5), {options})
     times = {{"began": began, "ended": time.time(), "samples": check.explanation.samples}}
     (Path(__file__).parent / "{number}.times").write_text(json.dumps(times))
 """

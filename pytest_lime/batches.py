@@ -86,9 +86,14 @@ class Pace:
         What is tried, in turn; the first is the one without any trial.
     fixed : int, optional
         The batch size where it is given: then nothing is measured, and only memory can lower it.
+    pads : bool
+        Batches come in few sizes: an accelerator chooses its kernels anew for each, which can take seconds.
     """
 
-    def __init__(self, least: int, most: int, layouts: Sequence[str], *, fixed: int | None = None) -> None:
+    def __init__(
+        self, least: int, most: int, layouts: Sequence[str], *, fixed: int | None = None, pads: bool = False
+    ) -> None:
+        self._least, self._pads = least, pads
         self._sizes = BatchSize(least, most if fixed is None else fixed)
         # Whether nobody needs to be told what is found: it was told, or given.
         self._told = fixed is not None
@@ -114,6 +119,17 @@ class Pace:
     def settled(self) -> bool:
         """Whether batches need no timing."""
         return not self._trying and self._sizes.settled
+
+    def padded(self, size: int) -> int:
+        """Return how many pictures a batch has in which `size` are wanted: where it pads, a power of two, or `self.size`.
+
+        >>> pace = Pace(32, 512, ["contiguous"], fixed=200, pads=True)
+        >>> [pace.padded(size) for size in (1, 33, 64, 130, 200)]
+        [32, 64, 64, 200, 200]
+        """
+        if not self._pads or size >= self.size:
+            return size
+        return min(self.size, max(self._least, 2 ** (size - 1).bit_length()))
 
     @property
     def _trying(self) -> bool:

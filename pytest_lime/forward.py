@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pytest_lime.allocator import keep_pages
 from pytest_lime.batches import LARGEST, Pace
 from pytest_lime.errors import ModelError, OptionError
-from pytest_lime.models.protocol import Model, check_scores
+from pytest_lime.models.protocol import Model, check_scores, resolution
 
 __all__ = ["Canvas", "Engine", "Pending", "Portion", "choose_device"]
 
@@ -26,6 +26,8 @@ MOST_BYTES = 256 * 2**20
 SMALLEST = 4
 # An accelerator is idle at sizes at which a processor is busy.
 SMALLEST_ON_ACCELERATOR = 32
+# The spacing of TF32 at 1.
+TF32 = 2.0**-10
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -96,7 +98,7 @@ class Canvas:
         if layout not in self._flat:
             pixels, fill, segments = self._host
             image, hidden = (self.engine.received(torch.from_numpy(part)) for part in (pixels, fill))
-            of = torch.from_numpy(segments).to(self.engine.device, torch.int32).expand(self.shape)[None]
+            of = torch.from_numpy(segments).to(self.engine.device).expand(self.shape)[None]
             self._flat[layout] = (_ordered(image, layout), _ordered(hidden, layout), _ordered(of, layout))
         return self._flat[layout]
 
@@ -227,10 +229,11 @@ class Engine:
         key = (shape, str(self.device), self.precision, self._fixed)
         if key not in self._known:
             most = max(1, min(LARGEST, MOST_BYTES // (4 * int(np.prod(shape)))))
-            least = SMALLEST if self.device.type == "cpu" else SMALLEST_ON_ACCELERATOR
+            accelerated = self.device.type != "cpu"
+            least = SMALLEST_ON_ACCELERATOR if accelerated else SMALLEST
             # With one channel there is only one order.
             layouts = tuple(LAYOUTS) if shape[0] > 1 else tuple(LAYOUTS)[:1]
-            self._known[key] = Pace(least, most, layouts, fixed=self._fixed)
+            self._known[key] = Pace(least, most, layouts, fixed=self._fixed, pads=accelerated)
         return self._known[key]
 
     def received(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -287,6 +290,22 @@ class Engine:
         return np.asarray(scores[0])
 
     @property
+    def resolution(self) -> float:
+        """By which share of the largest score the rounding of the passes may move a score."""
+        return max(
+            resolution(self.model, self.precision), TF32 if self.precision == "float32" and self._tf32() else 0.0
+        )
+
+    def _tf32(self) -> bool:
+        """Whether float32 is computed in TF32, with ten bits behind the point, which is torch's default for convolutions."""
+        if self.device.type != "cuda" or torch.cuda.get_device_capability(self.device) < (8, 0):
+            return False
+        try:
+            return bool(torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32)
+        except RuntimeError:  # set by both of torch's interfaces, which then refuses to say
+            return True
+
+    @property
     def machine(self) -> str:
         """What decides how fast batches are, besides model and shape."""
         if self.device.type == "cuda":
@@ -316,7 +335,7 @@ class Engine:
                 began = self._now() if timed else 0.0
                 try:
                     parts = [(portions[place].canvas, shown[place][rows]) for place, rows in taken]
-                    scores = self._predict(self._masked(shape, pace, parts))
+                    scores = self._predict(self._masked(shape, pace, parts))[:size]
                 except (RuntimeError, MemoryError) as error:
                     if not _out_of_memory(error):
                         raise
@@ -338,24 +357,26 @@ class Engine:
         self._arrange(layout)
         flats = [canvas.flat(layout) for canvas, _ in parts]
         size = sum(len(rows) for _, rows in parts)
-        values, visible = self._buffer(int(np.prod(shape)), max(size, pace.size), flats[0][0].dtype)
+        whole = pace.padded(size)
+        values, visible = self._buffer(int(np.prod(shape)), max(whole, pace.size), flats[0][0].dtype)
         start = 0
         for (image, hidden, of), (_, rows) in zip(flats, parts, strict=True):
             stop = start + len(rows)
-            torch.index_select(rows, 1, of, out=visible[start:stop])
+            torch.gather(rows, 1, of.expand(len(rows), -1), out=visible[start:stop])
             torch.where(visible[start:stop], image, hidden, out=values[start:stop])
             start = stop
         channels, height, width = shape
         if layout is torch.channels_last:
-            return values[:size].view(size, height, width, channels).permute(0, 3, 1, 2)
-        return values[:size].view(size, channels, height, width)
+            return values[:whole].view(whole, height, width, channels).permute(0, 3, 1, 2)
+        return values[:whole].view(whole, channels, height, width)
 
     def _buffer(self, length: int, size: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         held = self._buffers
         if held is None or held[0].shape[1] != length or len(held[0]) < size or held[0].dtype is not dtype:
             held = None
             self._buffers = None
-            values = torch.empty(size, length, dtype=dtype, device=self.device)
+            # Not empty: what pads a batch is seen by the model, and must be pictures.
+            values = torch.zeros(size, length, dtype=dtype, device=self.device)
             self._buffers = held = (values, torch.empty(size, length, dtype=torch.bool, device=self.device))
         return held
 

@@ -14,7 +14,7 @@ from pytest_lime.agreement import GRADCAM, OCCLUSION, check_opinions
 from pytest_lime.errors import OptionError, is_for_the_user, nearest
 from pytest_lime.extras import require
 from pytest_lime.forward import Canvas
-from pytest_lime.models.protocol import Model, resolution
+from pytest_lime.models.protocol import Model
 
 __all__ = ["check_opinions", "second_opinions"]
 
@@ -96,9 +96,7 @@ def _occlusion(model: Model, canvas: Canvas, superpixels: int, classes: list[int
     hidden = canvas.scores(1 - np.eye(superpixels, dtype=np.uint8), classes).T
     whole = prediction[classes][:, None]
     fall = whole - hidden
-    rounding = resolution(model, canvas.engine.precision) * np.maximum(
-        np.abs(whole), np.abs(hidden).max(axis=1, keepdims=True)
-    )
+    rounding = canvas.engine.resolution * np.maximum(np.abs(whole), np.abs(hidden).max(axis=1, keepdims=True))
     return np.where(np.abs(fall) <= rounding, 0.0, fall)
 
 

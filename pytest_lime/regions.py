@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -237,10 +238,16 @@ class Polygon(Region):
         return min(xs), min(ys), max(xs), max(ys)
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
-        # Pixel (0, 0) has its centre at (½, ½) here, and at (0, 0) for scikit-image.
-        corners = np.array([(y - 0.5, x - 0.5) for x, y in self.points])
-        inside: NDArray[np.bool_] = draw.polygon2mask(size, corners)  # type: ignore[no-untyped-call]
-        return inside
+        return _rasterised(self.points, tuple(size)).copy()
+
+
+# A check asks for the same polygon several times, and each pixel costs a walk round its corners.
+@functools.lru_cache(maxsize=4)
+def _rasterised(points: tuple[tuple[float, float], ...], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    # Pixel (0, 0) has its centre at (½, ½) here, and at (0, 0) for scikit-image.
+    corners = np.array([(y - 0.5, x - 0.5) for x, y in points])
+    inside: NDArray[np.bool_] = draw.polygon2mask(size, corners)  # type: ignore[no-untyped-call]
+    return inside
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)

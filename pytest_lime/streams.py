@@ -19,7 +19,7 @@ from pytest_lime.explanation import Explanation, find_class, fit_fields, fit_sam
 from pytest_lime.fingerprint import fingerprint, versions
 from pytest_lime.forward import LAYOUTS, Canvas, Engine, Portion, choose_device
 from pytest_lime.kernels import sample_weights
-from pytest_lime.models.protocol import Model, check_labels, normalisation, resolution
+from pytest_lime.models.protocol import Model, check_labels, normalisation
 from pytest_lime.opinions import second_opinions
 from pytest_lime.options import LimeOptions
 from pytest_lime.perturbation import MaskStream
@@ -325,7 +325,7 @@ class SampleStream:
 
     @property
     def _resolution(self) -> float:
-        return resolution(self.bench.model, self.bench.options.precision)
+        return self.bench.engine.resolution
 
     def look(self) -> Explanation:
         """Fit the surrogate to the samples so far."""

@@ -1,6 +1,7 @@
 """How large batches are and how they lie in memory, found by measuring what has to be run anyway."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -220,3 +221,24 @@ class TestPace:
         self.settle(pace, lambda size, layout: float(size))
         assert [pace.found, pace.found] == [(16, "last"), None]
         assert (pace.size, pace.layout, pace.settled) == (16, "last", True)
+
+
+class TestPadding:
+    def pace(self, **options: Any) -> Pace:
+        return Pace(32, 512, ["contiguous"], **options)
+
+    @pytest.mark.parametrize(("wanted", "given"), [(1, 32), (32, 32), (33, 64), (65, 100), (99, 100), (100, 100)])
+    def test_few_sizes(self, wanted: int, given: int) -> None:
+        assert self.pace(fixed=100, pads=True).padded(wanted) == given
+
+    def test_never_more_than_a_batch(self) -> None:
+        assert [self.pace(fixed=8, pads=True).padded(size) for size in (1, 5, 8)] == [8, 8, 8]
+
+    def test_no_padding_unless_asked_for(self) -> None:
+        assert [self.pace(fixed=100).padded(size) for size in (1, 33, 99)] == [1, 33, 99]
+
+    def test_follows_a_size_that_memory_has_lowered(self) -> None:
+        pace = self.pace(fixed=256, pads=True)
+        assert pace.padded(130) == 256
+        assert pace.too_large(256)
+        assert [pace.padded(size) for size in (130, 65)] == [130, 128]

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime import CallableModel, ModelError, OptionError, TorchModel
+from pytest_lime.batches import Pace
 from pytest_lime.forward import Canvas, Engine, Portion, choose_device
 from pytest_lime.images import Image
 
@@ -231,6 +233,31 @@ class TestSharedBatches:
         told: list[int] = []
         engine.submit([Portion(canvas, MASKS[:20], [0]) for canvas in canvases], tick=told.append).results()
         assert told == [16, 32, 40]
+
+
+class TestPadding:
+    def test_what_fills_a_batch_up_changes_no_score(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        expected = scores_of(Classifier(), 16)
+        monkeypatch.setattr(Pace, "padded", lambda pace, size: 16)
+        model = Classifier()
+        engine = engine_of(model, 16)
+        canvas = canvas_of(engine)
+        np.testing.assert_allclose(canvas.scores(MASKS, EVERY), expected, atol=FLOAT32)
+        assert model.sizes == [16] * 5
+        assert (engine.passes, canvas.passes) == (75, 75)
+
+    def test_the_model_sees_pictures_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Pace, "padded", lambda pace, size: 16)
+        model = Classifier()
+        canvas_of(engine_of(model, 16)).scores(MASKS[:3], EVERY)
+        (batch,) = model.batches
+        assert len(batch) == 16
+        assert not batch[3:].any()
+
+    def test_a_processor_gets_what_is_wanted(self) -> None:
+        model = Classifier()
+        canvas_of(engine_of(model, 16)).scores(MASKS[:35], EVERY)
+        assert model.sizes == [16, 16, 3]
 
 
 class TestScores:
@@ -651,6 +678,49 @@ class TestPrecision:
             ):
                 engine_of(one, precision=precision)
             assert engine_of(one).precision == "float32"
+
+
+class TestResolution:
+    @pytest.fixture
+    def engine(self) -> Engine:
+        return Engine(Classifier(), torch.device("cuda", 0))
+
+    @pytest.mark.parametrize(
+        ("capability", "convolutions", "products", "expected"),
+        [
+            ((9, 0), True, False, 2**-10),
+            ((8, 0), False, True, 2**-10),
+            ((9, 0), False, False, 1e-6),
+            ((7, 5), True, True, 1e-6),
+        ],
+    )
+    def test_a_gpu_that_computes_float32_in_tf32(
+        self,
+        engine: Engine,
+        monkeypatch: pytest.MonkeyPatch,
+        capability: tuple[int, int],
+        convolutions: bool,
+        products: bool,
+        expected: float,
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+        monkeypatch.setattr("torch.backends.cudnn", SimpleNamespace(allow_tf32=convolutions))
+        monkeypatch.setattr("torch.backends.cuda.matmul", SimpleNamespace(allow_tf32=products))
+        assert engine.resolution == expected
+
+    def test_where_torch_refuses_to_say(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Refusing:
+            @property
+            def allow_tf32(self) -> bool:
+                raise RuntimeError("mix of the legacy and new APIs")
+
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+        monkeypatch.setattr("torch.backends.cudnn", Refusing())
+        assert engine.resolution == 2**-10
+
+    @pytest.mark.parametrize(("precision", "expected"), [("float32", 1e-6), ("bfloat16", 2**-7), ("float16", 2**-10)])
+    def test_on_a_processor(self, precision: str, expected: float) -> None:
+        assert Engine(Classifier(), CPU, precision=precision).resolution == expected
 
 
 class TestShares:
