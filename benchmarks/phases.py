@@ -170,7 +170,7 @@ def reckon(superpixels: int, batch: int, device: Device = H100) -> str:
         # Image, fill and the superpixel of each value are the same for the whole batch, and stay in the cache.
         masking = (values + values + 4 * values) / device.bandwidth
         # Nothing stays in the cache.
-        worst = (values + 4 * values + values + 8 * values + 4 * values) / device.bandwidth
+        worst = (values + 8 * values + values + 8 * values + 4 * values) / device.bandwidth
         network_time = max(arithmetic, memory)
         for name, text in {
             "… at the rate of the data sheet": f"{arithmetic * 1e6:.1f} µs",
@@ -180,7 +180,7 @@ def reckon(superpixels: int, batch: int, device: Device = H100) -> str:
             + ("memory" if memory > arithmetic else "arithmetic"),
             "masks from the host": f"{superpixels} bytes, {superpixels / device.link * 1e9:.1f} ns",
             "bytes of masking": f"6·{values:,} = {6 * values / 1e6:.2f} MB, {masking * 1e6:.2f} µs",
-            "… if nothing stayed in the cache": f"18·{values:,} = {18 * values / 1e6:.2f} MB, {worst * 1e6:.2f} µs",
+            "… if nothing stayed in the cache": f"22·{values:,} = {22 * values / 1e6:.2f} MB, {worst * 1e6:.2f} µs",
             "masking ÷ network": f"{masking / network_time:.1%} to {worst / network_time:.1%}",
         }.items():
             rows.setdefault(name, []).append(text)

@@ -121,7 +121,7 @@ class Pace:
         return not self._trying and self._sizes.settled
 
     def padded(self, size: int) -> int:
-        """Return how many pictures a batch has in which `size` are wanted: where it pads, a power of two, or `self.size`.
+        """Return the length of a batch for `size` pictures: where it pads, a power of two, or a full batch.
 
         >>> pace = Pace(32, 512, ["contiguous"], fixed=200, pads=True)
         >>> [pace.padded(size) for size in (1, 33, 64, 130, 200)]

@@ -297,7 +297,7 @@ class Engine:
         )
 
     def _tf32(self) -> bool:
-        """Whether float32 is computed in TF32, with ten bits behind the point, which is torch's default for convolutions."""
+        """Whether float32 is computed in TF32, of ten bits behind the point: torch's default for convolutions."""
         if self.device.type != "cuda" or torch.cuda.get_device_capability(self.device) < (8, 0):
             return False
         try:

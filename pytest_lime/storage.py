@@ -247,6 +247,9 @@ def _check_shape(name: str, shape: tuple[int, ...], letters: str, sizes: dict[st
 def _is(value: Any, hint: Any) -> bool:
     """Whether `value` is of the type `hint`; of arrays, whether it is of that kind of number."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if inner and hasattr(origin, "__value__"):
+        # Newer releases of numpy write `NDArray` as ``type NDArray[…] = …``.
+        return _is(value, origin.__value__[inner])
     if origin is np.ndarray:
         (number,) = typing.get_args(inner[1])
         return isinstance(value, np.ndarray) and value.dtype.kind == np.dtype(number).kind

@@ -681,7 +681,6 @@ class TestPrecision:
 
 
 class TestResolution:
-    @pytest.fixture
     def engine(self) -> Engine:
         return Engine(Classifier(), torch.device("cuda", 0))
 
@@ -708,7 +707,7 @@ class TestResolution:
         monkeypatch.setattr("torch.backends.cuda.matmul", SimpleNamespace(allow_tf32=products))
         assert engine.resolution == expected
 
-    def test_where_torch_refuses_to_say(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_torch_refuses_to_say(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class Refusing:
             @property
             def allow_tf32(self) -> bool:
@@ -716,7 +715,7 @@ class TestResolution:
 
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
         monkeypatch.setattr("torch.backends.cudnn", Refusing())
-        assert engine.resolution == 2**-10
+        assert self.engine().resolution == 2**-10
 
     @pytest.mark.parametrize(("precision", "expected"), [("float32", 1e-6), ("bfloat16", 2**-7), ("float16", 2**-10)])
     def test_on_a_processor(self, precision: str, expected: float) -> None:
