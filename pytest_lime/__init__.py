@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_lime.checker import Lime
-    from pytest_lime.claims import Claim, agrees_with, mass, pointing, predicted, top_overlap
+    from pytest_lime.claims import (
+        Claim,
+        agrees_with,
+        contrast,
+        density_gap,
+        fidelity,
+        mass,
+        pointing,
+        predicted,
+        top_iou,
+        top_overlap,
+    )
     from pytest_lime.errors import (
         CacheWarning,
         ClaimFailed,
@@ -39,13 +50,25 @@ if TYPE_CHECKING:
     from pytest_lime.options import LimeOptions
     from pytest_lime.region_files import load_regions
     from pytest_lime.regions import Box, Ellipse, Mask, Polygon, Region, whole
+    from pytest_lime.trials import Trial, faithful, invariant, necessity, no_reliance, sane, stable, sufficiency
     from pytest_lime.verdicts import Verdict
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "checker": ("Lime",),
-    "claims": ("Claim", "agrees_with", "mass", "pointing", "predicted", "top_overlap"),
+    "claims": (
+        "Claim",
+        "agrees_with",
+        "contrast",
+        "density_gap",
+        "fidelity",
+        "mass",
+        "pointing",
+        "predicted",
+        "top_iou",
+        "top_overlap",
+    ),
     "errors": (
         "CacheWarning",
         "ClaimFailed",
@@ -73,6 +96,16 @@ _HOMES = {
     "options": ("LimeOptions",),
     "region_files": ("load_regions",),
     "regions": ("Box", "Ellipse", "Mask", "Polygon", "Region", "whole"),
+    "trials": (
+        "Trial",
+        "faithful",
+        "invariant",
+        "necessity",
+        "no_reliance",
+        "sane",
+        "stable",
+        "sufficiency",
+    ),
     "verdicts": ("Verdict",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -105,13 +138,25 @@ __all__ = [
     "TargetError",
     "TimmModel",
     "TorchModel",
+    "Trial",
     "Verdict",
     "agrees_with",
+    "contrast",
+    "density_gap",
     "explain",
+    "faithful",
+    "fidelity",
+    "invariant",
     "load_regions",
     "mass",
+    "necessity",
+    "no_reliance",
     "pointing",
     "predicted",
+    "sane",
+    "stable",
+    "sufficiency",
+    "top_iou",
     "top_overlap",
     "whole",
 ]

@@ -129,7 +129,7 @@ class Pace:
         """
         if not self._pads or size >= self.size:
             return size
-        return min(self.size, max(self._least, 2 ** (size - 1).bit_length()))
+        return min(self.size, max(self._least, 1 << (size - 1).bit_length()))
 
     @property
     def _trying(self) -> bool:

@@ -9,10 +9,11 @@ import itertools
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_lime.agreement import OCCLUSION
 from pytest_lime.cache import Cache
 from pytest_lime.claims import Claim, check_signs, judge
 from pytest_lime.errors import (
@@ -27,6 +28,7 @@ from pytest_lime.errors import (
 from pytest_lime.explainer import check_target, open_stream, run
 from pytest_lime.explanation import Explanation
 from pytest_lime.images import load_image
+from pytest_lime.laboratory import Laboratory
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
 from pytest_lime.options import LimeOptions, resolve
@@ -36,8 +38,10 @@ from pytest_lime.records import PAGE, file_stem
 from pytest_lime.regions import Region
 from pytest_lime.report.evidence import describe, draw
 from pytest_lime.sampling import sample
+from pytest_lime.sets import CheckSet, ImageCheck, check_share
 from pytest_lime.streams import Bench, SampleStream
-from pytest_lime.verdicts import Check, CheckSet, ImageCheck, check_share, open_claims
+from pytest_lime.trials import conclude, sampled
+from pytest_lime.verdicts import Check, open_claims
 from pytest_lime.workers import plain_node_id
 
 if TYPE_CHECKING:
@@ -79,6 +83,8 @@ class Lime:
         What a device that is asked for is in this process.
     ahead : Lookahead
         What later tests will ask for.
+    attempt : int
+        How often the test was begun, this time included.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class Lime:
         progress: Progress,
         device: Callable[[str], str],
         ahead: Lookahead,
+        attempt: int = 1,
     ) -> None:
         self.model = model
         self._layers = layers
@@ -109,6 +116,7 @@ class Lime:
         self._progress = progress
         self._device = device
         self._ahead = ahead
+        self._attempt = attempt
         # Taking the next number is atomic, so checks in threads do not share one.
         self._numbers = itertools.count()
         self._records: list[dict[str, Any]] = []
@@ -147,7 +155,7 @@ class Lime:
         _check_claims("lime.check", claims, Claim)
         _check_one_class("lime.check", target)
         request = Request(image, target, claims, options)
-        resolved = resolve(("lime.check", options), *self._layers)
+        resolved = self._resolve("lime.check", options)
         check_signs(claims, resolved)
         bench = self._bench(resolved)
         stream = self._ahead.take(request, bench) or self._open(bench, request)
@@ -180,7 +188,8 @@ class Lime:
             ``lambda path: mass(load_regions(path.with_suffix(".json"))["cat"], at_least=0.5)``. It runs in the
             thread that decodes and segments the images.
         mostly : float in (0, 1]
-            The share of the images for which every claim must hold.
+            The share of the images for which every claim must hold. Once it is decided whether so many do, the images
+            that are left are not looked at.
         **options
             As for `check`.
 
@@ -201,7 +210,7 @@ class Lime:
         _check_one_class("lime.check_all", target)
         share = check_share("lime.check_all: mostly", mostly)
         listed = _listed(images)
-        resolved = resolve(("lime.check_all", options), *self._layers)
+        resolved = self._resolve("lime.check_all", options)
         bench = self._bench(resolved)
         # Here, not in the thread that opens the images.
         _ = bench.asked
@@ -234,13 +243,20 @@ class Lime:
         with contextlib.closing(Prefetch(opened, range(len(listed)), threads=threads)) as streams:
             # A processor has nothing better to do than to make the next image; an accelerator does not wait for it.
             coming = streams if accelerated else (stream for stream in streams)
-            for check, where in self._settle(bench, coming, places, images=len(listed)):
+            settled = self._settle(bench, coming, places, images=len(listed))
+            for check, where in settled:
                 number = self._records[-1]["set"]["number"]
                 # Regions may be masks of the size of the image.
                 verdicts = tuple(dataclasses.replace(verdict, regions=()) for verdict in check.verdicts)
                 name = check.explanation.image.name
                 outcomes[number] = ImageCheck(name, check.status, verdicts, check.headline, where)
-        found = CheckSet(tuple(outcomes[number] for number in sorted(outcomes)), share)
+                found = CheckSet(
+                    tuple(outcomes[number] for number in sorted(outcomes)), share, len(listed), resolved.confidence
+                )
+                if found.status != "inconclusive":
+                    # The images to come cannot change it.
+                    settled.close()
+                    break
         # In the order of the images, not in that in which they were decided.
         self._records[first:] = sorted(self._records[first:], key=lambda record: int(record["set"]["number"]))
         for record in self._records[first:]:
@@ -310,6 +326,11 @@ class Lime:
                 if list(items).index(name) < (MOST if bench.engine.device.type != "cpu" else MOST_ON_CPU):
                     self._ahead.expect(name, request, bench, functools.partial(self._open, bench, request))
 
+    def _resolve(self, caller: str, options: Mapping[str, Any]) -> LimeOptions:
+        """Return the options of a check; each rerun of a test may go on for as many samples again."""
+        resolved = resolve((caller, options), *self._layers)
+        return dataclasses.replace(resolved, max_samples=self._attempt * resolved.max_samples)
+
     def _bench(self, options: LimeOptions) -> Bench:
         device = options.device
         if device == "auto":
@@ -323,8 +344,10 @@ class Lime:
             request.image,
             check_target(request.target, 1),
             regions=[region for claim in request.claims for region in claim.areas()],
-            opinions=[opinion for claim in request.claims for opinion in claim.asked()],
+            # The evidence of every check says how far occlusion agrees.
+            opinions=[*(opinion for claim in request.claims for opinion in claim.asked()), OCCLUSION],
             decides=True,
+            beside=[other for claim in request.claims for other in claim.others],
         )
 
     def _settle(
@@ -334,7 +357,7 @@ class Lime:
         places: dict[int, tuple[int, tuple[Claim, ...], dict[str, Any]]],
         *,
         images: int,
-    ) -> Iterator[tuple[Check, str]]:
+    ) -> Generator[tuple[Check, str]]:
         """Sample until the claims on each image are decided; keep the record of each, and say where it stands.
 
         `places` has the number, the claims and more facts of each stream, by its id.
@@ -342,10 +365,12 @@ class Lime:
         latest: dict[int, Check] = {}
 
         def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
-            check = latest[id(stream)] = judge(explanation, places[id(stream)][1])
-            return open_claims(check), len(check.verdicts)
+            claims = places[id(stream)][1]
+            check = latest[id(stream)] = judge(explanation, sampled(claims))
+            early = sum(claim.least_samples > explanation.samples and not explanation.complete for claim in claims)
+            return max(open_claims(check), early), len(claims)
 
-        sampled = sample(
+        settled = sample(
             bench.engine,
             streams,
             decide=decide,
@@ -354,12 +379,15 @@ class Lime:
             images=images,
         )
         try:
-            for stream, _ in sampled:
-                number, _, facts = places.pop(id(stream))
-                check = latest.pop(id(stream))
+            for stream, explanation in settled:
+                number, claims, facts = places.pop(id(stream))
+                lab = Laboratory(stream, explanation)
+                check = conclude(latest.pop(id(stream)), claims, lab)
+                passes = explanation.passes + lab.passes
+                check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
                 yield check, self._keep(check, number, facts)
         finally:
-            sampled.close()
+            settled.close()
             self._progress.clear()
 
     def take_records(self, *, failed: bool) -> list[dict[str, Any]]:

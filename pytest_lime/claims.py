@@ -12,19 +12,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.agreement import check_opinions, describe_opinion, why_undefined
-from pytest_lime.errors import OptionError, is_for_the_user, one_line, user_error
+from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k, no_sign
 from pytest_lime.footprints import cut_away, distances
 from pytest_lime.options import LimeOptions
 from pytest_lime.regions import Region, as_region
-from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
+from pytest_lime.verdicts import WORDS, Check, Relation, Verdict, decide, worst
 
-__all__ = ["Claim", "agrees_with", "check_signs", "judge", "mass", "pointing", "predicted", "top_overlap"]
+__all__ = [
+    "SETTLED",
+    "Claim",
+    "agrees_with",
+    "check_number",
+    "check_signs",
+    "contrast",
+    "density_gap",
+    "fidelity",
+    "judge",
+    "mass",
+    "named",
+    "pointing",
+    "predicted",
+    "samples_to_decide",
+    "top_iou",
+    "top_overlap",
+]
 
 __tracebackhide__ = is_for_the_user
 
 # The surrogates whose weights are importances, which have no sign.
 UNSIGNED = ("tree",)
+# What claims of a region may speak of, and in words.
+SPEAKS = {"positive": "for", "negative": "against"}
+# What is asked of the fit itself, and not of the weights that it estimates, depends on how many samples it has.
+SETTLED = 1000
 
 
 class Claim(abc.ABC):
@@ -41,6 +62,13 @@ class Claim(abc.ABC):
     needs_sign : bool
         It asks what speaks for a class or against it, which the weights of a tree do not tell; such a
         surrogate is then refused.
+    others : tuple of labels and indices
+        Classes besides the target whose scores it needs: they are explained from the same samples.
+    least_samples : int
+        Samples below which its figure is another one than with many, so that nothing is decided.
+    wants_use : bool or None
+        Whether it holds where the model uses `regions`, or where it does not; None where that is not what it asks.
+        Where what happens when they are hidden says otherwise, the verdict says so.
 
     Examples
     --------
@@ -60,6 +88,9 @@ class Claim(abc.ABC):
     regions: tuple[Region, ...] = ()
     opinions: tuple[str, ...] = ()
     needs_sign: bool = False
+    others: tuple[Any, ...] = ()
+    least_samples: int = 0
+    wants_use: bool | None = None
 
     @abc.abstractmethod
     def judge(self, explanation: Explanation) -> Verdict:
@@ -118,10 +149,20 @@ def _name(claim: Claim) -> str:
 
 
 def _judge(explanation: Explanation, claim: Claim) -> Verdict:
-    name = _name(claim)
     if claim.needs_sign:
-        explanation.need_sign(name)
-    verdict: Any = claim.judge(explanation)
+        explanation.need_sign(_name(claim))
+    return named(claim.judge(explanation), claim)
+
+
+def named(verdict: Any, claim: Claim) -> Verdict:
+    """Return `verdict` with what it leaves to its claim: name, text and regions.
+
+    Raises
+    ------
+    OptionError
+        It is no verdict.
+    """
+    name = _name(claim)
     if not isinstance(verdict, Verdict):
         raise OptionError(f"{name}.judge returned {one_line(verdict)}; it must return a pytest_lime.Verdict.")
     return dataclasses.replace(
@@ -132,8 +173,29 @@ def _judge(explanation: Explanation, claim: Claim) -> Verdict:
     )
 
 
+def samples_to_decide(explanation: Explanation, claim: Claim) -> int:
+    """Return about how many samples in all would decide an inconclusive `claim`, if the estimates stay as they are.
+
+    Errors fall with the square root of the samples, so the claim is judged again with smaller ones. −1 where even a
+    thousandth of the variance leaves it open.
+    """
+
+    def decided(factor: float) -> bool:
+        smaller = dataclasses.replace(explanation, covariance=explanation.covariance / factor)
+        return _judge(smaller, claim).status != "inconclusive"
+
+    enough = next((factor for factor in (2.0**step for step in range(1, 11)) if decided(factor)), 0.0)
+    if not enough:
+        return -1
+    least = enough / 2
+    for _ in range(3):
+        middle = math.sqrt(least * enough)
+        least, enough = (least, middle) if decided(middle) else (middle, enough)
+    return math.ceil(explanation.samples * enough / 100) * 100
+
+
 @user_error
-def top_overlap(region: Region, k: int = 4, *, at_least: float) -> Claim:
+def top_overlap(region: Region, k: int = 4, *, at_least: float, sign: str = "positive") -> Claim:
     """Claim that of the `k` superpixels of largest weight at least so many lie in `region`.
 
     Holds when ``Σ_{j∈T} 1[r_j ≥ ½, β_j > 0] ≥ at_least``, T the k superpixels of largest
@@ -149,11 +211,13 @@ def top_overlap(region: Region, k: int = 4, *, at_least: float) -> Claim:
     at_least : int or float
         A whole number counts superpixels; a float in (0, 1] is a share of `k`. Typical:
         3 of 4.
+    sign : ``"positive"`` or ``"negative"``
+        Whether the claim is about what speaks for the class, or about what speaks against it (−β in place of β).
 
     Raises
     ------
     OptionError
-        `k` or `at_least` is not as above.
+        `k`, `at_least` or `sign` is not as above.
 
     Examples
     --------
@@ -161,11 +225,107 @@ def top_overlap(region: Region, k: int = 4, *, at_least: float) -> Claim:
     >>> top_overlap(Box(120, 20, 330, 240), k=4, at_least=3)
     top_overlap(Box(120, 20, 330, 240), k=4, at_least=3)
     """
-    return _TopOverlap(region, k, at_least)
+    return _TopOverlap(region, k, at_least, sign=sign)
 
 
 @user_error
-def mass(region: Region, *, at_least: float | None = None, at_most: float | str | None = None) -> Claim:
+def top_iou(region: Region, k: int = 4, *, at_least: float, sign: str = "positive") -> Claim:
+    """Claim that the `k` superpixels of largest weight cover what `region` covers: intersection over union.
+
+    ``|∪T ∩ R| / |∪T ∪ R|`` in pixels that the model sees, T the superpixels of positive weight among the k of largest
+    weight (the Jaccard index of an explanation and an annotation, as in ERASER, DeYoung et al., ACL 2020). The interval
+    holds the figure of every set T that the intervals of all d weights allow at once (each at α/d).
+
+    Parameters
+    ----------
+    region : Region
+    k : int
+        About as many superpixels as the region has.
+    at_least : float in (0, 1]
+        Typical: 0.3; superpixels seldom follow an outline closely.
+    sign : ``"positive"`` or ``"negative"``
+        As for `top_overlap`.
+
+    Raises
+    ------
+    OptionError
+        `k`, `at_least` or `sign` is not as above.
+
+    Examples
+    --------
+    >>> from pytest_lime import Ellipse
+    >>> top_iou(Ellipse(200, 150, 60, 40), k=6, at_least=0.3)
+    top_iou(Ellipse(200, 150, 60, 40), k=6, at_least=0.3)
+    """
+    return _TopIou(region, k, at_least, sign=sign)
+
+
+@user_error
+def density_gap(region: Region, *, sign: str = "positive") -> Claim:
+    """Claim that weight is denser in `region` than elsewhere: mean weight a pixel inside less that outside is above 0.
+
+    ``Σ β_j r_j / A − Σ β_j (1 − r_j) / (1 − A)``, r_j the share of superpixel j in the region and A the region's share
+    of what the model sees. Unlike `mass` it counts what speaks against the class, too, and asks for no bound: it is
+    the weakest claim that a region matters. It is one linear combination of the weights, and is decided on the
+    interval of that alone.
+
+    Parameters
+    ----------
+    region : Region
+    sign : ``"positive"`` or ``"negative"``
+        ``"negative"`` claims that what speaks against the class is denser there.
+
+    Raises
+    ------
+    OptionError
+        `sign` is not as above.
+
+    Examples
+    --------
+    >>> from pytest_lime import Box
+    >>> density_gap(Box(120, 20, 330, 240))
+    density_gap(Box(120, 20, 330, 240))
+    """
+    return _DensityGap(region, sign=sign)
+
+
+@user_error
+def contrast(region: Region, other: Any, *, sign: str = "positive") -> Claim:
+    """Claim that `region` speaks for the target rather than for the class `other`.
+
+    ``Σ r_j (β_j^target − β_j^other) > 0``, both from the same samples, so that what both classes share cancels. The
+    surrogate is fitted to the difference of the two scores, and the claim is decided on the interval of this one sum.
+
+    Parameters
+    ----------
+    region : Region
+    other : label or index
+        Such as the class that the target is mistaken for.
+    sign : ``"positive"`` or ``"negative"``
+        ``"negative"`` claims that it speaks for `other` rather than for the target.
+
+    Raises
+    ------
+    OptionError
+        `sign` is not as above.
+
+    Examples
+    --------
+    >>> from pytest_lime import Box
+    >>> contrast(Box(120, 20, 330, 240), "tiger cat")
+    contrast(Box(120, 20, 330, 240), 'tiger cat')
+    """
+    return _Contrast(region, other, sign=sign)
+
+
+@user_error
+def mass(
+    region: Region,
+    *,
+    at_least: float | None = None,
+    at_most: float | str | None = None,
+    sign: str = "positive",
+) -> Claim:
     """Claim that `region` holds at least, or at most, a share of the positive weight.
 
     The share is ``Σ β⁺_j r_j / Σ β⁺_j`` with β⁺ = max(β, 0) (the energy-based pointing
@@ -179,6 +339,8 @@ def mass(region: Region, *, at_least: float | None = None, at_most: float | str 
     at_most : float in [0, 1] or ``"area"``, optional
         ``"area"`` is the region's share of what the model sees: no more weight than a
         blind spread would put there. Typical: 0.1 for a watermark.
+    sign : ``"positive"`` or ``"negative"``
+        As for `top_overlap`.
 
     Raises
     ------
@@ -191,11 +353,11 @@ def mass(region: Region, *, at_least: float | None = None, at_most: float | str 
     >>> mass(Box(0, 0, 40, 40), at_most="area")
     mass(Box(0, 0, 40, 40), at_most='area')
     """
-    return _Mass(region, at_least, at_most)
+    return _Mass(region, at_least, at_most, sign=sign)
 
 
 @user_error
-def pointing(region: Region, tolerance: float = 15) -> Claim:
+def pointing(region: Region, tolerance: float = 15, *, sign: str = "positive") -> Claim:
     """Claim that the superpixel of largest weight lies in `region`, or within `tolerance` pixels of it.
 
     It lies in the region when at least half of its area does; else the distance is that
@@ -208,11 +370,13 @@ def pointing(region: Region, tolerance: float = 15) -> Claim:
     region : Region
     tolerance : float
         In pixels of the image file.
+    sign : ``"positive"`` or ``"negative"``
+        As for `top_overlap`.
 
     Raises
     ------
     OptionError
-        `tolerance` is negative or no number.
+        `tolerance` is negative or no number, or `sign` is not as above.
 
     Examples
     --------
@@ -220,7 +384,7 @@ def pointing(region: Region, tolerance: float = 15) -> Claim:
     >>> pointing(Ellipse(200, 150, 60, 40))
     pointing(Ellipse(200, 150, 60, 40), tolerance=15)
     """
-    return _Pointing(region, tolerance)
+    return _Pointing(region, tolerance, sign=sign)
 
 
 @user_error
@@ -247,6 +411,34 @@ def predicted(at_least: float | None = None, rank: int | None = 1) -> Claim:
     predicted(rank=5)
     """
     return _Predicted(at_least, rank)
+
+
+@user_error
+def fidelity(r2: float = 0.5, gap: float = 0.1) -> Claim:
+    """Claim that the surrogate speaks for the model: held-out R² of at least `r2`, and right about the image itself.
+
+    R² is weighted by the kernel and taken of samples that the surrogate was not fitted to (PRESS, Allen, Technometrics
+    16, 1974); its interval is that of a ratio of means (delta method). The gap is the surrogate's score of the whole
+    image less the model's.
+
+    Parameters
+    ----------
+    r2 : float in [0, 1]
+        Typical: 0.5. A model that combines parts strictly cannot be told by any sum of weights.
+    gap : float of at least 0
+        In units of the score. Typical: 0.1 for probabilities.
+
+    Raises
+    ------
+    OptionError
+        An argument is not as above.
+
+    Examples
+    --------
+    >>> fidelity(0.6)
+    fidelity(r2=0.6, gap=0.1)
+    """
+    return _Fidelity(r2, gap)
 
 
 @user_error
@@ -281,7 +473,8 @@ def agrees_with(opinion: str, *, at_least: float) -> Claim:
     return _AgreesWith(opinion, at_least)
 
 
-def _check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
+def check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
+    """Raise an `OptionError` that names `claim` unless `value` is a number in [low, high]."""
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -296,10 +489,36 @@ class _RegionClaim(Claim):
     """What the claims about one region share."""
 
     region: Region
+    sign: str = dataclasses.field(default="positive", kw_only=True)
     needs_sign = True
+    wants_use = True
 
     def __post_init__(self) -> None:
         as_region(self.region, self.name)
+        if not isinstance(self.sign, str) or self.sign not in SPEAKS:
+            raise OptionError(
+                f"{self.name}: sign={one_line(self.sign)} must be 'positive' or 'negative'{nearest(self.sign, SPEAKS)}."
+            )
+        if self.sign == "negative":
+            # What hiding a region does tells what it speaks for, and nothing of what speaks against.
+            object.__setattr__(self, "wants_use", None)
+
+    @property
+    def speaks(self) -> str:
+        """Whether it is about what speaks ``"for"`` or ``"against"`` the class."""
+        return SPEAKS[self.sign]
+
+    @property
+    def _written(self) -> str:
+        """The sign as it is written in code, where it is not the usual one."""
+        return "" if self.sign == "positive" else f", sign={self.sign!r}"
+
+    def seen(self, explanation: Explanation) -> Explanation:
+        """Return `explanation`, or for ``sign="negative"`` its mirror, in which what speaks against speaks for."""
+        if self.sign == "positive":
+            return explanation
+        turned = {name: -getattr(explanation, name) for name in ("weights", "intercept", "local_pred", "sample_scores")}
+        return dataclasses.replace(explanation, **turned)
 
     @property
     def regions(self) -> tuple[Region, ...]:  # type: ignore[override]  # a constant of other claims
@@ -324,7 +543,7 @@ class _RegionClaim(Claim):
             notes.append(f"no mask changes the score of {label!r}: try another fill, or look whether the model works")
         elif speaks is not True:
             told = "no" if speaks is False else "the samples do not tell whether any"
-            notes.append(f"{told} superpixel speaks for {label!r}")
+            notes.append(f"{told} superpixel speaks {self.speaks} {label!r}")
         return "; ".join(notes)
 
 
@@ -352,7 +571,7 @@ class _TopOverlap(_RegionClaim):
             )
 
     def __repr__(self) -> str:
-        return f"top_overlap({self.region!r}, k={self.k}, at_least={self.at_least})"
+        return f"top_overlap({self.region!r}, k={self.k}, at_least={self.at_least}{self._written})"
 
     @property
     def needed(self) -> int:
@@ -362,13 +581,14 @@ class _TopOverlap(_RegionClaim):
         return math.ceil(float(self.at_least) * self.k - 1e-9) if share else int(self.at_least)
 
     def judge(self, explanation: Explanation) -> Verdict:
+        explanation = self.seen(explanation)
         found = explanation.overlap(self.region, self.k)
         positive = len(explanation.top(self.k))
         notes = [self.notes(explanation)]
         if 0 < positive < self.k:
-            notes.append(f"only {positive} of the {self.k} speak for {explanation.labels[0]!r} at all")
+            notes.append(f"only {positive} of the {self.k} speak {self.speaks} {explanation.labels[0]!r} at all")
         return Verdict(
-            meaning=f"at least {self.needed} of the {self.k} superpixels that speak most for "
+            meaning=f"at least {self.needed} of the {self.k} superpixels that speak most {self.speaks} "
             f"{explanation.labels[0]!r} lie in {self.region!r}",
             estimate=found,
             interval=found.interval,
@@ -383,6 +603,91 @@ class _TopOverlap(_RegionClaim):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
+class _TopIou(_RegionClaim):
+    k: int
+    at_least: float
+    name = "top_iou"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_k(self.k)
+        check_number(self.name, "at_least", self.at_least, 0, 1)
+
+    def __repr__(self) -> str:
+        return f"top_iou({self.region!r}, k={self.k}, at_least={self.at_least!r}{self._written})"
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        explanation = self.seen(explanation)
+        found = explanation.iou(self.region, self.k)
+        return Verdict(
+            meaning=f"the {self.k} superpixels that speak most {self.speaks} {explanation.labels[0]!r} and "
+            f"{self.region!r} share at least {self.at_least:.3g} of what they cover together",
+            estimate=found,
+            interval=found.interval,
+            relation=">=",
+            bound=self.at_least,
+            scale=(0.0, 1.0),
+            samples=explanation.samples,
+            top=self.k,
+            note=self.notes(explanation),
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _DensityGap(_RegionClaim):
+    name = "density_gap"
+
+    def __repr__(self) -> str:
+        return f"density_gap({self.region!r}{self._written})"
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        explanation = self.seen(explanation)
+        found = explanation.density_gap(self.region)
+        return Verdict(
+            meaning=f"a pixel in {self.region!r} speaks more {self.speaks} {explanation.labels[0]!r} than others do",
+            estimate=found,
+            interval=found.interval,
+            relation=">=",
+            bound=0.0,
+            figure=f"{float(found):+.3g}",
+            samples=explanation.samples,
+            note=self.notes(explanation),
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Contrast(_RegionClaim):
+    other: Any
+    name = "contrast"
+    # What hiding a region does to one class says nothing of another.
+    wants_use = None  # type: ignore[assignment]  # of the base class it may be None, too
+
+    @property
+    def others(self) -> tuple[Any, ...]:  # type: ignore[override]  # a constant of other claims
+        return (self.other,)
+
+    def __repr__(self) -> str:
+        return f"contrast({self.region!r}, {self.other!r}{self._written})"
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        between = self.seen(explanation.contrast(self.other))
+        found = between.region_weight(self.region)
+        first, second = explanation.labels[0], explanation.class_names[explanation.targets[explanation.row(self.other)]]
+        if self.sign == "negative":
+            first, second = second, first
+        return Verdict(
+            meaning=f"{self.region!r} speaks for {first!r} rather than for {second!r}",
+            estimate=found,
+            interval=found.interval,
+            relation=">=",
+            bound=0.0,
+            figure=f"{float(found):+.3g}",
+            samples=explanation.samples,
+            note=self.notes(between),
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class _Mass(_RegionClaim):
     at_least: float | None
     at_most: float | str | None
@@ -393,24 +698,29 @@ class _Mass(_RegionClaim):
         if (self.at_least is None) == (self.at_most is None):
             raise OptionError("mass: give exactly one of at_least and at_most; for both bounds make two claims.")
         if self.at_least is not None:
-            _check_number(self.name, "at_least", self.at_least, 0, 1)
+            check_number(self.name, "at_least", self.at_least, 0, 1)
         elif not isinstance(self.at_most, str):
-            _check_number(self.name, "at_most", self.at_most, 0, 1)
+            check_number(self.name, "at_most", self.at_most, 0, 1)
         elif self.at_most != "area":
             raise OptionError(f"mass: at_most={self.at_most!r} must be a number in [0, 1], or 'area'.")
+        if self.wants_use and self.at_least is None:
+            object.__setattr__(self, "wants_use", False)
 
     def __repr__(self) -> str:
         bound = f"at_most={self.at_most!r}" if self.at_least is None else f"at_least={self.at_least!r}"
-        return f"mass({self.region!r}, {bound})"
+        return f"mass({self.region!r}, {bound}{self._written})"
 
     def judge(self, explanation: Explanation) -> Verdict:
+        explanation = self.seen(explanation)
         found = explanation.mass(self.region)
         relation: Relation = "<=" if self.at_least is None else ">="
         wanted = self.at_most if self.at_least is None else self.at_least
         area = float(explanation.region_mask(self.region).mean())
         bound = area if wanted == "area" else float(wanted or 0.0)
         label = explanation.labels[0]
-        meaning = f"{WORDS[relation]} {bound:.3g} of the weight that speaks for {label!r} lies in {self.region!r}"
+        meaning = (
+            f"{WORDS[relation]} {bound:.3g} of the weight that speaks {self.speaks} {label!r} lies in {self.region!r}"
+        )
         return Verdict(
             meaning=f"{meaning}, its share of the area" if wanted == "area" else meaning,
             estimate=found,
@@ -430,12 +740,13 @@ class _Pointing(_RegionClaim):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_number(self.name, "tolerance", self.tolerance, 0, math.inf)
+        check_number(self.name, "tolerance", self.tolerance, 0, math.inf)
 
     def __repr__(self) -> str:
-        return f"pointing({self.region!r}, tolerance={self.tolerance:g})"
+        return f"pointing({self.region!r}, tolerance={self.tolerance:g}{self._written})"
 
     def judge(self, explanation: Explanation) -> Verdict:
+        explanation = self.seen(explanation)
         interval = explanation.simultaneous_interval(explanation.superpixels)[0]
         strongest = int(explanation.weights[0].argmax())
         candidates = np.flatnonzero(interval[:, 1] >= interval[:, 0].max())
@@ -450,7 +761,7 @@ class _Pointing(_RegionClaim):
         if not speaks:
             ends = (ends[0] if speaks is None else farthest, farthest)
         return Verdict(
-            meaning=f"the superpixel that speaks most for {explanation.labels[0]!r} lies in {self.region!r}, "
+            meaning=f"the superpixel that speaks most {self.speaks} {explanation.labels[0]!r} lies in {self.region!r}, "
             f"or within {self.tolerance:g} pixels of it",
             estimate=found,
             interval=ends,
@@ -497,7 +808,7 @@ class _Predicted(Claim):
         if self.at_least is None and self.rank is None:
             raise OptionError("predicted: give at_least, or rank, or both.")
         if self.at_least is not None:
-            _check_number(self.name, "at_least", self.at_least, -math.inf, math.inf)
+            check_number(self.name, "at_least", self.at_least, -math.inf, math.inf)
         rank: Any = self.rank
         if rank is not None and (isinstance(rank, bool) or not hasattr(rank, "__index__") or rank < 1):
             raise OptionError(f"predicted: rank={one_line(rank)} must be a whole number of at least 1, or None.")
@@ -543,7 +854,7 @@ class _AgreesWith(Claim):
 
     def __post_init__(self) -> None:
         check_opinions([self.opinion])
-        _check_number(self.name, "at_least", self.at_least, -1, 1)
+        check_number(self.name, "at_least", self.at_least, -1, 1)
 
     @property
     def opinions(self) -> tuple[str, ...]:  # type: ignore[override]  # a constant of other claims
@@ -572,4 +883,43 @@ class _AgreesWith(Claim):
             scale=(-1.0, 1.0),
             samples=explanation.samples,
             note=f"the rank correlation with {method} has no value: {undefined}" if undefined else "",
+        )
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Fidelity(Claim):
+    r2: float
+    gap: float
+    name = "fidelity"
+    least_samples = SETTLED
+
+    def __post_init__(self) -> None:
+        check_number(self.name, "r2", self.r2, 0, 1)
+        check_number(self.name, "gap", self.gap, 0, math.inf)
+
+    def __repr__(self) -> str:
+        return f"fidelity(r2={self.r2!r}, gap={self.gap!r})"
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        fit, off = explanation.heldout_fit(), explanation.surrogate_gap()
+        least, most = sorted((abs(off.interval[0]), abs(off.interval[1])))
+        if off.interval[0] <= 0 <= off.interval[1]:
+            least = 0.0
+        by_gap = decide((least, most), "<=", self.gap)
+        status = worst([decide(fit.interval, ">=", self.r2), by_gap])
+        # The figure shown is the one that decides.
+        gap_decides = by_gap == status != "pass" and decide(fit.interval, ">=", self.r2) != status
+        figures = f"R² {float(fit):.2f}, gap {float(off):+.2g}"
+        return Verdict(
+            meaning=f"the surrogate explains at least {self.r2:.3g} of the variance of samples that it has not seen, "
+            f"and is within {self.gap:.3g} of the model on the image itself",
+            status=status,
+            estimate=abs(float(off)) if gap_decides else fit,
+            interval=(least, most) if gap_decides else fit.interval,
+            relation="<=" if gap_decides else ">=",
+            bound=self.gap if gap_decides else self.r2,
+            figure=figures,
+            scale=(math.nan, math.nan) if gap_decides else (0.0, 1.0),
+            samples=explanation.samples,
+            note="" if np.isfinite(explanation.r2_heldout[0]) else "too few samples for a held-out R²",
         )

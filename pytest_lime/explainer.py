@@ -95,14 +95,21 @@ def run(
 
 
 def open_stream(
-    bench: Bench, image: Any, target: Any, *, regions: Any = (), opinions: Any = (), decides: bool = False
+    bench: Bench,
+    image: Any,
+    target: Any,
+    *,
+    regions: Any = (),
+    opinions: Any = (),
+    decides: bool = False,
+    beside: Sequence[Any] = (),
 ) -> SampleStream:
     """Look at `image` and return its stream; the arguments are checked here, but for `target` (`check_target`)."""
     listed = regions if isinstance(regions, Iterable) else [regions]
     checked = [as_region(region, "regions") for region in listed]
     asked = check_opinions(opinions)
     scene = look_at(bench.model, image, bench.options, regions=checked, cache=bench.cache)
-    return SampleStream(bench, scene, target, opinions=asked, decides=decides)
+    return SampleStream(bench, scene, target, opinions=asked, decides=decides, beside=beside)
 
 
 def _folder(path: Any) -> Path:

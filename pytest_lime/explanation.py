@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from pytest_lime import heatmaps, highlights, notebooks, plots, storage
-from pytest_lime.agreement import check_opinions, describe_opinion, rank_agreement
+from pytest_lime.agreement import OCCLUSION, check_opinions, describe_opinion, rank_agreement, why_undefined
 from pytest_lime.anytime import errors_either_side
 from pytest_lime.drawing import Card, figure_words
-from pytest_lime.errors import OptionError, TargetError, is_for_the_user, nearest, one_line, user_error
+from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions, as_whole_number
+from pytest_lime.rankings import iou, iou_bounds, overlap_bounds
 from pytest_lime.regions import Box, Region, as_region, check_region
 from pytest_lime.surrogate import Fit, fit
 
@@ -46,6 +48,8 @@ POOR = 0.2
 # R² may fall by so much on samples that the surrogate has not seen, and the surrogate's score of the
 # whole image may be off by this share of all that the masks change, before it is worth a warning.
 APART = 0.25
+# A rank correlation with occlusion surely below it is worth a warning.
+UNLIKE = 0.2
 # With fewer samples in which the class is alive, most weights stand for nothing.
 FEW_ALIVE = 0.05
 
@@ -309,6 +313,12 @@ class Explanation:
             found.append(
                 f"the surrogate gives the whole image {figure_words(self.local_pred[row])} and the model "
                 f"{figure_words(self.score[row])}"
+            )
+        occlusion = self.occlusion_agreement(target)
+        if occlusion is not None and occlusion.interval[1] < UNLIKE:
+            found.append(
+                f"hiding superpixels one by one ranks them otherwise than the weights do (rank correlation "
+                f"{float(occlusion):.2f} with occlusion): parts replace each other, or only matter together"
             )
         if self.effective_samples < 2 * self.superpixels and not self.complete:
             found.append(
@@ -606,6 +616,122 @@ class Explanation:
         return self._figure(estimate, (least, most), words)
 
     @user_error
+    def iou(self, region: Region, k: int, target: Any = None) -> Figure:
+        """Return the intersection over union of `region` and the `k` superpixels of largest positive weight.
+
+        In pixels that the model sees. The interval holds the figure of every set of superpixels that the intervals
+        of the weights allow, taken together at `confidence`.
+
+        Raises
+        ------
+        OptionError
+            `k` is less than 1 or more than the number of superpixels.
+        """
+        check_k(k, self.superpixels)
+        self.need_sign("iou")
+        row = self.row(target)
+        area = np.bincount(self.segments.ravel())
+        inside = self.shares(region) * area
+        low, high = self.simultaneous_interval(self.superpixels)[row].T
+        chosen = np.zeros(self.superpixels, dtype=bool)
+        chosen[self.top(k, target=target)] = True
+        estimate = iou(chosen, inside, area - inside)
+        least, most = iou_bounds(low, high, inside, area - inside, k)
+        words = (
+            f"the {k} superpixels that speak most for {self.labels[row]!r} and {region!r} share {estimate:.3g} of "
+            "what they cover together"
+        )
+        return self._figure(estimate, (min(least, estimate), max(most, estimate)), words)
+
+    @user_error
+    def region_weight(self, region: Region, target: Any = None) -> Figure:
+        """Return the weight that lies in `region`, ``Σ β r``: what speaks for the class less what speaks against it.
+
+        A superpixel counts by the share of its area inside. The interval is that of this sum alone.
+        """
+        self.need_sign("region_weight")
+        row = self.row(target)
+        return self._linear(row, self.shares(region), f"the weight for {self.labels[row]!r} in {region!r} is {{:.3g}}")
+
+    @user_error
+    def density_gap(self, region: Region, target: Any = None) -> Figure:
+        """Return by how much denser the weight is in `region` than elsewhere, ``Σ β r / A − Σ β (1 − r) / (1 − A)``.
+
+        r is the share of each superpixel inside, and A the region's share of what the model sees: the figure is in
+        units of the score, as if the whole image were as dense. The interval is that of this difference alone.
+
+        Raises
+        ------
+        RegionError
+            The region is all that the model sees, so that there is no elsewhere.
+        """
+        self.need_sign("density_gap")
+        row, shares = self.row(target), self.shares(region)
+        area = float(self.region_mask(region).mean())
+        if area == 1:
+            raise RegionError(
+                f"density_gap: {region!r} is all that the model sees of {self.image.name!r}, so that there is nothing "
+                "to compare it with; choose a smaller region."
+            )
+        coefficients = shares / area - (1 - shares) / (1 - area)
+        words = f"the weight for {self.labels[row]!r} is denser in {region!r} than elsewhere by {{:.3g}}"
+        return self._linear(row, coefficients, words)
+
+    def occlusion_agreement(self, target: Any = None) -> Figure | None:
+        """Return `agreement` with occlusion; None where that was not asked, or there is no correlation."""
+        if OCCLUSION not in self.opinions or not self.signed:
+            return None
+        row = self.row(target)
+        said, covariance = self.opinions[OCCLUSION][row], self.covariance[row]
+        if why_undefined(self.weights[row], said, covariance, float(self.rounding[row])):
+            return None
+        return self.agreement(OCCLUSION, target)
+
+    def heldout_fit(self, target: Any = None) -> Figure:
+        """Return the held-out R², `r2_heldout`, with its interval: that of a ratio of weighted means (delta method).
+
+        Where R² cannot be told of samples that were not fitted, it is that of those that were, and the interval is
+        endless below.
+        """
+        row = self.row(target)
+        heldout, scores, weights = float(self.r2_heldout[row]), self.sample_scores[:, row], self.sample_weights
+        words = f"the surrogate explains {{:.3g}} of the variance of the scores of {self.labels[row]!r}"
+        if not math.isfinite(heldout):
+            seen = float(self.r2[row])
+            return self._figure(seen, (-math.inf, max(1.0, seen)), words.format(seen))
+        missed = weights * (scores - self.intercept[row] - self.masks @ self.weights[row]) ** 2
+        spread = weights * (scores - np.average(scores, weights=weights)) ** 2
+        total = float(spread.mean())
+        half = 0.0
+        if not self.complete and total > 0:
+            pull = (missed - missed.sum() / spread.sum() * spread) / total
+            pairs = pull[: len(pull) // 2 * 2].reshape(-1, 2).mean(axis=1) if self.paired else pull
+            half = self._quantile() * float(pairs.std(ddof=1)) / math.sqrt(len(pairs))
+        return self._figure(heldout, (heldout - half, min(1.0, heldout + half)), words.format(heldout))
+
+    def surrogate_gap(self, target: Any = None) -> Figure:
+        """Return by how much the surrogate's score of the whole image exceeds the model's, with its interval."""
+        row = self.row(target)
+        gap, covariance = float(self.gap[row]), self.covariance[row]
+        half = math.inf
+        if np.isfinite(covariance).all():
+            # The surrogate's mean score is known far better than what it adds from there to the whole image.
+            steps = 1 - np.average(self.masks, axis=0, weights=self.sample_weights)
+            half = self._quantile() * math.sqrt(max(float(steps @ covariance @ steps), 0.0))
+            half += float(self.rounding[row] * steps.sum())
+        words = f"the surrogate's score of {self.labels[row]!r} is {gap:+.3g} off the model's"
+        return self._figure(gap, (gap - half, gap + half), words)
+
+    def _linear(self, row: int, coefficients: Array, words: str) -> Figure:
+        """Return a sum of weights with the interval of that one sum; `words` has a place for it."""
+        estimate, covariance = float(coefficients @ self.weights[row]), self.covariance[row]
+        half = math.inf
+        if np.isfinite(covariance).all():
+            half = self._quantile() * math.sqrt(max(float(coefficients @ covariance @ coefficients), 0.0))
+            half += float(self.rounding[row] * np.abs(coefficients).sum())
+        return self._figure(estimate, (estimate - half, estimate + half), words.format(estimate))
+
+    @user_error
     def agreement(self, opinion: str, target: Any = None) -> Figure:
         """Return how well another method ranks the superpixels as the weights do: Spearman's rank correlation.
 
@@ -829,31 +955,6 @@ def _noise_excess(steps: Array) -> Array:
     true = np.clip(steps - DOUBT, 0.0, 40.0)
     density = np.exp(-(true**2) / 2) / np.sqrt(2 * np.pi)
     return np.asarray(np.maximum(density - true * ndtr(-true), 0.0))
-
-
-def overlap_bounds(low: Array, high: Array, inside: NDArray[np.bool_], k: int) -> tuple[float, float]:
-    """Return the least and the greatest number of the top `k` superpixels that can lie inside.
-
-    In = {j : #{i≠j : U_i ≥ L_j} < k} is surely among the top k, Out = {j : #{i : L_i > U_j} ≥ k}
-    surely not; the places that In leaves are taken by the rest in the worst and the best way.
-
-    Parameters
-    ----------
-    low, high : (d,) float64 arrays
-        Interval of each weight.
-    inside : (d,) bool array
-        Which superpixels lie in the region.
-    """
-    # Each superpixel may reach its own lower end, so it is taken off its own count.
-    rivals = (high[None, :] >= low[:, None]).sum(axis=1) - 1
-    ahead = (low[None, :] > high[:, None]).sum(axis=1)
-    surely = rivals < k
-    open_ = ~surely & (ahead < k)
-    places = max(k - int(surely.sum()), 0)
-    certain = int((surely & inside).sum())
-    least = certain + max(0, places - int((open_ & ~inside).sum()))
-    most = certain + min(places, int((open_ & inside).sum()))
-    return float(least), float(most)
 
 
 def check_k(k: Any, superpixels: int | None = None, *, name: str = "k") -> None:

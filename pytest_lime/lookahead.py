@@ -218,7 +218,7 @@ HARMLESS = (
     *(ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
 )
 # Modules whose functions and classes describe regions and claims, and do nothing else.
-DESCRIPTIONS = ("claims", "regions", "region_files")
+DESCRIPTIONS = ("claims", "trials", "regions", "region_files")
 
 
 def _harmless(node: ast.AST, function: types.FunctionType, parameters: Mapping[str, Any]) -> bool:

@@ -163,6 +163,8 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
             progress=workplace.progress,
             device=functools.partial(workers.device_of_worker, request.config),
             ahead=workplace.lookahead,
+            # Counted by pytest-rerunfailures.
+            attempt=max(1, getattr(request.node, "execution_count", 1)),
         )
         made.look_ahead(workers.plain_node_id(request.node), workplace.coming(request.node), _layers)
     except LimeError as error:

@@ -102,6 +102,22 @@ def as_region(value: Any, place: str = "") -> Region:
     return value
 
 
+def same_region(region: Region, other: Region) -> bool:
+    """Whether two regions are known to be the same."""
+    # Not by name, since two masks of one size print alike; what a user's own region compares is not known.
+    ours = type(region).__module__ == Region.__module__
+    return region is other or (ours and type(region) is type(other) and region == other)
+
+
+def distinct_regions(regions: Iterable[Region]) -> list[Region]:
+    """Return each of `regions` once."""
+    found: list[Region] = []
+    for region in regions:
+        if not any(same_region(region, known) for known in found):
+            found.append(region)
+    return found
+
+
 def check_region(region: Region, size: tuple[int, int], image: str) -> NDArray[np.bool_]:
     """Return the mask of `region` on an image of `size` (height, width).
 

@@ -134,6 +134,8 @@ class SampleStream:
         As `check_opinions` returns them.
     decides : bool
         Somebody waits for a decision: ``samples="auto"`` then looks as it goes.
+    beside : sequence of labels and indices
+        Classes that are explained after those of `target`, unless they are among them.
 
     Raises
     ------
@@ -149,10 +151,11 @@ class SampleStream:
         *,
         opinions: Sequence[str] = (),
         decides: bool = False,
+        beside: Sequence[Any] = (),
     ) -> None:
         self.bench, self.scene = bench, scene
         self.seconds = 0.0
-        self._target, self._wished = target, opinions
+        self._target, self._beside, self._wished = target, beside, opinions
         options = bench.options
         self._masks = MaskStream(options.sampler, scene.superpixels, options.seed)
         self.canvas = Canvas(bench.engine, scene.pixels, scene.filled, scene.segments)
@@ -163,6 +166,8 @@ class SampleStream:
         # A label that does not exist is told before any pass where the labels are known.
         if bench.labels is not None:
             _targets(target, bench.labels, None)
+            for other in beside:
+                find_class(other, bench.labels)
         self._drawn: list[Masks] = []
         self._scores: list[Array] = []
         self._prediction: Array | None = None
@@ -290,7 +295,8 @@ class SampleStream:
     def _begin(self, prediction: Array) -> None:
         """Learn the scores of the whole image, and so which classes are explained and kept."""
         self._prediction = prediction
-        self._targets = _targets(self._target, self.class_names, prediction)
+        others = (find_class(other, self.class_names) for other in self._beside)
+        self._targets = tuple(dict.fromkeys((*_targets(self._target, self.class_names, prediction), *others)))
         likely = np.argsort(-prediction, kind="stable")[: len(prediction) if len(prediction) <= FEW else KEPT]
         self._kept = tuple(dict.fromkeys((*self._targets, *map(int, likely))))
 

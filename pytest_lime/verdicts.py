@@ -13,20 +13,18 @@ import numpy as np
 
 from pytest_lime.errors import OptionError, one_line
 from pytest_lime.explanation import Explanation
+from pytest_lime.probes import Intervention
 from pytest_lime.regions import Region
 
-__all__ = ["Check", "CheckSet", "ImageCheck", "Status", "Verdict", "check_share", "decide", "open_claims"]
+__all__ = ["Check", "Status", "Verdict", "count_words", "decide", "open_claims", "verdict_lines", "worst"]
 
 Status = Literal["pass", "fail", "inconclusive"]
 Relation = Literal[">=", "<="]
 # Stands where no status is given, until the verdict sets its own.
 UNDECIDED: Any = None
 WORDS = {">=": "at least", "<=": "at most"}
-OTHERS: dict[Status, str] = {"fail": "failed", "inconclusive": "inconclusive"}
 # Samples in which the class is alive, before anything is decided.
 FEWEST_ALIVE = 20
-# A message tells so many images of a set in full.
-LISTED = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,6 +58,9 @@ class Verdict:
         Of how many of the strongest superpixels it speaks; they get numbers in the report.
     note : str
         A sentence that the reader should know, or an empty string.
+    needs : int
+        About how many samples in all should decide what is inconclusive, if the estimate stays; 0 where that is not
+        known, −1 where no number would.
     claim, text : str
         The claim's name, and the claim as it is written in code.
 
@@ -81,6 +82,7 @@ class Verdict:
     regions: tuple[Region, ...] = ()
     top: int = 0
     note: str = ""
+    needs: int = 0
     claim: str = ""
     text: str = ""
 
@@ -96,10 +98,11 @@ class Verdict:
             first, last = map(float, self.scale)
             put("samples", operator.index(self.samples))
             put("top", operator.index(self.top))
+            put("needs", operator.index(self.needs))
         except (TypeError, ValueError) as error:
             raise OptionError(
-                "Verdict: estimate, bound, both ends of interval and scale are numbers, samples and top whole numbers "
-                f"({error})."
+                "Verdict: estimate, bound, both ends of interval and scale are numbers, samples, top and needs whole "
+                f"numbers ({error})."
             ) from None
         slack = 1e-9 * abs(self.estimate) if math.isfinite(self.estimate) else 0.0
         if math.isnan(self.bound) or not low - slack <= self.estimate <= high + slack:
@@ -131,10 +134,17 @@ class Verdict:
     def sentence(self) -> str:
         """Figure, bound and interval in words."""
         needed = f"needs {WORDS[self.relation]} {distinct(self.bound, self.estimate)}"
-        if not self.samples:
+        if not self.samples or self.interval[0] == self.interval[1]:
             return f"found {self.figure}, {needed}"
         low, high = (distinct(end, self.bound) for end in self.interval)
         return f"found {self.figure}, {needed}; interval {low} … {high}"
+
+    @property
+    def outlook(self) -> str:
+        """What would decide an inconclusive claim, in words; empty where that is not known."""
+        if self.needs < 0:
+            return "more samples will hardly decide it: the estimate lies on the bound"
+        return f"about {self.needs:,} samples in all should decide it, if the estimate stays" if self.needs else ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values."""
@@ -150,6 +160,7 @@ class Verdict:
             "figure": self.figure,
             "scale": list(self.scale),
             "samples": self.samples,
+            "needs": self.needs,
             "note": self.note,
         }
 
@@ -195,10 +206,13 @@ class Check:
     ----------
     explanation : Explanation
     verdicts : tuple of Verdict
+    interventions : tuple of Intervention
+        What hiding each region, and showing it alone, does to the score.
     """
 
     explanation: Explanation
     verdicts: tuple[Verdict, ...]
+    interventions: tuple[Intervention, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -210,7 +224,8 @@ class Check:
         """Image, target and how many claims failed or stayed open, on one line."""
         explanation = self.explanation
         failed, undecided = (sum(v.status == status for v in self.verdicts) for status in ("fail", "inconclusive"))
-        of = f"of {_count(len(self.verdicts), 'claim')} about {explanation.labels[0]!r} in {explanation.image.name!r}"
+        claims = count_words(len(self.verdicts), "claim")
+        of = f"of {claims} about {explanation.labels[0]!r} in {explanation.image.name!r}"
         if failed:
             return f"{failed} {of} failed" + (f", {undecided} inconclusive" if undecided else "")
         return f"{undecided} {of} inconclusive" if undecided else f"{len(self.verdicts)} {of} hold"
@@ -220,7 +235,7 @@ class Check:
         """The claims that stayed open, and what the estimates alone say of them."""
         return "; ".join(
             f"{verdict.text}: {verdict.sentence}, the estimate alone {'holds' if verdict.holds else 'fails'}"
-            + (f" ({verdict.note})" if verdict.note else "")
+            + "".join(f" ({told})" for told in (verdict.outlook, verdict.note) if told)
             for verdict in self.verdicts
             if verdict.status == "inconclusive"
         )
@@ -230,7 +245,7 @@ class Check:
         explanation = self.explanation
         lines = [f"{self.headline}."]
         for verdict in self.verdicts:
-            lines += _lines(verdict, "  ")
+            lines += verdict_lines(verdict, "  ")
         lines.append(f"  {describe_model(explanation)}")
         if (shift := explanation.precision_shift) is not None and explanation.options.precision != "float32":
             lines.append(f"  {explanation.options.precision} moves this score by {shift[0]:+.3g} against float32")
@@ -258,118 +273,12 @@ def open_claims(check: Check) -> int:
     return sum(verdict.status == "inconclusive" or (dead and verdict.samples > 0) for verdict in check.verdicts)
 
 
-def _lines(verdict: Verdict, indent: str) -> list[str]:
+def verdict_lines(verdict: Verdict, indent: str) -> list[str]:
     """Return a verdict in words: what was claimed, what was found, and what to know."""
     lines = [f"{indent}{verdict.status.upper()}: {verdict.meaning}", f"{indent}    {verdict.sentence}"]
+    if verdict.status == "inconclusive" and verdict.outlook:
+        lines.append(f"{indent}    {verdict.outlook}")
     return [*lines, f"{indent}    note: {verdict.note}"] if verdict.note else lines
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageCheck:
-    """What became of one image of a set.
-
-    Attributes
-    ----------
-    name : str
-        Of the image.
-    status : ``"pass"``, ``"fail"`` or ``"inconclusive"``
-    verdicts : tuple of Verdict
-    headline : str
-        Image, target and how many claims failed or stayed open.
-    where : str
-        Where the report shows it.
-    """
-
-    name: str
-    status: Status
-    verdicts: tuple[Verdict, ...]
-    headline: str
-    where: str
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckSet:
-    """The same check made of many images.
-
-    Attributes
-    ----------
-    images : tuple of ImageCheck
-        In the order in which they were given.
-    mostly : float
-        The share of images that must hold.
-    """
-
-    images: tuple[ImageCheck, ...]
-    mostly: float
-
-    def count(self, status: Status) -> int:
-        """Return for how many images the outcome is `status`."""
-        return sum(image.status == status for image in self.images)
-
-    @property
-    def rate(self) -> float:
-        """The share of images that hold."""
-        return self.count("pass") / len(self.images)
-
-    @property
-    def needed(self) -> int:
-        """How many images must hold."""
-        # A share of 0.6 of 5 is 3, not 4, whatever binary fractions make of it.
-        return max(1, math.ceil(self.mostly * len(self.images) - 1e-9))
-
-    @property
-    def status(self) -> Status:
-        """Pass where enough images hold, fail where too few can, inconclusive where the open ones decide."""
-        held = self.count("pass")
-        if held >= self.needed:
-            return "pass"
-        return "fail" if held + self.count("inconclusive") < self.needed else "inconclusive"
-
-    @property
-    def headline(self) -> str:
-        """How many images hold, and how many must, on one line."""
-        total, held = len(self.images), self.count("pass")
-        others = [f"{self.count(status)} {word}" for status, word in OTHERS.items() if self.count(status)]
-        asked = "all must" if self.needed == total else f"{self.needed} must (mostly={self.mostly:g})"
-        return f"{held} of {_count(total, 'image')} {'holds' if total == 1 else 'hold'} and {asked}" + (
-            f": {', '.join(others)}" if others else ""
-        )
-
-    @property
-    def leaning(self) -> str:
-        """The images that stayed open."""
-        return ", ".join(image.name for image in self.images if image.status == "inconclusive")
-
-    def message(self, report: str = "") -> str:
-        """Return what did not hold with its figures, in several lines; `report` is the path of the report."""
-        lines = [f"{self.headline}."]
-        concerned = [image for image in self.images if image.status != "pass"]
-        # The gravest first.
-        concerned.sort(key=lambda image: image.status != "fail")
-        for image in concerned[:LISTED]:
-            lines.append(f"  {image.headline}")
-            for verdict in image.verdicts:
-                if verdict.status != "pass":
-                    lines += _lines(verdict, "    ")
-        if len(concerned) > LISTED:
-            lines.append(f"  and {_count(len(concerned) - LISTED, 'more image')}")
-        if report:
-            lines.append(f"  report: {report}")
-        return "\n".join(lines)
-
-
-def check_share(name: str, value: Any) -> float:
-    """Return `value` as a share.
-
-    Raises
-    ------
-    OptionError
-        It is no number in (0, 1].
-    """
-    number = isinstance(value, bool | str) is False and hasattr(value, "__float__") and not getattr(value, "shape", 0)
-    if not number or not 0 < value <= 1:
-        raise OptionError(f"{name}={one_line(value)} must be a share in (0, 1], such as 0.95.")
-    return float(value)
 
 
 def worst(statuses: Sequence[Status]) -> Status:
@@ -397,5 +306,6 @@ def describe_model(explanation: Explanation, row: int = 0) -> str:
     return words
 
 
-def _count(number: int, noun: str) -> str:
+def count_words(number: int, noun: str) -> str:
+    """Return a number of things, such as ``"1 image"`` and ``"2 images"``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

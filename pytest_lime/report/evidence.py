@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_lime.explanation import Explanation
 from pytest_lime.records import VERSION
-from pytest_lime.regions import Region, check_region
+from pytest_lime.regions import Region, check_region, distinct_regions
 from pytest_lime.report.pictures import write_pictures
 from pytest_lime.verdicts import Check, worst
 
@@ -69,10 +69,33 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
             {"text": repr(region), "area": round(float(explanation.region_mask(region).mean()), 4)}
             for region in regions
         ],
+        "interventions": [
+            {
+                "region": repr(one.region),
+                "fills": list(one.fills),
+                "whole": one.whole,
+                "without": list(one.without),
+                "alone": list(one.alone),
+            }
+            for one in check.interventions
+        ],
+        "validity": _validity(explanation),
         "view": view_facts(explanation),
         "limit": float(np.abs(weights).max()),
         "pictures": {},
         "options": explanation.options.as_json(),
+    }
+
+
+def _validity(explanation: Explanation) -> dict[str, Any]:
+    """Return how far the explanation itself can be trusted, in figures."""
+    occlusion = explanation.occlusion_agreement()
+    return {
+        "r2_heldout": _finite(explanation.r2_heldout[0]),
+        "gap": float(explanation.gap[0]),
+        "alive": float(explanation.alive[0]),
+        "occlusion": None if occlusion is None else float(occlusion),
+        "occlusion_interval": None if occlusion is None else finite_pair(occlusion.interval),
     }
 
 
@@ -147,16 +170,7 @@ def draw(check: Check, folder: Path, stem: str) -> dict[str, str]:
 
 def _regions(check: Check) -> list[Region]:
     """Return the regions of all claims, each once."""
-    found: list[Region] = []
-    for verdict in check.verdicts:
-        found += [region for region in verdict.regions if not any(_same(region, known) for known in found)]
-    return found
-
-
-def _same(region: Region, other: Region) -> bool:
-    # Not by name, since two masks of one size print alike; what a user's own region compares is not known.
-    ours = type(region).__module__ == Region.__module__
-    return region is other or (ours and type(region) is type(other) and region == other)
+    return distinct_regions(region for verdict in check.verdicts for region in verdict.regions)
 
 
 def _top(check: Check) -> list[int]:

@@ -17,7 +17,8 @@ from markupsafe import escape
 from numpy.typing import NDArray
 
 from pytest_lime import Box, Explanation, Mask, OptionError, RegionError, TargetError, whole
-from pytest_lime.explanation import DOUBT, Figure, _noise_excess, find_class, overlap_bounds
+from pytest_lime.explanation import DOUBT, Figure, _noise_excess, find_class
+from pytest_lime.rankings import overlap_bounds
 
 Build = Callable[..., Explanation]
 LEFT, RIGHT = Box(0, 0, 10, 10), Box(10, 0, 20, 10)  # of 4×2 cells of 5×5 pixels

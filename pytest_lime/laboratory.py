@@ -1,0 +1,177 @@
+"""The laboratory: what else can be asked of a model about an image that was explained, each answer kept in the cache."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pytest_lime.cache import digest
+from pytest_lime.errors import OptionError, one_line
+from pytest_lime.explanation import Explanation
+from pytest_lime.fills import fill_image
+from pytest_lime.footprints import project_region
+from pytest_lime.forward import Canvas, Portion
+from pytest_lime.models.protocol import Model, normalisation
+from pytest_lime.probes import Intervention
+from pytest_lime.regions import Region, same_region
+from pytest_lime.sampling import sample
+from pytest_lime.scenes import Scene
+from pytest_lime.streams import Bench, SampleStream
+
+__all__ = ["Laboratory"]
+
+Array = NDArray[np.float64]
+PROBE = "probe"
+# The second of two fills, and what it is where the check itself has that one.
+OTHER_FILL, ELSE = "blur", "image_mean"
+DARKER = 0.7
+
+
+class Laboratory:
+    """Asks more of the model about the image, superpixels and class of a stream.
+
+    Parameters
+    ----------
+    stream : SampleStream
+    explanation : Explanation
+        What came of it.
+
+    Attributes
+    ----------
+    passes : int
+        Images that the model has seen here.
+    """
+
+    def __init__(self, stream: SampleStream, explanation: Explanation) -> None:
+        self.explanation = explanation
+        self.passes = 0
+        self._bench, self._scene = stream.bench, stream.scene
+        self._target = explanation.targets[0]
+        self._known: list[Intervention] = []
+
+    def scores(self, masks: NDArray[np.uint8]) -> Array:
+        """Return the scores of the target for masks of the superpixels, (N,) float64.
+
+        Parameters
+        ----------
+        masks : N×d uint8 array
+            1 shows a superpixel, 0 hides it under the fill of the check.
+        """
+        return self._asked([(self._scene.filled, self._scene.segments, masks)])[0]
+
+    def intervene(self, regions: Sequence[Region]) -> list[Intervention]:
+        """Hide each region, to the pixel, and show each alone, under the check's own fill and one other."""
+        missing = [region for region in regions if not any(same_region(region, one.region) for one in self._known)]
+        if missing:
+            self._known += self._intervene(missing)
+        return [next(one for one in self._known if same_region(region, one.region)) for region in regions]
+
+    def _intervene(self, regions: Sequence[Region]) -> list[Intervention]:
+        options, scene = self._bench.options, self._scene
+        own = options.fill if isinstance(options.fill, str) else one_line(options.fill)
+        second = OTHER_FILL if own != OTHER_FILL else ELSE
+        zero, _ = normalisation(self._bench.model)
+        other = fill_image(scene.pixels, scene.segments, second, seed=options.seed, zero=zero)
+        # Label 1 is the region: first the image without it, then it alone.
+        masks = np.array([[1, 0], [0, 1]], dtype=np.uint8)
+        seen = [project_region(region, scene.image, scene.view).astype(np.int64) for region in regions]
+        found = self._asked([(fill, mask, masks) for mask in seen for fill in (scene.filled, other)])
+        whole = float(self.explanation.score[0])
+        made = []
+        for region, first, last in zip(regions, found[::2], found[1::2], strict=True):
+            without, alone = (tuple(float(scores[place]) for scores in (first, last)) for place in (0, 1))
+            made.append(Intervention(region, (own, second), whole, without, alone))
+        return made
+
+    def with_seed(self, seed: int) -> Explanation:
+        """Explain the same image with as many samples, drawn with another seed, on the same superpixels."""
+        return self._explain(self._scene, seed=seed)
+
+    def transformed(self, name: str) -> Explanation:
+        """Explain the image after ``"hflip"`` or ``"brightness"``; its superpixels keep their numbers and go along."""
+        scene = self._scene
+        change: Callable[[NDArray[Any]], NDArray[Any]]
+        if name == "hflip":
+            change = lambda values: np.ascontiguousarray(values[..., ::-1])  # noqa: E731
+            segments = change(scene.segments)
+        else:
+            change = lambda values: (values * np.float32(DARKER)).astype(np.float32)  # noqa: E731
+            segments = scene.segments
+        changed = dataclasses.replace(
+            scene, pixels=change(scene.pixels), filled=change(scene.filled), segments=segments
+        )
+        return self._explain(changed)
+
+    def randomised(self, seed: int = 0) -> Explanation:
+        """Explain the same image and masks by a network whose weights were shuffled, each tensor within itself.
+
+        Raises
+        ------
+        OptionError
+            The model has no torch network.
+        """
+        model = self._bench.model
+        if not isinstance(getattr(model, "net", None), torch.nn.Module):
+            raise OptionError(
+                f"sane needs a torch network whose weights can be shuffled (TorchModel, TimmModel, HuggingFaceModel); "
+                f"{type(model).__name__} has none: leave the claim out."
+            )
+        return self._explain(self._scene, model=_shuffled(model, seed))
+
+    def _explain(self, scene: Scene, *, seed: int | None = None, model: Model | None = None) -> Explanation:
+        bench = self._bench
+        changes: dict[str, Any] = {"samples": self.explanation.samples}
+        if seed is not None:
+            changes["seed"] = seed
+        options = dataclasses.replace(bench.options, **changes)
+        other = Bench(model or bench.model, options, bench.cache, device=str(bench.engine.device))
+        pace = bench.engine.pace(scene.pixels.shape)
+        if pace.settled:
+            other.engine.pace(scene.pixels.shape).recall(pace.size, pace.layout)
+        ((stream, explanation),) = sample(other.engine, [SampleStream(other, scene, self._target)])
+        self.passes += stream.passes
+        return explanation
+
+    def _asked(
+        self, questions: Sequence[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]]
+    ) -> list[Array]:
+        """Return the scores of the target for each fill, label map and masks, in batches that they share."""
+        cache, asked = self._bench.cache, self._bench.asked
+        key = asked and digest(
+            asked, self._scene.pixels, self._target, *(part for question in questions for part in question)
+        )
+        lengths = [len(masks) for _, _, masks in questions]
+        if cache and key:
+            entry = cache.get(PROBE, key, lambda entry: _is_sound(entry.arrays["scores"], sum(lengths)))
+            if entry is not None:
+                return np.split(entry.arrays["scores"].astype(np.float64), np.cumsum(lengths)[:-1])
+        portions = []
+        for fill, segments, masks in questions:
+            canvas = Canvas(self._bench.engine, self._scene.pixels, fill, segments)
+            portions.append(Portion(canvas, masks, [self._target]))
+        found = [scores[:, 0] for scores in self._bench.engine.submit(portions).results()]
+        self.passes += sum(lengths)
+        if cache and key:
+            cache.put(PROBE, key, {}, {"scores": np.concatenate(found)})
+        return found
+
+
+def _is_sound(scores: NDArray[Any], count: int) -> bool:
+    return scores.shape == (count,) and scores.dtype == np.float64 and bool(np.isfinite(scores).all())
+
+
+def _shuffled(model: Any, seed: int) -> Any:
+    """Return a copy of `model` in which the weights of each tensor of its network were shuffled."""
+    other = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.inference_mode(False), torch.no_grad():
+        for parameter in other.net.parameters():
+            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+            parameter.copy_(parameter.flatten()[order].view_as(parameter))
+    return other
