@@ -1,4 +1,4 @@
-"""The laboratory: what else can be asked of a model about an image that was explained, each answer kept in the cache."""
+"""The laboratory: what else can be asked of a model about an image that was explained, and kept."""
 
 from __future__ import annotations
 

@@ -402,7 +402,7 @@ class _NoReliance(Trial):
     def _verdict(self, explanation: Explanation, found: Array, interval: tuple[float, float]) -> Verdict:
         label = explanation.labels[0]
         return Verdict(
-            meaning=f"{self.region!r} adds at most {self.at_most:.3g} to the score of {label!r}, whatever else is shown",
+            meaning=f"{self.region!r} adds at most {self.at_most:.3g} to the score of {label!r} whatever else is seen",
             estimate=float(found.mean()),
             interval=interval,
             relation="<=",
@@ -470,7 +470,6 @@ class _Faithful(Trial):
             figure=f"insertion − deletion AUC {ours:.3g}, above {ORDERS - as_good} of {ORDERS} random orders "
             f"(p = {p:.2g})",
             scale=(0.0, 1.0),
-            samples=len(scores),
         )
 
 
@@ -552,7 +551,6 @@ class _Stable(Trial):
             relation=">=",
             bound=self.at_least,
             scale=(0.0, 1.0),
-            samples=explanation.samples * self.seeds,
             top=self.k,
             note="exact with these seeds and so many samples",
         )
@@ -597,7 +595,7 @@ class _Invariant(Trial):
 
 
 def _likeness(explanation: Explanation, other: Explanation) -> tuple[float, tuple[float, float], str]:
-    """Return the rank correlation of two explanations of the same superpixels, its interval, and why it has no value."""
+    """Return the rank correlation of two explanations of one image, its interval, and why it has no value."""
     weights = other.weights[0]
     if np.ptp(weights) <= 2 * other.rounding[0]:
         weights = np.zeros_like(weights)

@@ -134,7 +134,7 @@ class Verdict:
     def sentence(self) -> str:
         """Figure, bound and interval in words."""
         needed = f"needs {WORDS[self.relation]} {distinct(self.bound, self.estimate)}"
-        if not self.samples or self.interval[0] == self.interval[1]:
+        if not self.samples:
             return f"found {self.figure}, {needed}"
         low, high = (distinct(end, self.bound) for end in self.interval)
         return f"found {self.figure}, {needed}; interval {low} … {high}"
