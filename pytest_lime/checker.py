@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from pytest_lime.errors import (
 )
 from pytest_lime.explainer import check_target, open_stream, run
 from pytest_lime.explanation import Explanation
+from pytest_lime.groups import SPREAD, Comparison, compare, too_few
 from pytest_lime.images import load_image
 from pytest_lime.laboratory import Laboratory
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
@@ -160,7 +161,7 @@ class Lime:
         bench = self._bench(resolved)
         stream = self._ahead.take(request, bench) or self._open(bench, request)
         number = next(self._numbers)
-        ((check, where),) = self._settle(bench, iter([stream]), {id(stream): (number, claims, {})}, images=1)
+        ((_, check, where),) = self._settle(bench, iter([stream]), {id(stream): _Asked(number, claims, {})}, images=1)
         self._raise_or_warn(check, where)
         return check
 
@@ -211,51 +212,19 @@ class Lime:
         share = check_share("lime.check_all: mostly", mostly)
         listed = _listed(images)
         resolved = self._resolve("lime.check_all", options)
-        bench = self._bench(resolved)
-        # Here, not in the thread that opens the images.
-        _ = bench.asked
-        numbers = [next(self._numbers) for _ in listed]
-        places: dict[int, tuple[int, tuple[Claim, ...], dict[str, Any]]] = {}
-
-        def opened(place: int) -> SampleStream:
-            image, which = listed[place], f"image {place + 1} of {len(listed)}"
-            try:
-                made = tuple(claim if isinstance(claim, Claim) else _made(claim, image) for claim in claims)
-                check_signs(made, resolved)
-                loaded = load_image(image)
-                if not isinstance(image, str | os.PathLike):
-                    # Arrays have no names of their own.
-                    loaded = dataclasses.replace(loaded, name=f"{loaded.name} {place + 1}")
-                stream = self._open(bench, Request(loaded, target, made, options))
-            except LimeError as error:
-                raise type(error)(f"{which}: {error}") from error.__cause__
-            except Exception as error:
-                error.add_note(f"pytest-lime: raised for {which}, {one_line(image)}, before the model saw it")
-                raise
-            facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}}
-            places[id(stream)] = (numbers[place], made, facts)
-            return stream
-
         outcomes: dict[int, ImageCheck] = {}
         first = len(self._records)
-        accelerated = bench.engine.device.type != "cpu"
-        threads = THREADS if accelerated else 1
-        with contextlib.closing(Prefetch(opened, range(len(listed)), threads=threads)) as streams:
-            # A processor has nothing better to do than to make the next image; an accelerator does not wait for it.
-            coming = streams if accelerated else (stream for stream in streams)
-            settled = self._settle(bench, coming, places, images=len(listed))
-            for check, where in settled:
-                number = self._records[-1]["set"]["number"]
+        with self._sampled_images("lime.check_all", listed, target, claims, options, share=share) as settled:
+            for place, check, where in settled:
                 # Regions may be masks of the size of the image.
                 verdicts = tuple(dataclasses.replace(verdict, regions=()) for verdict in check.verdicts)
                 name = check.explanation.image.name
-                outcomes[number] = ImageCheck(name, check.status, verdicts, check.headline, where)
+                outcomes[place] = ImageCheck(name, check.status, verdicts, check.headline, where)
                 found = CheckSet(
                     tuple(outcomes[number] for number in sorted(outcomes)), share, len(listed), resolved.confidence
                 )
                 if found.status != "inconclusive":
                     # The images to come cannot change it.
-                    settled.close()
                     break
         # In the order of the images, not in that in which they were decided.
         self._records[first:] = sorted(self._records[first:], key=lambda record: int(record["set"]["number"]))
@@ -264,6 +233,106 @@ class Lime:
             if found.status == "pass" and record["status"] != "pass":
                 record["reason"] = found.headline
         self._raise_or_warn(found, f"{self._shown}/{PAGE}")
+        return found
+
+    @user_error
+    def compare_groups(
+        self,
+        groups: Mapping[str, Iterable[Any]],
+        target: Any,
+        statistic: Claim | Callable[[Any], Claim],
+        *,
+        margin: float,
+        rate: bool = False,
+        paired: bool = False,
+        source: Callable[[Any], Hashable] | None = None,
+        spread: float | None = None,
+        **options: Any,
+    ) -> Comparison:
+        """Compare what a claim measures between groups of images; fail the test if two groups differ by `margin`.
+
+        Parity is shown, not assumed: the test passes only where all groups are surely within `margin` of each other,
+        by two one-sided tests for each pair; what is neither surely within nor surely beyond is inconclusive. The unit
+        is the image, never the mask. See `pytest_lime.groups.compare` for the tests.
+
+        Parameters
+        ----------
+        groups : mapping from name to images
+            Two or more, each with images as `check` takes them.
+        target : label, index, or None for the class that is predicted for each image
+        statistic : Claim, or function of an image that returns one
+            Its estimate is what is compared, such as the share of the weight of ``mass(region, at_least=0.5)``,
+            whatever its bound.
+        margin : float
+            What counts as alike, in units of the estimate.
+        rate : bool
+            Compare how often the claim holds instead.
+        paired : bool
+            Both of two groups show the same things in the same order, such as each image with and without a mark; they
+            are compared image by image, by sign flips.
+        source : function of an image, optional
+            What several images come from, such as the patient: their figures are averaged, and count as one.
+        spread : float, optional
+            The standard deviation that is expected between images (of the differences, where paired). Without any
+            chance of a pass the images are not looked at, and the test is inconclusive; default 0.2, or 0.5 for rates.
+        **options
+            As for `check`. Under ``samples="auto"`` each image is sampled until its own figure is known to within half
+            of the margin, or for a rate until the claim is decided.
+
+        Returns
+        -------
+        Comparison
+
+        Raises
+        ------
+        ClaimFailed
+            Two groups surely differ by more than the margin, or it is open whether they do, under
+            ``--lime-inconclusive=fail``.
+        LimeError
+            An argument, an image, a region or the model is not as it must be.
+        """
+        caller = "lime.compare_groups"
+        _check_claims(caller, (statistic,), (Claim, Callable))
+        _check_one_class(caller, target)
+        listed = {name: _listed(images, f"{caller}: group {name!r}") for name, images in _named_groups(groups).items()}
+        resolved = self._resolve(caller, options)
+        units = {name: _units(images, paired, source) for name, images in listed.items()}
+        expected = (0.5 if rate else SPREAD) if spread is None else spread
+        lacking = too_few(
+            {name: len(set(each)) for name, each in units.items()},
+            margin=margin,
+            confidence=resolved.confidence,
+            spread=expected,
+            paired=paired,
+        )
+        # Not the region, which may be another for each image.
+        named = statistic.name if isinstance(statistic, Claim) else "the figure"
+        what = f"how often {named} holds" if rate else named
+        if lacking:
+            found = Comparison(
+                statistic=what, groups=(), differences=(), margin=margin, confidence=resolved.confidence,
+                paired=paired, rates=rate, too_few=lacking,
+            )  # fmt: skip
+        else:
+            claims = (statistic,)
+            images = [image for each in listed.values() for image in each]
+            half = 0.0 if rate else margin / 2
+            figures: dict[int, float] = {}
+            with self._sampled_images(caller, images, target, claims, options, narrow=half) as settled:
+                for place, check, _ in settled:
+                    verdict = check.verdicts[0]
+                    figures[place] = float(verdict.holds if rate else verdict.estimate)
+            places = iter(range(len(images)))
+            found = compare(
+                {name: [(unit, figures[next(places)]) for unit in each] for name, each in units.items()},
+                margin=margin,
+                confidence=resolved.confidence,
+                paired=paired,
+                rates=rate or None,
+                seed=resolved.seed,
+                statistic=what,
+            )
+        self._raise_or_warn(found, "")
         return found
 
     @user_error
@@ -326,6 +395,57 @@ class Lime:
                 if list(items).index(name) < (MOST if bench.engine.device.type != "cpu" else MOST_ON_CPU):
                     self._ahead.expect(name, request, bench, functools.partial(self._open, bench, request))
 
+    @contextlib.contextmanager
+    def _sampled_images(
+        self,
+        caller: str,
+        listed: Sequence[Any],
+        target: Any,
+        claims: Sequence[Claim | Callable[[Any], Claim]],
+        options: Mapping[str, Any],
+        *,
+        share: float | None = None,
+        narrow: float | None = None,
+    ) -> Iterator[Iterator[tuple[int, Check, str]]]:
+        """Give an iterator of the place, check and whereabouts of each image, as they are decided.
+
+        `share` is that of the images that must hold, where they are one set, and keeps a record of each. `narrow` asks
+        for the first claim's figure to within so much, rather than for a decision; 0 asks for that.
+        """
+        resolved = self._resolve(caller, options)
+        bench = self._bench(resolved)
+        # Here, not in the thread that opens the images.
+        _ = bench.asked
+        numbers = [next(self._numbers) for _ in listed]
+        places: dict[int, _Asked] = {}
+
+        def opened(place: int) -> SampleStream:
+            image, which = listed[place], f"image {place + 1} of {len(listed)}"
+            try:
+                made = tuple(claim if isinstance(claim, Claim) else _made(claim, image, caller) for claim in claims)
+                check_signs(made, resolved)
+                loaded = load_image(image)
+                if not isinstance(image, str | os.PathLike):
+                    # Arrays have no names of their own.
+                    loaded = dataclasses.replace(loaded, name=f"{loaded.name} {place + 1}")
+                stream = self._open(bench, Request(loaded, target, made, options))
+            except LimeError as error:
+                raise type(error)(f"{which}: {error}") from error.__cause__
+            except Exception as error:
+                error.add_note(f"pytest-lime: raised for {which}, {one_line(image)}, before the model saw it")
+                raise
+            facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}}
+            places[id(stream)] = _Asked(numbers[place], made, facts if share else None, place, narrow or 0.0)
+            return stream
+
+        accelerated = bench.engine.device.type != "cpu"
+        threads = THREADS if accelerated else 1
+        with contextlib.closing(Prefetch(opened, range(len(listed)), threads=threads)) as streams:
+            # A processor has nothing better to do than to make the next image; an accelerator does not wait for it.
+            coming = streams if accelerated else (stream for stream in streams)
+            with contextlib.closing(self._settle(bench, coming, places, images=len(listed))) as settled:
+                yield settled
+
     def _resolve(self, caller: str, options: Mapping[str, Any]) -> LimeOptions:
         """Return the options of a check; each rerun of a test may go on for as many samples again."""
         resolved = resolve((caller, options), *self._layers)
@@ -354,21 +474,23 @@ class Lime:
         self,
         bench: Bench,
         streams: Iterator[SampleStream],
-        places: dict[int, tuple[int, tuple[Claim, ...], dict[str, Any]]],
+        places: dict[int, _Asked],
         *,
         images: int,
-    ) -> Generator[tuple[Check, str]]:
+    ) -> Generator[tuple[int, Check, str]]:
         """Sample until the claims on each image are decided; keep the record of each, and say where it stands.
 
-        `places` has the number, the claims and more facts of each stream, by its id.
+        `places` has what is asked of each stream, by its id.
         """
         latest: dict[int, Check] = {}
 
         def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
-            claims = places[id(stream)][1]
-            check = latest[id(stream)] = judge(explanation, sampled(claims))
-            early = sum(claim.least_samples > explanation.samples and not explanation.complete for claim in claims)
-            return max(open_claims(check), early), len(claims)
+            asked = places[id(stream)]
+            check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
+            early = sum(
+                claim.least_samples > explanation.samples and not explanation.complete for claim in asked.claims
+            )
+            return max(asked.open(check), early), len(asked.claims)
 
         settled = sample(
             bench.engine,
@@ -380,12 +502,13 @@ class Lime:
         )
         try:
             for stream, explanation in settled:
-                number, claims, facts = places.pop(id(stream))
+                asked = places.pop(id(stream))
                 lab = Laboratory(stream, explanation)
-                check = conclude(latest.pop(id(stream)), claims, lab)
+                check = conclude(latest.pop(id(stream)), asked.claims, lab)
                 passes = explanation.passes + lab.passes
                 check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
-                yield check, self._keep(check, number, facts)
+                where = "" if asked.facts is None else self._keep(check, asked.number, asked.facts)
+                yield asked.place, check, where
         finally:
             settled.close()
             self._progress.clear()
@@ -420,7 +543,7 @@ class Lime:
         self._records.append(json.loads(json.dumps(record, allow_nan=False)))
         return where
 
-    def _raise_or_warn(self, check: Check | CheckSet, where: str) -> None:
+    def _raise_or_warn(self, check: Check | CheckSet | Comparison, where: str) -> None:
         status = check.status
         if status == "fail" or (status == "inconclusive" and self._inconclusive == "fail"):
             raise ClaimFailed(check.message(where))
@@ -430,6 +553,37 @@ class Lime:
                 InconclusiveWarning(f"{told}; raise max_samples (or samples), or say --lime-inconclusive=fail"),
                 stacklevel=4,
             )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is asked of one stream.
+
+    Attributes
+    ----------
+    number : int
+        Of the check within its test.
+    claims : tuple of Claim
+    facts : dict or None
+        What its record says besides; None keeps no record.
+    place : int
+        Of the image among those of its set.
+    narrow : float
+        Half the width to which the first claim's figure is to be known, where that is asked and not a decision.
+    """
+
+    number: int
+    claims: tuple[Claim, ...]
+    facts: dict[str, Any] | None
+    place: int = 0
+    narrow: float = 0.0
+
+    def open(self, check: Check) -> int:
+        """Return how many claims more samples should decide."""
+        if not self.narrow or not check.verdicts:
+            return open_claims(check)
+        low, high = check.verdicts[0].interval
+        return int(not high - low <= 2 * self.narrow)
 
 
 def _check_claims(caller: str, claims: tuple[Any, ...], kind: Any) -> None:
@@ -453,27 +607,51 @@ def _check_one_class(caller: str, target: Any) -> None:
         raise OptionError(f"{caller}: target={one_line(target)} must be one class; make one check for each.")
 
 
-def _listed(images: Any) -> list[Any]:
+def _listed(images: Any, where: str = "lime.check_all: images") -> list[Any]:
     single = isinstance(images, str | bytes | os.PathLike) or hasattr(images, "shape") or hasattr(images, "mode")
     # Neither of a mapping nor of a set is it clear which images, in which order, are meant.
     if single or isinstance(images, Mapping | set | frozenset) or not isinstance(images, Iterable):
         raise OptionError(
-            f"lime.check_all: images={one_line(images)} must be a list of images, such as "
-            "sorted(folder.glob('*.png')); lime.check takes one."
+            f"{where}={one_line(images)} must be a list of images, such as sorted(folder.glob('*.png')); lime.check "
+            "takes one."
         )
     listed = list(images)
     if not listed:
-        raise OptionError(
-            "lime.check_all: there is no image in images=[]; look whether the folder and pattern are right."
-        )
+        raise OptionError(f"{where}=[] holds no image; look whether the folder and pattern are right.")
     return listed
 
 
-def _made(function: Callable[[Any], Any], image: Any) -> Claim:
+def _named_groups(groups: Any) -> Mapping[str, Any]:
+    if not isinstance(groups, Mapping) or len(groups) < 2 or not all(isinstance(name, str) for name in groups):
+        raise OptionError(
+            f"lime.compare_groups: groups={one_line(groups)} must map the names of two groups or more to their "
+            "images, such as {'light': light, 'dark': dark}."
+        )
+    return groups
+
+
+def _units(images: Sequence[Any], paired: bool, source: Callable[[Any], Hashable] | None) -> list[Hashable]:
+    """Return what each image counts for: its source, its place where images are paired, or itself."""
+    if source is None:
+        return list(range(len(images)))
+    if paired:
+        raise OptionError(
+            "lime.compare_groups: paired=True compares images by their place in both groups, and source= by what they "
+            "come from; give one of the two."
+        )
+    units = [source(image) for image in images]
+    for unit, image in zip(units, images, strict=True):
+        if not isinstance(unit, Hashable):
+            raise OptionError(
+                f"lime.compare_groups: source returned {one_line(unit)} for {one_line(image)}; it must return "
+                "something that can be compared, such as a text or a number."
+            )
+    return units
+
+
+def _made(function: Callable[[Any], Any], image: Any, caller: str) -> Claim:
     claim = function(image)
     if not isinstance(claim, Claim):
         name = getattr(function, "__name__", one_line(function))
-        raise OptionError(
-            f"lime.check_all: {name} returned {one_line(claim)} for {one_line(image)}; it must return a claim."
-        )
+        raise OptionError(f"{caller}: {name} returned {one_line(claim)} for {one_line(image)}; it must return a claim.")
     return claim

@@ -685,27 +685,21 @@ class TestResolution:
         return Engine(Classifier(), torch.device("cuda", 0))
 
     @pytest.mark.parametrize(
-        ("capability", "convolutions", "products", "expected"),
+        ("capability", "allowed", "expected"),
         [
-            ((9, 0), True, False, 2**-10),
-            ((8, 0), False, True, 2**-10),
-            ((9, 0), False, False, 1e-6),
-            ((7, 5), True, True, 1e-6),
+            ((9, 0), (True, False), 2**-10),
+            ((8, 0), (False, True), 2**-10),
+            ((9, 0), (False, False), 1e-6),
+            ((7, 5), (True, True), 1e-6),
         ],
     )
     def test_a_gpu_that_computes_float32_in_tf32(
-        self,
-        engine: Engine,
-        monkeypatch: pytest.MonkeyPatch,
-        capability: tuple[int, int],
-        convolutions: bool,
-        products: bool,
-        expected: float,
+        self, monkeypatch: pytest.MonkeyPatch, capability: Any, allowed: Any, expected: float
     ) -> None:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-        monkeypatch.setattr("torch.backends.cudnn", SimpleNamespace(allow_tf32=convolutions))
-        monkeypatch.setattr("torch.backends.cuda.matmul", SimpleNamespace(allow_tf32=products))
-        assert engine.resolution == expected
+        for place, allows in zip(("torch.backends.cudnn", "torch.backends.cuda.matmul"), allowed, strict=True):
+            monkeypatch.setattr(place, SimpleNamespace(allow_tf32=allows))
+        assert self.engine().resolution == expected
 
     def test_where_torch_refuses_to_say(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class Refusing:
