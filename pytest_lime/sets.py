@@ -73,7 +73,14 @@ class CheckSet:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the rate of all such images lies, were these drawn from them at random (Clopper–Pearson)."""
+        """Where the rate lies.
+
+        With all images looked at, that of all such images, were these drawn from them at random (Clopper–Pearson).
+        With some left out, since the outcome was decided, that of the images themselves, whatever those are: a rate
+        that was looked at until it was decided says too much of others.
+        """
+        if len(self.images) < self.total:
+            return self.count("pass") / self.total, 1 - self.count("fail") / self.total
         return rate_interval(self.count("pass"), self.count("pass") + self.count("fail"), self.confidence)
 
     @property
@@ -108,10 +115,8 @@ class CheckSet:
     def message(self, report: str = "") -> str:
         """Return what did not hold with its figures, in several lines; `report` is the path of the report."""
         low, high = self.interval
-        lines = [
-            f"{self.headline}.",
-            f"  rate {self.rate:.3g}; {self.confidence:.4g} interval for such images {low:.3g} … {high:.3g}",
-        ]
+        whose = f"{self.confidence:.4g} interval for such images" if len(self.images) == self.total else "of these images"
+        lines = [f"{self.headline}.", f"  rate {self.rate:.3g}, {whose} {low:.3g} … {high:.3g}"]
         concerned = [image for image in self.images if image.status != "pass"]
         # The gravest first.
         concerned.sort(key=lambda image: image.status != "fail")

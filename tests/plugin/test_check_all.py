@@ -58,14 +58,16 @@ def test_one_test_of_many_images(
         assert [verdict.claim for verdict in found.images[0].verdicts] == ["mass", "predicted"]
 
     def test_fails(lime):
-        lime.check_all(pictures(4), "cat", by_number(picture1=FAILS, picture3=FAILS), predicted(rank=3), samples=200)
+        lime.check_all(pictures(4), "cat", by_number(picture1=FAILS, picture3=FAILS), predicted(rank=3),
+                       mostly=0.75, samples=200)
     """)
     result = run("--lime-report-all")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
             ">*lime.check_all(pictures(4), *",
-            "E*pytest_lime.ClaimFailed: 2 of 4 images hold and all must: 2 failed.",
+            "E*pytest_lime.ClaimFailed: 2 of 4 images hold and 3 must (mostly=0.75): 2 failed.",
+            "E*rate 0.5, 0.95 interval for such images 0.0676 … 0.932",
             "E*1 of 2 claims about 'cat' in 'picture1.png' failed",
             "E*FAIL: at least 0.9 of the weight that speaks for 'cat' lies in Box(0, 0, 8, 8)",
             "E*found 0.*, needs at least 0.9; interval * … *",
@@ -81,7 +83,7 @@ def test_one_test_of_many_images(
     assert [record["status"] for record in fails] == ["pass", "fail", "pass", "fail"]
     assert [record["image"]["name"] for record in fails] == [f"picture{number}.png" for number in range(4)]
     for place, record in enumerate(fails, start=1):
-        assert record["set"] == {"number": place, "of": 4, "mostly": 1.0, "status": "fail"}
+        assert record["set"] == {"number": place, "of": 4, "mostly": 0.75, "status": "fail"}
     assert {record["set"]["status"] for key, record in records.items() if "passes" in key} == {"pass"}
 
 
@@ -121,7 +123,7 @@ def test_mostly(set_suite: Callable[[str], None], run: Run, report: Report) -> N
     set_suite("""
     def test_enough(lime):
         found = lime.check_all(pictures(4), "cat", by_number(picture1=FAILS), mostly=0.75, samples=200)
-        assert (found.status, found.needed, found.count("fail")) == ("pass", 3, 1)
+        assert (found.status, found.needed, found.count("fail"), len(found.images)) == ("pass", 3, 1, 4)
 
     def test_too_few(lime):
         lime.check_all(pictures(4), "cat", by_number(picture1=FAILS, picture2=FAILS), mostly=0.75, samples=200)
@@ -133,7 +135,8 @@ def test_mostly(set_suite: Callable[[str], None], run: Run, report: Report) -> N
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [
-            "E*ClaimFailed: 2 of 4 images hold and 3 must (mostly=0.75): 2 failed.",
+            "E*ClaimFailed: 1 of 4 images hold and 3 must (mostly=0.75): 2 failed, 1 not looked at, since *",
+            "E*rate 0.333, of these images 0.25 … 0.5",
             "E*OptionError: lime.check_all: mostly=75 must be a share in (0, 1], such as 0.95.",
         ]
     )
@@ -250,7 +253,7 @@ def test_wrong_arguments(
         [
             "E*ImageError: image 4 of 4: *broken.png*",
             "E*ImageError: image 1 of 2: *nowhere.png*does not exist*",
-            "E*OptionError: lime.check_all: there is no image in images=[[][]]; look whether *",
+            "E*OptionError: lime.check_all: images=[[][]] holds no image; look whether *",
             "E*OptionError: lime.check_all: images=*Path(*must be a list of *; lime.check takes one.",
             "E*OptionError: lime.check_all: images='picture.png' must be a list of images, *",
             *["E*OptionError: lime.check_all: images=* must be a list of images, *"] * 3,
@@ -310,7 +313,30 @@ def test_arrays_are_named_by_their_number(set_suite: Callable[[str], None], run:
     )
     result.stdout.fnmatch_lines(["E*ImageError: image 2 of 3: *"])
     names = [record["image"]["name"] for key, record in report().items() if "fails" in key]
-    assert names == ["array 1", "array 2", "array 3"]
+    # With the second the set has failed.
+    assert names == ["array 1", "array 2"]
+
+
+@bare
+def test_images_that_change_nothing_are_not_looked_at(
+    set_suite: Callable[[str], None], run: Run, report: Report
+) -> None:
+    set_suite("""
+    def test_enough(lime):
+        found = lime.check_all(pictures(6), "cat", HOLDS, mostly=0.5, samples=200)
+        assert (found.status, found.total, len(found.images)) == ("pass", 6, 3)
+        assert found.interval == (0.5, 1.0)
+        assert "3 not looked at" in found.headline
+
+    def test_all(lime):
+        found = lime.check_all(pictures(6), "cat", HOLDS, samples=200)
+        low, high = found.interval
+        assert len(found.images) == 6
+        assert (round(low, 3), high) == (0.541, 1.0)
+    """)
+    run("--lime-report-all").assert_outcomes(passed=2)
+    statuses = [record["set"]["status"] for record in report().values()]
+    assert statuses == ["pass"] * 9
 
 
 @bare
@@ -352,8 +378,12 @@ def test_batches_are_shared_across_images(
     def test_alone(lime, path):
         lime.check(path, "cat", HOLDS, samples=100, segments=16, batch_size=64)
     """)
-    run("-k", "test_set").assert_outcomes(passed=1)
+    run("-k", "test_set", "--lime-report-all").assert_outcomes(passed=1)
     found = sizes()
+    # Besides, of each image, one pass a superpixel for occlusion, and its region hidden and alone under two fills.
+    superpixels = [record["explanation"]["superpixels"] for record in report().values()]
+    for size in [*superpixels, *[4] * images]:
+        found.remove(size)
     # Each image, its samples, and the image again.
     assert sum(found) == 102 * images
     assert max(found) == 64
