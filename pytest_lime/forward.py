@@ -21,8 +21,10 @@ from pytest_lime.models.protocol import Model, check_scores, resolution
 
 __all__ = ["Canvas", "Engine", "Pending", "Portion", "choose_device"]
 
-# Bytes of one batch of masked copies at most; the network's own activations come on top.
-MOST_BYTES = 256 * 2**20
+# Bytes of one batch of masked copies at most. The network's own activations come on top, a hundred times as many and
+# more; a processor is busy with few pictures of a photograph's size, and shares its memory with everything else.
+MOST_BYTES = 20 * 2**20
+MOST_BYTES_ON_ACCELERATOR = 256 * 2**20
 SMALLEST = 4
 # An accelerator is idle at sizes at which a processor is busy.
 SMALLEST_ON_ACCELERATOR = 32
@@ -228,8 +230,9 @@ class Engine:
         """Return what is known of how images of `shape` go through fastest."""
         key = (shape, str(self.device), self.precision, self._fixed)
         if key not in self._known:
-            most = max(1, min(LARGEST, MOST_BYTES // (4 * int(np.prod(shape)))))
             accelerated = self.device.type != "cpu"
+            room = MOST_BYTES_ON_ACCELERATOR if accelerated else MOST_BYTES
+            most = max(1, min(LARGEST, room // (4 * int(np.prod(shape)))))
             least = SMALLEST_ON_ACCELERATOR if accelerated else SMALLEST
             # With one channel there is only one order.
             layouts = tuple(LAYOUTS) if shape[0] > 1 else tuple(LAYOUTS)[:1]

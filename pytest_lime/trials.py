@@ -150,7 +150,7 @@ def no_reliance(region: Region, *, at_most: float) -> Claim:
     weights do. Contexts are drawn, 16 more a look, until the anytime-valid interval (as for weights, with the t law of
     the differences) has left the bound, or `max_samples` passes are spent. The interval also allows for an effect
     that no context so far has met: one of the size of the largest score, in a share of the contexts that would have
-    been missed so often with probability 1 − confidence.
+    been missed so often with probability (1 − confidence) / 2.
 
     Parameters
     ----------
@@ -384,7 +384,7 @@ class _NoReliance(Trial):
         contexts = MaskStream("bernoulli", others, options.seed)
         budget = max(CONTEXTS, (options.max_samples if options.samples == "auto" else explanation.samples) // 2)
         differences: list[Array] = []
-        largest = abs(float(explanation.score[0]))
+        lowest, highest = min(0.0, float(explanation.score[0])), float(explanation.score[0])
         while True:
             count = sum(map(len, differences))
             masks = np.zeros((2 * min(CONTEXTS, budget - count), len(inside)), dtype=np.uint8)
@@ -392,9 +392,9 @@ class _NoReliance(Trial):
             masks[::2, inside] = 1
             scores = lab.scores(masks)
             differences.append(scores[::2] - scores[1::2])
-            largest = max(largest, float(np.abs(scores).max()))
+            lowest, highest = min(lowest, float(scores.min())), max(highest, float(scores.max()))
             found = np.concatenate(differences)
-            interval = _mean_interval(found, largest, explanation.confidence)
+            interval = _mean_interval(found, highest - lowest, explanation.confidence)
             verdict = self._verdict(explanation, found, interval)
             if verdict.status != "inconclusive" or len(found) >= budget:
                 return verdict
@@ -414,14 +414,14 @@ class _NoReliance(Trial):
 
 
 def _mean_interval(values: Array, largest: float, confidence: float) -> tuple[float, float]:
-    """Return where the mean of values lies, at every look, of which none is larger than `largest`."""
+    """Return where the mean of values lies, at every look, none of which is beyond ±`largest`."""
     count, alpha, mean = len(values), 1 - confidence, float(values.mean())
     tail = max(float(ndtr(-errors_either_side(count, alpha))), np.finfo(np.float64).tiny)
     error = float(values.std(ddof=1)) / math.sqrt(count)
-    # An effect in a share q of the contexts stays unseen in n of them with probability (1 − q)ⁿ ≤ exp(−qn); the looks
-    # share alpha as 1/k², k their number.
-    looks = math.ceil(count / CONTEXTS)
-    unseen = largest * math.log(math.pi**2 / 6 * looks**2 / alpha) / count
+    # An effect in a share q of the contexts stays unseen in n of them with probability (1 − q)ⁿ ≤ exp(−qn), at later
+    # looks only where it was at earlier ones. One end alone can mislead, for which the sequence spends half of alpha,
+    # and this the other half.
+    unseen = largest * math.log(2 / alpha) / count
     half = -float(stdtrit(count - 1, tail)) * error + unseen
     return mean - half, mean + half
 
