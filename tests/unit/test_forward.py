@@ -235,6 +235,18 @@ class TestSharedBatches:
         assert told == [16, 32, 40]
 
 
+class TestRoom:
+    @pytest.mark.parametrize(("shape", "most"), [((3, 224, 224), 32), ((1, 28, 28), 512), ((3, 2000, 2000), 1)])
+    def test_a_batch_on_a_processor_leaves_memory_to_others(self, shape: tuple[int, ...], most: int) -> None:
+        pace = engine_of(Classifier(), "auto").pace(shape)
+        largest = 0
+        while not pace.settled:
+            largest = max(largest, pace.size)
+            # The larger, the faster.
+            pace.measured(pace.size, 1.0)
+        assert (largest, pace.size) == (most, most)
+
+
 class TestPadding:
     def test_what_fills_a_batch_up_changes_no_score(self, monkeypatch: pytest.MonkeyPatch) -> None:
         expected = scores_of(Classifier(), 16)
