@@ -81,7 +81,8 @@ class CheckSet:
         """
         if len(self.images) < self.total:
             return self.count("pass") / self.total, 1 - self.count("fail") / self.total
-        return rate_interval(self.count("pass"), self.count("pass") + self.count("fail"), self.confidence)
+        held, failed = self.count("pass"), self.count("fail")
+        return rate_interval(held, held + failed, self.confidence) if held + failed else (0.0, 1.0)
 
     @property
     def needed(self) -> int:
