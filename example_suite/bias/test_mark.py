@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime import Box, Lime, TorchModel, mass, predicted, top_overlap
+from pytest_lime import Box, Lime, TorchModel, mass, no_reliance, predicted, top_overlap
 
 Pictures = NDArray[np.uint8]
 
@@ -78,3 +78,12 @@ def test_the_mark_does_not_turn_other_digits_into_threes(
 @pytest.mark.parametrize("lime_model", ["marked", "clean"], indirect=True)
 def test_without_the_mark_no_other_digit_is_a_three(lime_model: TorchModel, plain: Callable[[int], Pictures]) -> None:
     assert share_called_three(lime_model, plain) < 0.02
+
+
+@marked_fails_clean_passes
+@pytest.mark.parametrize("digit", [3, 5, 8])
+def test_the_mark_adds_nothing_whatever_else_is_shown(
+    lime: Lime, marked: Callable[[int], Pictures], digit: int
+) -> None:
+    # Pairs of pictures, with the mark and without, all else equal: far fewer passes than weights take.
+    lime.check(marked(digit)[0], "3", no_reliance(MARK, at_most=0.1))
