@@ -161,6 +161,7 @@ class Verdict:
             "scale": list(self.scale),
             "samples": self.samples,
             "needs": self.needs,
+            "outlook": self.outlook if self.status == "inconclusive" else "",
             "note": self.note,
         }
 

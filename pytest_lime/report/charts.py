@@ -7,7 +7,7 @@ the page while its dots stay round and its text keeps its size. Nothing is compu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -15,9 +15,12 @@ __all__ = [
     "Label",
     "Track",
     "WeightAxis",
+    "aligned",
     "bar",
     "between",
     "decimals",
+    "digits",
+    "duration",
     "number",
     "ordinal",
     "percent",
@@ -28,6 +31,7 @@ __all__ = [
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 UNKNOWN = "not known"
+MOST_PLACES = 6
 
 
 def number(value: float | None) -> str:
@@ -47,11 +51,17 @@ def between(low: float, high: float) -> str:
     return " to ".join(ends)
 
 
-def decimals(largest: float) -> int:
-    """Return how many decimals show three digits of the largest of some numbers."""
-    if largest == 0 or largest == int(largest):
-        return 0
-    return max(0, 2 - math.floor(math.log10(abs(largest))))
+def aligned(value: float | None, places: int) -> str:
+    """Return a number to a fixed number of decimals, zeros included: points then stand below each other."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    text = _fixed(value, places)
+    return f"{0:.{places}f}" if text == "0" and places <= MOST_PLACES else text
+
+
+def decimals(value: float) -> int:
+    """Return how many decimals show three digits of a number; none if it is whole."""
+    return 0 if value == int(value) else digits([value])
 
 
 def signed(value: float | None, places: int) -> str:
@@ -64,7 +74,7 @@ def signed(value: float | None, places: int) -> str:
 
 def _fixed(value: float, places: int) -> str:
     # Very large and very small numbers would be rows of zeros.
-    text = f"{value:.2e}" if abs(value) >= 1e15 or (places > 6 and value) else f"{value:,.{places}f}"
+    text = f"{value:.2e}" if abs(value) >= 1e15 or (places > MOST_PLACES and value) else f"{value:,.{places}f}"
     return text.replace("-", MINUS) if text.strip("-0.,") else "0"
 
 
@@ -73,6 +83,22 @@ def percent(share: float | None) -> str:
     if share is None or not math.isfinite(share):
         return UNKNOWN
     return f"{share * 100:.3g}{NO_BREAK}%"
+
+
+def digits(values: Iterable[float | None]) -> int:
+    """Return how many decimals show three digits of the largest of some numbers, for all of them alike."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    # Beside a largest of exactly 1 stand numbers that are not whole.
+    return max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+
+
+def duration(seconds: float | None) -> str:
+    """Return a span of time in seconds, or in minutes and seconds."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{number(seconds)}{NO_BREAK}s"
+    return f"{int(seconds // 60)}{NO_BREAK}min {int(seconds % 60)}{NO_BREAK}s"
 
 
 def ordinal(place: int) -> str:
@@ -158,7 +184,7 @@ class WeightAxis:
         if low == high:
             high = 1.0
         room = 0.03 * (high - low)
-        self.places = decimals(max(-low, high))
+        self.places = digits([low, high])
         self._axis = _Axis(low - room, high + room)
         self.zero = self._axis.at(0.0)
         self.ticks = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_lime.explanation import Explanation
+from pytest_lime.explanation import APART, FEW_ALIVE, POOR, UNLIKE, Explanation, Figure
 from pytest_lime.records import VERSION
 from pytest_lime.regions import Region, check_region, distinct_regions
 from pytest_lime.report.pictures import write_pictures
@@ -96,7 +96,21 @@ def _validity(explanation: Explanation) -> dict[str, Any]:
         "alive": float(explanation.alive[0]),
         "occlusion": None if occlusion is None else float(occlusion),
         "occlusion_interval": None if occlusion is None else finite_pair(occlusion.interval),
+        "poor": _poor(explanation, occlusion),
     }
+
+
+def _poor(explanation: Explanation, occlusion: Figure | None) -> list[str]:
+    """Return which of the figures of `_validity` are such that `Explanation.warnings` warns of them."""
+    heldout, r2 = float(explanation.r2_heldout[0]), float(explanation.r2[0])
+    spread = float(np.ptp(np.append(explanation.sample_scores[:, 0], explanation.score[0])))
+    poor = {
+        "r2_heldout": r2 - heldout > APART or heldout < POOR,
+        "gap": abs(float(explanation.gap[0])) > APART * spread,
+        "alive": float(explanation.alive[0]) < FEW_ALIVE,
+        "occlusion": occlusion is not None and occlusion.interval[1] < UNLIKE,
+    }
+    return [name for name, is_poor in poor.items() if is_poor]
 
 
 def image_facts(explanation: Explanation) -> dict[str, Any]:

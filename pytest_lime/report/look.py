@@ -26,7 +26,8 @@ from pytest_lime.report.evidence import (
     view_facts,
 )
 from pytest_lime.report.pictures import border_path
-from pytest_lime.report.render import explanation_rows, page_environment
+from pytest_lime.report.render import page_environment
+from pytest_lime.report.trust import cost_facts, trust_facts
 
 __all__ = ["box_words", "describe_look", "render_look", "strongest"]
 
@@ -141,7 +142,7 @@ def render_look(
                 "target": one["target"],
                 "heatmap": _data_uri(shade(relative(explanation.weights[row]))[explanation.segments], "PNG"),
                 "limit": number(float(np.abs(explanation.weights[row]).max())),
-                "facts": explanation_rows(one["explanation"], one["target"]),
+                "facts": [*cost_facts(one["explanation"]), *trust_facts(one["explanation"], one["target"])],
                 "warnings": one["explanation"]["warnings"],
                 "strongest": [_spelt(entry) for entry in strongest(one["weights"])],
                 "regions": [_spelt_region(name, facts) for name, facts in one["regions"].items()],

@@ -1,13 +1,12 @@
 """The page, from records alone.
 
 Records may have been made elsewhere, by another version or by a shard: nothing in them is trusted.
-Everything is read through the small readers at the end of this file, which put a calm default where a
-value is missing or of the wrong type, and every text reaches the page through autoescaping.
+Everything is read through the small readers of `reading`, which put a calm default where a value is missing or
+of the wrong type, and every text reaches the page through autoescaping.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from pytest_lime.report.charts import (
     WeightAxis,
     bar,
     between,
+    duration,
     number,
     ordinal,
     percent,
@@ -37,8 +37,10 @@ from pytest_lime.report.charts import (
     track,
 )
 from pytest_lime.report.pictures import legend_colours, opacity, region_letter
+from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_rows, as_text, as_texts
+from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
 
-__all__ = ["explanation_rows", "page_environment", "render"]
+__all__ = ["page_environment", "render"]
 
 ASSETS = ("report.css", "report.js", "icon.svg")
 """Files that lie beside the page, by their paths in the report's folder."""
@@ -83,6 +85,7 @@ class _Claim:
     figure: str
     figures: list[str]
     note: str
+    outlook: str
     chart: Track | None
 
 
@@ -144,7 +147,9 @@ class _Card:
     regions: list[_Region]
     weights: _Weights
     predictions: list[_Prediction]
-    facts: list[tuple[str, str]]
+    probes: Probes
+    trust: list[Fact]
+    facts: list[Fact]
     warnings: list[str]
     intervals: str
     settings: list[tuple[str, str]]
@@ -207,15 +212,15 @@ def page_environment() -> Environment:
 
 
 def _page(results: Mapping[str, Any]) -> _Page:
-    environment = [(name, _text(value)) for name, value in _mapping(results.get("environment")).items()]
-    records = _rows(results.get("records"))
+    environment = [(name, as_text(value)) for name, value in as_mapping(results.get("environment")).items()]
+    records = as_rows(results.get("records"))
     anchors = Counter(_PAGE_IDS)
     cards = [_card(record, _anchor(record, anchors), environment) for record in records]
     order = list(_WORDS)
     cards.sort(key=lambda card: order.index(card.mood))
     counts = Counter(card.mood for card in cards)
     first = {card.mood: card.anchor for card in reversed(cards)}
-    created = _text(results.get("created"))
+    created = as_text(results.get("created"))
     return _Page(
         headline=_headline(counts),
         mood=cards[0].mood if cards else "none",
@@ -223,8 +228,8 @@ def _page(results: Mapping[str, Any]) -> _Page:
         chips=[(mood, counts[mood], _COUNTED[mood], first[mood]) for mood in order if counts[mood]],
         created=_moment(created),
         created_iso=created,
-        duration=_seconds(_number(results.get("duration"))),
-        command=_text(results.get("command")),
+        duration=duration(as_number(results.get("duration"))),
+        command=as_text(results.get("command")),
         environment=environment,
         cards=cards,
         stops=_legend(),
@@ -273,35 +278,35 @@ def _asides(counts: Counter[str]) -> list[str]:
 def _anchor(record: Mapping[str, Any], taken: Counter[str]) -> str:
     """Return a card's anchor: its record's id, which failure messages name, unless that is taken."""
     # Two dashes are the page's own way to name the parts of a card, so an id cannot have them.
-    name = re.sub(r"[^A-Za-z0-9._-]+|-{2,}", "-", _text(record.get("id")))[:120].strip("-") or "check"
+    name = re.sub(r"[^A-Za-z0-9._-]+|-{2,}", "-", as_text(record.get("id")))[:120].strip("-") or "check"
     taken[name] += 1
     return f"{name}--{taken[name]}" if taken[name] > 1 else name
 
 
 def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, str]]) -> _Card:
     mood = verdict_of(record)
-    image = _mapping(record.get("image"))
-    target = _mapping(record.get("target"))
-    explanation = _mapping(record.get("explanation"))
-    label = _text(target.get("label")) or f"class {_text(target.get('index')) or '?'}"
-    name = _text(image.get("name")) or "image"
+    image = as_mapping(record.get("image"))
+    target = as_mapping(record.get("target"))
+    explanation = as_mapping(record.get("explanation"))
+    label = as_text(target.get("label")) or f"class {as_text(target.get('index')) or '?'}"
+    name = as_text(image.get("name")) or "image"
     regions = _regions(record)
-    paths = _mapping(record.get("pictures"))
-    limit = _number(record.get("limit"))
+    paths = as_mapping(record.get("pictures"))
+    limit = as_number(record.get("limit"))
     looked = _looked(record, label, regions)
-    line = _number(record.get("line"))
+    line = as_number(record.get("line"))
     return _Card(
         anchor=anchor,
         mood=mood,
         word=_WORDS[mood],
-        test=_text(record.get("test")) or "unnamed test",
-        place=_text(record.get("file")) + (f":{line:.0f}" if line is not None else ""),
+        test=as_text(record.get("test")) or "unnamed test",
+        place=as_text(record.get("file")) + (f":{line:.0f}" if line is not None else ""),
         image=name,
         target=label,
         standing=_standing(target),
-        remark=_remark(mood, _text(record.get("outcome"))),
-        reason=_text(record.get("reason")),
-        claims=[_claim(claim, mood, explanation) for claim in _rows(record.get("claims"))],
+        remark=_remark(mood, as_text(record.get("outcome"))),
+        reason=as_text(record.get("reason")),
+        claims=[_claim(claim, mood, explanation) for claim in as_rows(record.get("claims"))],
         pictures={kind: _picture(paths.get(kind)) for kind in PICTURES},
         size=_size(record),
         alts=_alts(name, explanation, regions, looked, _top(record)),
@@ -311,16 +316,18 @@ def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, s
         regions=regions,
         weights=_weights(record, regions),
         predictions=_predictions(record, target),
-        facts=explanation_rows(explanation, target),
-        warnings=_texts(explanation.get("warnings")),
+        probes=probes(record, [(region.letter, region.text) for region in regions]),
+        trust=trust_facts(explanation, target, as_mapping(record.get("validity"))),
+        facts=cost_facts(explanation),
+        warnings=as_texts(explanation.get("warnings")),
         intervals=_intervals(explanation),
         settings=[
-            *((key, _text(value)) for key, value in _mapping(record.get("options")).items()),
-            ("sha256 of the image", _text(image.get("sha256"))),
+            *((key, as_text(value)) for key, value in as_mapping(record.get("options")).items()),
+            ("sha256 of the image", as_text(image.get("sha256"))),
             *environment,
         ],
-        rerun=_text(record.get("rerun")),
-        message=_text(record.get("message")).strip("\n"),
+        rerun=as_text(record.get("rerun")),
+        message=as_text(record.get("message")).strip("\n"),
     )
 
 
@@ -330,7 +337,7 @@ def _picture(path: object) -> str:
 
 
 def _standing(target: Mapping[str, Any]) -> str:
-    score, rank = _number(target.get("score")), _number(target.get("rank"))
+    score, rank = as_number(target.get("score")), as_number(target.get("rank"))
     words = [f"score {number(score)}"] if score is not None else []
     if rank is not None and rank >= 1:
         words.append("the model's first choice" if rank == 1 else f"the model's {ordinal(int(rank))} choice")
@@ -349,12 +356,12 @@ def _remark(mood: str, outcome: str) -> str:
 
 
 def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) -> _Claim:
-    status = _text(claim.get("status"))
+    status = as_text(claim.get("status"))
     status = status if status in ("pass", "fail") else "inconclusive"
-    estimate, bound = _number(claim.get("estimate")), _number(claim.get("bound"))
-    interval, scale = _pair(claim.get("interval")), _pair(claim.get("scale"))
+    estimate, bound = as_number(claim.get("estimate")), as_number(claim.get("bound"))
+    interval, scale = as_pair(claim.get("interval")), as_pair(claim.get("scale"))
     relation = "<=" if claim.get("relation") == "<=" else ">="
-    samples = _number(claim.get("samples"))
+    samples = as_number(claim.get("samples"))
     figures = []
     # What took no sample, such as a rank, is known exactly: an interval of one point would say nothing.
     if interval is not None and (samples != 0 or interval[0] != interval[1]):
@@ -366,43 +373,48 @@ def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) 
     return _Claim(
         tone="expected" if mood == "expected" and status == "fail" else status,
         word=_WORDS[status],
-        name=_text(claim.get("claim")) or "claim",
-        text=_text(claim.get("text")),
-        meaning=_text(claim.get("meaning")) or _text(claim.get("text")),
-        figure=_text(claim.get("figure")) or (number(estimate) if estimate is not None else ""),
+        name=as_text(claim.get("claim")) or "claim",
+        text=as_text(claim.get("text")),
+        meaning=as_text(claim.get("meaning")) or as_text(claim.get("text")),
+        figure=as_text(claim.get("figure")) or (number(estimate) if estimate is not None else ""),
         figures=figures,
-        note=_text(claim.get("note")),
+        note=as_text(claim.get("note")),
+        outlook=_sentence(as_text(claim.get("outlook"))) if status == "inconclusive" else "",
         chart=track(estimate=estimate, interval=interval, relation=relation, bound=bound, scale=scale),
     )
 
 
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}." if clause else ""
+
+
 def _interval_words(interval: tuple[float, float], explanation: Mapping[str, Any]) -> str:
-    confidence = _number(explanation.get("confidence"))
+    confidence = as_number(explanation.get("confidence"))
     name = f"{percent(confidence)} interval" if confidence is not None else "interval"
     return f"{name} {between(*interval)}"
 
 
 def _regions(record: Mapping[str, Any]) -> list[_Region]:
-    rows = _rows(record.get("regions"))
+    rows = as_rows(record.get("regions"))
     return [
         _Region(
             letter=region_letter(place) if len(rows) > 1 else "",
-            text=_text(row.get("text")) or "region",
-            area=percent(_number(row.get("area"))),
+            text=as_text(row.get("text")) or "region",
+            area=percent(as_number(row.get("area"))),
         )
         for place, row in enumerate(rows)
     ]
 
 
 def _top(record: Mapping[str, Any]) -> int:
-    top = _number(record.get("top"))
+    top = as_number(record.get("top"))
     return int(top) if top is not None and top > 0 else 0
 
 
 def _looked(record: Mapping[str, Any], label: str, regions: Sequence[_Region]) -> str:
     """Say in words what the heatmap shows."""
-    rows = _rows(record.get("weights"))
-    strongest = next((weight for row in rows if (weight := _number(row.get("weight"))) is not None), None)
+    rows = as_rows(record.get("weights"))
+    strongest = next((weight for row in rows if (weight := as_number(row.get("weight"))) is not None), None)
     if not strongest:
         return f"No superpixel speaks for or against {label}."
     side = "for" if strongest > 0 else "against"
@@ -422,19 +434,19 @@ def _looked(record: Mapping[str, Any], label: str, regions: Sequence[_Region]) -
 
 
 def _numbered(row: Mapping[str, Any], top: int) -> bool:
-    rank = _number(row.get("rank"))
+    rank = as_number(row.get("rank"))
     return rank is not None and 1 <= rank <= top
 
 
 def _share(row: Mapping[str, Any], place: int) -> float | None:
     shares = row.get("shares")
-    return _number(shares[place]) if isinstance(shares, list) and place < len(shares) else None
+    return as_number(shares[place]) if isinstance(shares, list) and place < len(shares) else None
 
 
 def _alts(
     name: str, explanation: Mapping[str, Any], regions: Sequence[_Region], looked: str, top: int
 ) -> dict[str, str]:
-    superpixels = number(_number(explanation.get("superpixels")))
+    superpixels = number(as_number(explanation.get("superpixels")))
     numbers = f"Numbers 1 to {top} on the top superpixels" if top > 1 else "Number 1 on the top superpixel"
     outlines = "; ".join(f"{region.letter}: {region.text}" if region.letter else region.text for region in regions)
     return {
@@ -456,16 +468,16 @@ def _size(record: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _box(record: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    box = _mapping(record.get("view")).get("box")
-    corners = [_number(corner) for corner in box] if isinstance(box, list) else []
+    box = as_mapping(record.get("view")).get("box")
+    corners = [as_number(corner) for corner in box] if isinstance(box, list) else []
     known = [corner for corner in corners if corner is not None]
     return (known[0], known[1], known[2], known[3]) if len(known) == len(corners) == 4 else None
 
 
 def _view(record: Mapping[str, Any], name: str) -> str:
-    image, box = _mapping(record.get("image")), _box(record)
-    width, height = _number(image.get("width")), _number(image.get("height"))
-    shape = _pair(_mapping(record.get("view")).get("shape"))
+    image, box = as_mapping(record.get("image")), _box(record)
+    width, height = as_number(image.get("width")), as_number(image.get("height"))
+    shape = as_pair(as_mapping(record.get("view")).get("shape"))
     if box is None or width is None or height is None:
         return ""
     corners = [round(corner) for corner in box]
@@ -481,10 +493,12 @@ def _view(record: Mapping[str, Any], name: str) -> str:
 
 
 def _weights(record: Mapping[str, Any], regions: Sequence[_Region]) -> _Weights:
-    rows = [(row, weight) for row in _rows(record.get("weights")) if (weight := _number(row.get("weight"))) is not None]
+    rows = [
+        (row, weight) for row in as_rows(record.get("weights")) if (weight := as_number(row.get("weight"))) is not None
+    ]
     values = [weight for _, weight in rows]
     for row, _ in rows:
-        values.extend(_pair(row.get("interval")) or ())
+        values.extend(as_pair(row.get("interval")) or ())
     axis = WeightAxis(values)
     top = _top(record)
     colours = legend_colours(LEGEND_STEPS)
@@ -493,8 +507,8 @@ def _weights(record: Mapping[str, Any], regions: Sequence[_Region]) -> _Weights:
     return _Weights(
         rows=[
             _Weight(
-                superpixel=_count(row.get("superpixel")),
-                rank=_count(row.get("rank")),
+                superpixel=as_count(row.get("superpixel")),
+                rank=as_count(row.get("rank")),
                 numbered=_numbered(row, top),
                 weight=signed(weight, axis.places),
                 interval=_ends(interval, axis.places),
@@ -505,7 +519,7 @@ def _weights(record: Mapping[str, Any], regions: Sequence[_Region]) -> _Weights:
                 whisker=axis.whisker(interval) if interval is not None else None,
             )
             for row, weight in rows
-            for interval in [_pair(row.get("interval"))]
+            for interval in [as_pair(row.get("interval"))]
         ],
         zero=axis.zero,
         ticks=axis.ticks,
@@ -529,13 +543,13 @@ def _place(row: Mapping[str, Any], regions: Sequence[_Region]) -> str:
 
 
 def _predictions(record: Mapping[str, Any], target: Mapping[str, Any]) -> list[_Prediction]:
-    rows = _rows(record.get("predictions"))[:5]
-    scores = [_number(row.get("score")) for row in rows]
+    rows = as_rows(record.get("predictions"))[:5]
+    scores = [as_number(row.get("score")) for row in rows]
     # Probabilities keep the scale from 0 to 1; scores of another kind are measured by the largest.
     full = max([1.0, *(score for score in scores if score is not None)])
     return [
         _Prediction(
-            label=_text(row.get("label")) or f"class {_text(row.get('index')) or '?'}",
+            label=as_text(row.get("label")) or f"class {as_text(row.get('index')) or '?'}",
             score=number(score),
             target=row.get("index") is not None and row.get("index") == target.get("index"),
             bar=bar(score, full),
@@ -544,38 +558,11 @@ def _predictions(record: Mapping[str, Any], target: Mapping[str, Any]) -> list[_
     ]
 
 
-def explanation_rows(explanation: Mapping[str, Any], target: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what a record says of its explanation and of the score of its target, as names and words."""
-    samples, passes = _number(explanation.get("samples")), _number(explanation.get("passes"))
-    fit, local = _number(explanation.get("r2")), _number(explanation.get("local_prediction"))
-    score, sampler = _number(target.get("score")), _text(explanation.get("sampler"))
-    facts = [("Superpixels", number(_number(explanation.get("superpixels"))))]
-    if samples is not None:
-        calls = f" ({number(passes)} model passes)" if passes is not None else ""
-        facts.append(("Masked samples", f"{number(samples)}{f', {sampler}' if sampler else ''}{calls}"))
-    if fit is not None:
-        heldout = _number(explanation.get("r2_heldout"))
-        unseen = f", {number(heldout)} on samples that it has not seen" if heldout is not None else ""
-        facts.append(("Fit of the surrogate", f"R² {number(fit)}{unseen} (1 is perfect)"))
-    if local is not None:
-        model = f", the model {number(score)}" if score is not None else ""
-        facts.append(("On the image itself", f"the surrogate says {number(local)}{model}"))
-    if (alive := _number(explanation.get("alive"))) is not None:
-        facts.append(("Samples with the class alive", f"{percent(alive)} keep a tenth of its score"))
-    precision, shift = _text(explanation.get("precision")), _number(explanation.get("precision_shift"))
-    if precision and precision != "float32":
-        moved = f", which moves the score of the image by {shift:+.3g} against float32" if shift is not None else ""
-        facts.append(("Precision", f"{precision}{moved}"))
-    if (seconds := _number(explanation.get("seconds"))) is not None:
-        facts.append(("Time", _seconds(seconds)))
-    return facts
-
-
 def _intervals(explanation: Mapping[str, Any]) -> str:
     limits = "They do not say that the model is right, nor that the surrogate is true to it."
     if explanation.get("sampler") == "exhaustive":
         return f"Every possible mask was run, so the figures have no sampling error. {limits}"
-    confidence = _number(explanation.get("confidence"))
+    confidence = as_number(explanation.get("confidence"))
     sure = f" ({percent(confidence)} confidence)" if confidence is not None else ""
     often = " They hold however often the samples were looked at." if explanation.get("anytime") is True else ""
     return (
@@ -596,49 +583,3 @@ def _moment(created: str) -> str:
         return created
     zone = moment.tzname()
     return f"{moment:%Y-%m-%d %H:%M}" + (f" {zone}" if zone else "")
-
-
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{number(seconds)}{chr(0xA0)}s"
-    return f"{int(seconds // 60)}{chr(0xA0)}min {int(seconds % 60)}{chr(0xA0)}s"
-
-
-def _count(value: object) -> str:
-    known = _number(value)
-    return f"{known:.0f}" if known is not None else ""
-
-
-def _number(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        known = float(value)
-    except OverflowError:
-        return None
-    return known if math.isfinite(known) else None
-
-
-def _text(value: object) -> str:
-    return "" if value is None else value if isinstance(value, str) else str(value)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return {_text(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
-
-
-def _rows(value: object) -> list[Mapping[str, Any]]:
-    return [_mapping(row) for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
-
-
-def _texts(value: object) -> list[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
-
-
-def _pair(value: object) -> tuple[float, float] | None:
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        return None
-    first, second = _number(value[0]), _number(value[1])
-    return (first, second) if first is not None and second is not None else None

@@ -70,8 +70,15 @@ def _claim(status: str, estimate: float, interval: list[float]) -> dict[str, Any
         "figure": f"{estimate:.2f}",
         "scale": [0.0, 1.0],
         "samples": 1000,
+        "needs": 4000,
+        "outlook": "about 4,000 samples in all should decide it" if status == "inconclusive" else "",
         "note": "",
     }
+
+
+def _probe(region: str, *fills: str) -> dict[str, Any]:
+    scores = [0.1234, 0.0567]
+    return {"region": region, "fills": list(fills), "whole": 0.4, "without": scores, "alone": scores[::-1]}
 
 
 def _record(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
@@ -112,6 +119,15 @@ def _record(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
         ],
         "top": 4,
         "regions": [{"text": "Box(20, 20, 70, 70)", "area": float(region.mean())}],
+        "interventions": [_probe("Box(20, 20, 70, 70)", "segment_mean", "blur")],
+        "validity": {
+            "r2_heldout": 0.1,
+            "gap": 0.2,
+            "alive": 0.6,
+            "occlusion": 0.5,
+            "occlusion_interval": [0.3, 0.7],
+            "poor": ["r2_heldout"],
+        },
         "view": {"box": [0, 0, 96, 96], "shape": [96, 96]},
         "limit": float(np.abs(weights).max()),
         "pictures": paths,
@@ -139,6 +155,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             predictions=[{"index": 1, "label": nasty, "score": 0.4}],
             claims=[{**_claim("fail", 0.3, [0.2, 0.4]), "meaning": nasty, "text": LONG, "figure": LONG}],
             regions=[{"text": nasty, "area": 0.2}],
+            interventions=[_probe(nasty, nasty, LONG)],
             options={LONG: nasty},
             message=nasty,
             rerun=nasty,

@@ -235,6 +235,43 @@ def test_a_search_narrows_the_page_and_stays_in_the_address(visit: Callable[...,
     page.locator("#cat").wait_for(state="visible")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_model_without_a_region_is_a_table_whose_numbers_stand_below_each_other(
+    visit: Callable[..., Any], scripts: bool
+) -> None:
+    page = visit(java_script_enabled=scripts)
+    card = page.locator("#cat")
+    table = card.get_by_role("region", name="Without and alone").get_by_role("table")
+    assert table.get_by_role("rowheader", name="Box(20, 20, 70, 70)").count() == 1
+    assert table.get_by_role("columnheader", name="blur").count() == 2
+    cells = table.locator("td")
+    assert cells.all_inner_texts() == ["0.400", "0.123", "0.057", "0.057", "0.123"]
+    assert {cell.evaluate("(e) => getComputedStyle(e).textAlign") for cell in cells.all()} == {"end"}
+    assert card.get_by_text("Without the region, the score is 14").is_visible()
+
+
+def test_the_table_fits_a_telephone(visit: Callable[..., Any]) -> None:
+    page = visit(viewport={"width": 390, "height": 844})
+    table = page.locator("#cat .probes .scroll")
+    assert table.evaluate("(e) => e.scrollWidth <= e.clientWidth")
+    # What is wider scrolls in its own box, with the keyboard too.
+    wide = page.locator("#long .probes .scroll")
+    wide.focus()
+    assert wide.evaluate("(e) => e === document.activeElement")
+
+
+def test_a_poor_figure_is_marked_by_a_word(visit: Callable[..., Any]) -> None:
+    card = visit().locator("#cat")
+    assert card.locator(".poor").all_inner_texts() == ["poor"]
+    assert card.get_by_text("How far to trust it").is_visible()
+
+
+def test_an_inconclusive_claim_says_what_would_decide_it(visit: Callable[..., Any]) -> None:
+    page = visit()
+    assert page.locator("#dog").get_by_text("About 4,000 samples in all should decide it.").is_visible()
+    assert page.get_by_text("should decide it").count() == 1
+
+
 def test_the_command_is_copied(visit: Callable[..., Any]) -> None:
     page = visit(permissions=["clipboard-read", "clipboard-write"])
     card = page.locator("#cat")

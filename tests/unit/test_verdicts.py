@@ -110,8 +110,23 @@ class TestVerdict:
             "figure": "0.6",
             "scale": [0.0, 1.0],
             "samples": 400,
+            "needs": 0,
+            "outlook": "",
             "note": "a note",
         }
+
+    @pytest.mark.parametrize(
+        ("status", "needs", "outlook"),
+        [
+            ("inconclusive", 4000, "about 4,000 samples in all should decide it, if the estimate stays"),
+            ("inconclusive", -1, "more samples will hardly decide it: the estimate lies on the bound"),
+            ("inconclusive", 0, ""),
+            ("pass", 4000, ""),
+        ],
+    )
+    def test_a_record_says_what_would_decide_it(self, status: Status, needs: int, outlook: str) -> None:
+        values = verdict_of(status, needs=needs).as_json()
+        assert (values["needs"], values["outlook"]) == (needs, outlook)
 
     def test_what_no_json_number_can_say_is_null(self) -> None:
         verdict = verdict_of(interval=(-math.inf, math.inf), estimate=-math.inf, bound=math.inf)
@@ -135,6 +150,7 @@ class TestVerdict:
             "regions": (),
             "top": 0,
             "note": "",
+            "needs": 0,
             "claim": "",
             "text": "",
         }
@@ -190,7 +206,7 @@ class TestVerdict:
             ({"interval": (0.1, 0.2, 0.3)}, "both ends of interval"),
             ({"interval": (0.7, 0.5)}, "the estimate must lie in the interval"),
             ({"estimate": 0.9}, "the estimate must lie in the interval"),
-            ({"samples": 2.5}, "samples and top whole numbers"),
+            ({"samples": 2.5}, "samples, top and needs whole numbers"),
             ({"regions": ("HEAD",)}, "regions=.* must be a tuple of regions"),
             ({"interval": (math.nan, 0.5)}, "the estimate must lie in the interval"),
             ({"scale": (0, 1, 2)}, "scale are numbers"),

@@ -1,5 +1,6 @@
 """Evidence: the record of a check is plain JSON, and its pictures are files."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from pytest_lime import Box, Claim, Explanation, Mask, Verdict, mass, pointing, predicted, top_overlap
 from pytest_lime.claims import judge
 from pytest_lime.images import load_image
+from pytest_lime.probes import Intervention
 from pytest_lime.records import VERSION
 from pytest_lime.report.evidence import describe, draw
 from pytest_lime.verdicts import Check
@@ -76,6 +78,40 @@ class TestDescribe:
         record = describe(Check(explanation_of(WEIGHTS), ()), extra=PLACE)
         assert record["kind"] == "explanation"
         assert (record["claims"], record["regions"]) == ([], [])
+
+    def test_what_hiding_a_region_does(self, explanation_of: Build) -> None:
+        probe = Intervention(LEFT, ("blur", "noise"), 0.7, (0.1, 0.2), (0.6, 0.5))
+        check = dataclasses.replace(judge(explanation_of(WEIGHTS), (pointing(LEFT),)), interventions=(probe,))
+        assert json.loads(json.dumps(describe(check, extra=PLACE)))["interventions"] == [
+            {"region": repr(LEFT), "fills": ["blur", "noise"], "whole": 0.7, "without": [0.1, 0.2], "alone": [0.6, 0.5]}
+        ]
+
+    @pytest.mark.parametrize(
+        ("changes", "poor"),
+        [
+            ({}, []),
+            ({"r2_heldout": [0.1], "r2": [0.2]}, ["r2_heldout"]),
+            ({"r2_heldout": [0.4], "r2": [0.7]}, ["r2_heldout"]),
+            ({"r2_heldout": [np.nan]}, []),
+            ({"local_pred": [1.5]}, ["gap"]),
+            ({"sample_scores": [[1e-3]] * 399 + [[1.0]], "local_pred": [0.7]}, ["alive"]),
+            ({"opinions": {"occlusion": [WEIGHTS]}}, []),
+            ({"opinions": {"occlusion": [[-weight for weight in WEIGHTS]]}}, ["occlusion"]),
+        ],
+    )
+    def test_poor_figures_are_those_that_warnings_tell(
+        self, explanation_of: Build, changes: dict[str, Any], poor: list[str]
+    ) -> None:
+        arrays: dict[str, Any] = {"local_pred": np.array([0.75])}
+        for name, value in changes.items():
+            given = {key: np.array(rows) for key, rows in value.items()} if isinstance(value, dict) else np.array(value)
+            arrays[name] = given
+        explanation = dataclasses.replace(explanation_of(WEIGHTS, error=0.001), **arrays)
+        validity = record_of(explanation, pointing(LEFT))["validity"]
+        assert validity["poor"] == poor
+        told = [one for one in explanation.warnings() if "kernel leaves" not in one]
+        assert len(told) == len(poor)
+        assert (validity["occlusion"] is None) == ("opinions" not in changes)
 
     def test_regions_are_listed_once(self, explanation_of: Build) -> None:
         claims = (mass(LEFT, at_least=0.1), pointing(RIGHT), top_overlap(LEFT, at_least=1), predicted())

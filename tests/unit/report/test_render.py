@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 
-from pytest_lime.report.charts import Bar, WeightAxis, bar, between, number, ordinal, percent, signed, track
+from pytest_lime.report.charts import (
+    Bar,
+    WeightAxis,
+    aligned,
+    bar,
+    between,
+    digits,
+    duration,
+    number,
+    ordinal,
+    percent,
+    signed,
+    track,
+)
 from pytest_lime.report.render import render
 
 NASTY = "\u202e<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} \ud800"
@@ -30,6 +43,8 @@ def claim(**changes: Any) -> dict[str, Any]:
         "figure": "1 of 4",
         "scale": [0.0, 4.0],
         "samples": 1000,
+        "needs": 0,
+        "outlook": "",
         "note": "",
         **changes,
     }
@@ -73,6 +88,23 @@ def record(identifier: str = "test-cat-0", **changes: Any) -> dict[str, Any]:
         ],
         "top": 2,
         "regions": [{"text": "Box(1, 2, 3, 4)", "area": 0.31}],
+        "interventions": [
+            {
+                "region": "Box(1, 2, 3, 4)",
+                "fills": ["segment_mean", "blur"],
+                "whole": 0.356,
+                "without": [0.02, 0.0356],
+                "alone": [0.267, 0.3],
+            }
+        ],
+        "validity": {
+            "r2_heldout": 0.62,
+            "gap": -0.046,
+            "alive": 0.45,
+            "occlusion": 0.81,
+            "occlusion_interval": [0.7, 0.9],
+            "poor": [],
+        },
         "view": {"box": [75.2, 0.0, 375.8, 300.0], "shape": [224, 224]},
         "limit": 0.121,
         "pictures": {
@@ -210,8 +242,12 @@ def test_every_figure_has_words_beside_it(tmp_path: Path) -> None:
         "+0.101 to +0.141",
         "−0.080",
         "62 % inside",
-        "R² 0.71",
-        "the surrogate says 0.31, the model 0.356",
+        "R² 0.62 on samples that it has not seen, 0.71 on its own (1 is perfect)",
+        "the surrogate says 0.31, the model 0.356: a gap of −0.046",
+        "45 % keep a tenth of its score",
+        "rank correlation 0.81, interval 0.7 to 0.9",
+        "0.356 0.020 0.036 0.267 0.300",
+        "Without the region, the score is 6 % to 10 % of what it was; the region alone gives 75 % to 84 %.",
         "Intervals speak of sampling error only",
         "2026-11-21 22:10 UTC",
         "41.2 s",
@@ -380,6 +416,99 @@ def test_no_single_wrong_value_in_a_claim_breaks_the_page(tmp_path: Path, name: 
     assert "Failed" in page(tmp_path, record(claims=[claim(**{name: value})])).text
 
 
+SPOILT: list[object] = [None, "text", 10**400, -1, float("nan"), [], [None, "x", {}], {}, True]
+
+
+@pytest.mark.parametrize("name", sorted(record()["interventions"][0]))
+@pytest.mark.parametrize("value", SPOILT)
+def test_no_single_wrong_value_in_an_intervention_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
+    one = record()["interventions"][0]
+    shown = page(tmp_path, record(interventions=[{**one, name: value}, one]))
+    assert "Without Box(1, 2, 3, 4), the score is 6 % to 10 % of what it was" in shown.text
+
+
+@pytest.mark.parametrize("name", sorted(record()["validity"]))
+@pytest.mark.parametrize("value", SPOILT)
+def test_no_single_wrong_value_of_validity_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
+    assert "How far to trust it" in page(tmp_path, record(validity={**record()["validity"], name: value})).text
+
+
+def test_a_record_of_an_older_version_is_shown_without_what_it_lacks(tmp_path: Path) -> None:
+    old = record()
+    del old["interventions"], old["validity"]
+    for name in ("needs", "outlook"):
+        del old["claims"][0][name]
+    shown = page(tmp_path, old)
+    assert "Without and alone" not in shown.text
+    assert "R² 0.71 (1 is perfect)" in shown.text
+    assert "the surrogate says 0.31, the model 0.356" in shown.text
+    assert "gap" not in shown.text
+    assert "occlusion" not in shown.text
+
+
+def test_a_check_without_a_region_has_no_table_of_regions(tmp_path: Path) -> None:
+    assert "Without and alone" not in page(tmp_path, record(interventions=[])).text
+
+
+def test_poor_figures_are_marked_in_words(tmp_path: Path) -> None:
+    marks = {"r2_heldout": "poor", "gap": "far apart", "alive": "too few", "occlusion": "unlike"}
+    for name, words in marks.items():
+        html = page(tmp_path, record(validity={**record()["validity"], "poor": [name]})).html
+        assert [found for found in marks.values() if f"</svg>{found}</span>" in html] == [words]
+    assert 'class="poor' not in page(tmp_path, record()).html
+
+
+def test_regions_of_the_table_have_the_letters_of_the_picture(tmp_path: Path) -> None:
+    one = record()["interventions"][0]
+    twins = [{"text": "Mask(20×10)", "area": area} for area in (0.1, 0.2)]
+    rows = [{**one, "region": "Mask(20×10)", "without": without} for without in ([0.356, 0.356], [0.0, 0.178])]
+    text = page(tmp_path, record(regions=twins, interventions=rows)).text
+    assert "Without region A, the score is 100 % of what it was; region A alone" in text
+    assert "Without region B, the score is 0 % to 50 % of what it was; region B alone" in text
+    # Of regions in another order no letter is known.
+    rows[0]["region"] = "Box(5, 6, 7, 8)"
+    text = page(tmp_path, record(regions=twins, interventions=rows)).text
+    assert "Without Box(5, 6, 7, 8), the score" in text
+
+
+@pytest.mark.parametrize("whole", [0.0, -3.5, None])
+def test_only_scores_above_nothing_have_shares(tmp_path: Path, whole: float | None) -> None:
+    one = {**record()["interventions"][0], "whole": whole}
+    text = page(tmp_path, record(interventions=[one])).text
+    assert "It alone" in text
+    assert "of what it was" not in text
+
+
+def test_a_score_that_grows_manifold_is_told_in_plain_numbers(tmp_path: Path) -> None:
+    one = {**record()["interventions"][0], "whole": 0.001, "without": [0.0378, 0.0356]}
+    assert "the score is 3,560 % to 3,780 % of what it was" in page(tmp_path, record(interventions=[one])).text
+
+
+def test_the_table_of_regions_is_one_to_a_screen_reader(tmp_path: Path) -> None:
+    shown = page(tmp_path, record())
+    table = re.search(r'<div class="probes">.*?</table>', shown.html, re.DOTALL)
+    assert table
+    assert '<caption class="visually-hidden">Score of the target' in table[0]
+    assert table[0].count('scope="col"') == 6
+    assert table[0].count('scope="colgroup" colspan="2"') == 2
+    assert table[0].count('scope="row"') == 1
+
+
+def test_more_fills_than_there_is_room_for_are_left_out(tmp_path: Path) -> None:
+    one = record()["interventions"][0]
+    many = {**one, "fills": [f"fill{n}" for n in range(99)], "without": [0.1] * 99, "alone": [0.1] * 99}
+    shown = page(tmp_path, record(interventions=[many]))
+    assert "fill3" in shown.text
+    assert "fill4" not in shown.text
+
+
+def test_an_inconclusive_claim_says_what_would_decide_it(tmp_path: Path) -> None:
+    outlook = {"needs": 4000, "outlook": "about 4,000 samples in all should decide it, if the estimate stays"}
+    sentence = "About 4,000 samples in all should decide it, if the estimate stays."
+    assert sentence in page(tmp_path, record(**UNSURE, claims=[claim(status="inconclusive", **outlook)])).text
+    assert sentence not in page(tmp_path, record(claims=[claim(**outlook)])).text
+
+
 def test_rendering_leaves_the_records_as_they_were(tmp_path: Path) -> None:
     given = results(record(), record(**PASS))
     before = deepcopy(given)
@@ -438,6 +567,17 @@ def test_other_words_for_numbers() -> None:
     assert between(-0.1, 0.25) == "−0.10 to 0.25"
 
 
+def test_numbers_below_each_other_have_their_points_below_each_other() -> None:
+    assert [digits(values) for values in ([], [None], [0.0], [0.356, 0.02], [1.0, 0.35], [12.3], [-4321.0])] == [
+        *(0, 0, 0, 3, 2, 1, 0)
+    ]
+    assert [aligned(value, 3) for value in (0.356, 0.02, 0.0, -0.0001, -0.5, None)] == [
+        *("0.356", "0.020", "0.000", "0.000", "−0.500", "not known")
+    ]
+    assert [aligned(value, 9) for value in (2.53e-7, 0.0)] == ["2.53e−07", "0"]
+    assert [duration(seconds) for seconds in (None, 7.82, 61.0)] == ["", "7.82\xa0s", "1\xa0min 1\xa0s"]
+
+
 def test_a_track_places_its_marks_on_the_scale() -> None:
     chart = track(estimate=1.0, interval=(1.0, 2.0), relation=">=", bound=3.0, scale=(0.0, 4.0))
     assert chart is not None
@@ -494,6 +634,8 @@ def test_the_weight_axis_always_holds_zero() -> None:
     assert both.zero == "50%"
     assert both.bar(-0.5).width == both.bar(0.5).width
     assert WeightAxis([]).bar(0.0).width == "0%"
+    # A largest weight of exactly 1 does not round the others to whole numbers.
+    assert [tick.text for tick in WeightAxis([1.0, -0.75]).ticks] == ["−0.75", "0", "+1.00"]
 
 
 def test_a_bar_is_measured_by_what_full_means() -> None:
