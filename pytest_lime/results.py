@@ -22,6 +22,7 @@ from pytest_lime.records import (
     PAGE,
     PICTURE_PATH,
     RESULTS,
+    VERDICTS,
     VERSION,
     count_verdicts,
     is_foreign,
@@ -30,7 +31,7 @@ from pytest_lime.records import (
     write_results,
 )
 
-__all__ = ["Results", "describe_counts", "summary_line"]
+__all__ = ["Results", "describe_counts", "junit_properties", "summary_line"]
 
 FOLDER = "lime-report"
 PACKAGES = ("pytest-lime", "pytest", "torch", "numpy", "scikit-image", "scikit-learn", "pillow")
@@ -69,6 +70,7 @@ class Results:
         self.folder, self.shown = self._choose_folder()
         self._began = time.time()
         self._records: dict[str, dict[str, Any]] = {}
+        self._running: dict[str, list[dict[str, Any]]] = {}
         self._problems: list[str] = []
         self._drawn: set[str] = set()
         self._written: Path | None = None
@@ -125,6 +127,8 @@ class Results:
         problems, self._problems = self._problems, []
         return problems
 
+    # First, since the plugin that writes JUnit XML reads the properties in the same hook.
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the records that a test's report carries."""
         for problem in getattr(report, "lime_problems", ()):
@@ -138,6 +142,10 @@ class Results:
                 # Of an image whose set passes without it, the reason is known already.
                 record["reason"] = reason or record["reason"]
                 self._records[record["id"]] = record
+                self._running.setdefault(report.nodeid, []).append(record)
+        # A worker's report comes to the controller, which alone writes files.
+        if report.when == "teardown" and not workers.is_worker(self.config):
+            report.user_properties += junit_properties(self._running.pop(report.nodeid, []))
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""
@@ -273,8 +281,32 @@ def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def junit_properties(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, object]]:
+    """Return what JUnit XML says of the checks of one test, as names and values: all in all, and of each check.
+
+    ``lime`` is the gravest of their verdicts, or that of their set of images; there is nothing where a test has
+    explained without a claim.
+    """
+    checks = [record for record in records if record["kind"] == "check"]
+    if not checks:
+        return []
+    counts = count_verdicts(checks)
+    verdicts = [record["set"]["status"] if "set" in record else verdict_of(record) for record in checks]
+    return [
+        ("lime", min(verdicts, key=VERDICTS.index)),
+        ("lime.checks", len(checks)),
+        *((f"lime.{verdict}", counts[verdict]) for verdict in JUDGED),
+        ("lime.samples", sum(record["explanation"]["samples"] for record in checks)),
+        *((f"lime.check.{record['check']}", f"{verdict_of(record)}: {_told(record)}") for record in checks),
+    ]
+
+
 def summary_line(record: Mapping[str, Any]) -> str:
     """Return one line on a record: target, image, the figures that decide, and its test."""
+    return f"{_told(record)}  [{record['test']}]"
+
+
+def _told(record: Mapping[str, Any]) -> str:
     words = {">=": "at least", "<=": "at most"}
     decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
     figures = "; ".join(
@@ -284,4 +316,4 @@ def summary_line(record: Mapping[str, Any]) -> str:
         for claim in decisive
     )
     subject = f"{record['target']['label']} in {record['image']['name']}"
-    return f"{subject}: {figures or 'explained, without a claim'}  [{record['test']}]"
+    return f"{subject}: {figures or 'explained, without a claim'}"
