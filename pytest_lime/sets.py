@@ -116,7 +116,9 @@ class CheckSet:
     def message(self, report: str = "") -> str:
         """Return what did not hold with its figures, in several lines; `report` is the path of the report."""
         low, high = self.interval
-        whose = f"{self.confidence:.4g} interval for such images" if len(self.images) == self.total else "of these images"
+        whose = (
+            f"{self.confidence:.4g} interval for such images" if len(self.images) == self.total else "of these images"
+        )
         lines = [f"{self.headline}.", f"  rate {self.rate:.3g}, {whose} {low:.3g} … {high:.3g}"]
         concerned = [image for image in self.images if image.status != "pass"]
         # The gravest first.

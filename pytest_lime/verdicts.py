@@ -143,7 +143,7 @@ class Verdict:
     def outlook(self) -> str:
         """What would decide an inconclusive claim, in words; empty where that is not known."""
         if self.needs < 0:
-            return "more samples will hardly decide it: the estimate lies on the bound"
+            return "more samples alone will hardly decide it"
         return f"about {self.needs:,} samples in all should decide it, if the estimate stays" if self.needs else ""
 
     def as_json(self) -> dict[str, Any]:

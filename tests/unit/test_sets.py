@@ -47,12 +47,16 @@ class TestStatus:
 
     @pytest.mark.parametrize(("mostly", "total", "needed"), [(0.6, 5, 3), (0.95, 40, 38), (0.95, 41, 39), (0.01, 3, 1)])
     def test_how_many_are_needed(self, mostly: float, total: int, needed: int) -> None:
-        assert made(["pass"] * total, mostly).needed == needed
+        held: list[Status] = ["pass"] * total
+        assert made(held, mostly).needed == needed
 
 
 class TestRate:
     def test_of_all_images_it_has_the_exact_interval(self) -> None:
-        found = made(["pass"] * 18 + ["fail"] * 2, 0.9)
+        held: list[Status] = ["pass"] * 18
+        failed: list[Status] = ["fail"] * 2
+        statuses = held + failed
+        found = made(statuses, 0.9)
         assert found.rate == 0.9
         assert found.interval == rate_interval(18, 20, 0.95)
         assert f"rate 0.9, 0.95 interval for such images {found.interval[0]:.3g} … {found.interval[1]:.3g}" in (
@@ -77,7 +81,8 @@ class TestRate:
 
 class TestMessage:
     def test_the_gravest_first_and_ten_in_full(self) -> None:
-        statuses: list[Status] = ["inconclusive", *["fail"] * 11, "pass"]
+        failed: list[Status] = ["fail"] * 11
+        statuses: list[Status] = ["inconclusive", *failed, "pass"]
         lines = made(statuses).message("page.html").splitlines()
         named = [line for line in lines if line.startswith("  about")]
         assert named == [f"  about {number}.png" for number in range(1, 11)]

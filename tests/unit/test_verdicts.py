@@ -119,7 +119,7 @@ class TestVerdict:
         ("status", "needs", "outlook"),
         [
             ("inconclusive", 4000, "about 4,000 samples in all should decide it, if the estimate stays"),
-            ("inconclusive", -1, "more samples will hardly decide it: the estimate lies on the bound"),
+            ("inconclusive", -1, "more samples alone will hardly decide it"),
             ("inconclusive", 0, ""),
             ("pass", 4000, ""),
         ],
