@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,13 +48,25 @@ SUITE = """
     def test_explains(lime):
         assert lime.explain(IMAGE, "cat", samples=300, batch_size=10).r2 > 2
     """
+# The tests of a package that is not installed speak of the one here.
+HERE = str(Path(progress.__file__).parents[1])
+# What `python -m pytest` does, in a fork that has the heavy packages already; so have its workers.
+RUN = """
+import sys
+sys.executable = {python!r}
+sys.path.insert(1, {path!r})
+sys.stdout.reconfigure(encoding="utf-8")
+sys.stderr.reconfigure(encoding="utf-8")
+import pytest
+sys.exit(pytest.main({options!r}))
+"""
 # What a bar is drawn between, and what takes it away.
 DRAWN = re.compile(r"\x1b7\x1b\[\?7l([^\x1b]+)\x1b\[K\x1b\[\?7h\x1b8")
 CLEARED = "\x1b7\x1b[?7l\x1b[K\x1b[?7h\x1b8"
 
 
 @pytest.fixture
-def run_in_terminal(suite: Callable[..., Path], pytester: pytest.Pytester) -> Callable[..., str]:
+def run_in_terminal(suite: Callable[..., Path], pytester: pytest.Pytester, _worker_python: str) -> Callable[..., str]:
     """Run `SUITE` in a pseudo-terminal of 100 columns, and return all that came out."""
     import fcntl  # noqa: PLC0415  (not on Windows)
     import struct  # noqa: PLC0415
@@ -65,7 +76,8 @@ def run_in_terminal(suite: Callable[..., Path], pytester: pytest.Pytester) -> Ca
     pytester.makeconftest(SLOW)
 
     def run(*arguments: str, **variables: str) -> str:
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
+        options = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
+        command = [_worker_python, "-c", RUN.format(python=_worker_python, path=HERE, options=options)]
         environment = {
             key: value
             for key, value in os.environ.items()
@@ -77,8 +89,7 @@ def run_in_terminal(suite: Callable[..., Path], pytester: pytest.Pytester) -> Ca
             "NO_COLOR": "1",
             "PYTHONIOENCODING": "utf-8",
             "OMP_NUM_THREADS": "1",
-            # The tests of a package that is not installed speak of the one here.
-            "PYTHONPATH": str(Path(progress.__file__).parents[1]),
+            "PYTHONPATH": HERE,
             **variables,
         }
         ours, theirs = pty.openpty()
