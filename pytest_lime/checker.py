@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ from pytest_lime.report.evidence import describe, draw
 from pytest_lime.sampling import sample
 from pytest_lime.sets import CheckSet, ImageCheck, check_share
 from pytest_lime.streams import Bench, SampleStream
-from pytest_lime.trials import conclude, sampled
+from pytest_lime.trials import Trial, conclude, sampled
 from pytest_lime.verdicts import Check, open_claims
 from pytest_lime.workers import plain_node_id
 
@@ -297,6 +298,7 @@ class Lime:
         listed = {name: _listed(images, f"{caller}: group {name!r}") for name, images in _named_groups(groups).items()}
         resolved = self._resolve(caller, options)
         units = {name: _units(images, paired, source) for name, images in listed.items()}
+        _check_units(units, paired=paired, rate=rate, source=source)
         expected = (0.5 if rate else SPREAD) if spread is None else spread
         lacking = too_few(
             {name: len(set(each)) for name, each in units.items()},
@@ -321,6 +323,11 @@ class Lime:
             with self._sampled_images(caller, images, target, claims, options, narrow=half) as settled:
                 for place, check, _ in settled:
                     verdict = check.verdicts[0]
+                    if not rate and not all(map(math.isfinite, verdict.interval)):
+                        raise OptionError(
+                            f"{caller}: image {place + 1} of {len(images)} has no figure to compare: "
+                            f"{verdict.note or verdict.figure}; choose another statistic."
+                        )
                     figures[place] = float(verdict.holds if rate else verdict.estimate)
             places = iter(range(len(images)))
             found = compare(
@@ -328,7 +335,7 @@ class Lime:
                 margin=margin,
                 confidence=resolved.confidence,
                 paired=paired,
-                rates=rate or None,
+                rates=rate,
                 seed=resolved.seed,
                 statistic=what,
             )
@@ -467,7 +474,7 @@ class Lime:
             # The evidence of every check says how far occlusion agrees.
             opinions=[*(opinion for claim in request.claims for opinion in claim.asked()), OCCLUSION],
             decides=True,
-            beside=[other for claim in request.claims for other in claim.others],
+            beside=[other for claim in request.claims for other in claim.classes()],
         )
 
     def _settle(
@@ -548,9 +555,10 @@ class Lime:
         if status == "fail" or (status == "inconclusive" and self._inconclusive == "fail"):
             raise ClaimFailed(check.message(where))
         if status == "inconclusive" and self._inconclusive == "warn":
-            told = f"{check.headline}: {check.leaning}"
+            told = ": ".join(filter(None, (check.headline, check.leaning)))
+            remedy = "add images" if isinstance(check, Comparison) else "raise max_samples (or samples)"
             warnings.warn(
-                InconclusiveWarning(f"{told}; raise max_samples (or samples), or say --lime-inconclusive=fail"),
+                InconclusiveWarning(f"{told}; {remedy}, or say --lime-inconclusive=fail"),
                 stacklevel=4,
             )
 
@@ -591,7 +599,8 @@ def _check_claims(caller: str, claims: tuple[Any, ...], kind: Any) -> None:
         raise OptionError(f"{caller}: no claim is given; add one, such as top_overlap(region, k=4, at_least=3).")
     for claim in claims:
         # A claim's own function, not called, would make claims of images.
-        uncalled = getattr(claim, "__module__", "") == Claim.__module__ and not isinstance(claim, Claim)
+        home = getattr(claim, "__module__", "")
+        uncalled = home in (Claim.__module__, Trial.__module__) and not isinstance(claim, Claim)
         if not isinstance(claim, kind) or isinstance(claim, type) or uncalled:
             # A claim that was not called prints as an address, which says little.
             name = getattr(claim, "__name__", "")
@@ -622,7 +631,7 @@ def _listed(images: Any, where: str = "lime.check_all: images") -> list[Any]:
 
 
 def _named_groups(groups: Any) -> Mapping[str, Any]:
-    if not isinstance(groups, Mapping) or len(groups) < 2 or not all(isinstance(name, str) for name in groups):
+    if not isinstance(groups, Mapping) or len(groups) < 2 or not all(name and isinstance(name, str) for name in groups):
         raise OptionError(
             f"lime.compare_groups: groups={one_line(groups)} must map the names of two groups or more to their "
             "images, such as {'light': light, 'dark': dark}."
@@ -639,14 +648,42 @@ def _units(images: Sequence[Any], paired: bool, source: Callable[[Any], Hashable
             "lime.compare_groups: paired=True compares images by their place in both groups, and source= by what they "
             "come from; give one of the two."
         )
+    if not callable(source):
+        raise OptionError(f"lime.compare_groups: source={one_line(source)} must be a function of an image.")
     units = [source(image) for image in images]
     for unit, image in zip(units, images, strict=True):
-        if not isinstance(unit, Hashable):
+        try:
+            known = hash(unit) is not None and unit == unit  # noqa: PLR0124  (NaN is not itself)
+        except TypeError:
+            known = False
+        if not known:
             raise OptionError(
                 f"lime.compare_groups: source returned {one_line(unit)} for {one_line(image)}; it must return "
                 "something that can be compared, such as a text or a number."
             )
     return units
+
+
+def _check_units(units: Mapping[str, list[Hashable]], *, paired: bool, rate: bool, source: Any) -> None:
+    """Refuse, before any pass, what cannot be compared."""
+    sizes = {name: len(each) for name, each in units.items()}
+    if paired and (len(units) != 2 or len(set(sizes.values())) != 1):
+        raise OptionError(
+            f"lime.compare_groups: paired=True compares two groups of as many images, not {one_line(sizes)}."
+        )
+    if rate and source is not None:
+        raise OptionError(
+            "lime.compare_groups: rate=True counts images that hold, and source= averages those of one source; give "
+            "one of the two."
+        )
+    seen: set[Hashable] = set()
+    for name, each in units.items() if source is not None else ():
+        if shared := seen & set(each):
+            raise OptionError(
+                f"lime.compare_groups: source {one_line(next(iter(shared)))} is in group {name!r} and in another, so "
+                "that they are not independent: leave it out of one, or compare with paired=True."
+            )
+        seen |= set(each)
 
 
 def _made(function: Callable[[Any], Any], image: Any, caller: str) -> Claim:

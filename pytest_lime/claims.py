@@ -15,7 +15,7 @@ from pytest_lime.agreement import check_opinions, describe_opinion, why_undefine
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k, no_sign
 from pytest_lime.footprints import cut_away, distances
-from pytest_lime.options import LimeOptions
+from pytest_lime.options import LimeOptions, as_whole_number
 from pytest_lime.regions import Region, as_region
 from pytest_lime.verdicts import WORDS, Check, Relation, Verdict, decide, worst
 
@@ -108,6 +108,20 @@ class Claim(abc.ABC):
         listed = given if isinstance(given, Iterable) else (given,)
         return tuple(as_region(region, f"{type(self).__name__}.regions") for region in listed)
 
+    def classes(self) -> tuple[Any, ...]:
+        """Return `others`, checked.
+
+        Raises
+        ------
+        OptionError
+            It is no collection of labels and indices.
+        """
+        given: Any = self.others
+        listed = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+        if not all(isinstance(other, str) or as_whole_number(other) is not None for other in listed):
+            raise OptionError(f"{type(self).__name__}.others={one_line(given)} must be a tuple of labels and indices.")
+        return listed
+
     def asked(self) -> tuple[str, ...]:
         """Return `opinions`, checked.
 
@@ -154,7 +168,7 @@ def _judge(explanation: Explanation, claim: Claim) -> Verdict:
     return named(claim.judge(explanation), claim)
 
 
-def named(verdict: Any, claim: Claim) -> Verdict:
+def named(verdict: Any, claim: Claim, method: str = "judge") -> Verdict:
     """Return `verdict` with what it leaves to its claim: name, text and regions.
 
     Raises
@@ -164,7 +178,7 @@ def named(verdict: Any, claim: Claim) -> Verdict:
     """
     name = _name(claim)
     if not isinstance(verdict, Verdict):
-        raise OptionError(f"{name}.judge returned {one_line(verdict)}; it must return a pytest_lime.Verdict.")
+        raise OptionError(f"{name}.{method} returned {one_line(verdict)}; it must return a pytest_lime.Verdict.")
     return dataclasses.replace(
         verdict,
         claim=verdict.claim or name,
@@ -177,13 +191,21 @@ def samples_to_decide(explanation: Explanation, claim: Claim) -> int:
     """Return about how many samples in all would decide an inconclusive `claim`, if the estimates stay as they are.
 
     Errors fall with the square root of the samples, so the claim is judged again with smaller ones. −1 where even a
-    thousandth of the variance leaves it open.
+    thousandth of the variance leaves it open, and 0 where nobody can tell.
     """
+    if type(claim).__module__ != __name__ or explanation.complete:
+        # What a user's own claim does with figures that were never measured is not known.
+        return 0
+
+    def judged(factor: float) -> Verdict:
+        return _judge(dataclasses.replace(explanation, covariance=explanation.covariance / factor), claim)
 
     def decided(factor: float) -> bool:
-        smaller = dataclasses.replace(explanation, covariance=explanation.covariance / factor)
-        return _judge(smaller, claim).status != "inconclusive"
+        return judged(factor).status != "inconclusive"
 
+    if judged(1024.0).interval == judged(1.0).interval:
+        # It does not follow from the errors of the weights alone.
+        return 0
     enough = next((factor for factor in (2.0**step for step in range(1, 11)) if decided(factor)), 0.0)
     if not enough:
         return -1
@@ -612,6 +634,8 @@ class _TopIou(_RegionClaim):
         super().__post_init__()
         check_k(self.k)
         check_number(self.name, "at_least", self.at_least, 0, 1)
+        if self.at_least == 0:
+            raise OptionError("top_iou: at_least=0 asks nothing; give a share above 0, such as 0.3.")
 
     def __repr__(self) -> str:
         return f"top_iou({self.region!r}, k={self.k}, at_least={self.at_least!r}{self._written})"
@@ -649,16 +673,28 @@ class _DensityGap(_RegionClaim):
             interval=found.interval,
             relation=">=",
             bound=0.0,
+            status=_above_nothing(found.interval),
             figure=f"{float(found):+.3g}",
             samples=explanation.samples,
             note=self.notes(explanation),
         )
 
 
+def _above_nothing(interval: tuple[float, float]) -> Any:
+    """Return the status of a figure that must be above 0, where that is another than of one at least 0."""
+    return "inconclusive" if interval == (0.0, 0.0) else None
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Contrast(_RegionClaim):
     other: Any
     name = "contrast"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.other, str) and as_whole_number(self.other) is None:
+            raise OptionError(f"contrast: other={one_line(self.other)} must be one class, a label or an index.")
+
     # What hiding a region does to one class says nothing of another.
     wants_use = None  # type: ignore[assignment]  # of the base class it may be None, too
 
@@ -681,6 +717,7 @@ class _Contrast(_RegionClaim):
             interval=found.interval,
             relation=">=",
             bound=0.0,
+            status=_above_nothing(found.interval),
             figure=f"{float(found):+.3g}",
             samples=explanation.samples,
             note=self.notes(between),
@@ -891,6 +928,7 @@ class _Fidelity(Claim):
     r2: float
     gap: float
     name = "fidelity"
+    needs_sign = True
     least_samples = SETTLED
 
     def __post_init__(self) -> None:

@@ -62,8 +62,18 @@ class Laboratory:
         ----------
         masks : N×d uint8 array
             1 shows a superpixel, 0 hides it under the fill of the check.
+
+        Raises
+        ------
+        OptionError
+            `masks` is something else.
         """
-        return self._asked([(self._scene.filled, self._scene.segments, masks)])[0]
+        rows, d = np.asarray(masks), self._scene.superpixels
+        if rows.ndim != 2 or rows.shape[1] != d or not len(rows) or not np.isin(rows, (0, 1)).all():
+            raise OptionError(
+                f"lab.scores: masks={one_line(masks)} must be an N×{d} array of 0 and 1, with a row at least."
+            )
+        return self._asked([(self._scene.filled, self._scene.segments, rows.astype(np.uint8))])[0]
 
     def intervene(self, regions: Sequence[Region]) -> list[Intervention]:
         """Hide each region, to the pixel, and show each alone, under the check's own fill and one other."""
@@ -108,13 +118,13 @@ class Laboratory:
         )
         return self._explain(changed)
 
-    def randomised(self, seed: int = 0) -> Explanation:
+    def randomised(self) -> Explanation:
         """Explain the same image and masks by a network whose weights were shuffled, each tensor within itself.
 
         Raises
         ------
         OptionError
-            The model has no torch network.
+            The model has no torch network, or one that cannot be copied.
         """
         model = self._bench.model
         if not isinstance(getattr(model, "net", None), torch.nn.Module):
@@ -122,7 +132,7 @@ class Laboratory:
                 f"sane needs a torch network whose weights can be shuffled (TorchModel, TimmModel, HuggingFaceModel); "
                 f"{type(model).__name__} has none: leave the claim out."
             )
-        return self._explain(self._scene, model=_shuffled(model, seed))
+        return self._explain(self._scene, model=_shuffled(model))
 
     def _explain(self, scene: Scene, *, seed: int | None = None, model: Model | None = None) -> Explanation:
         bench = self._bench
@@ -131,6 +141,9 @@ class Laboratory:
             changes["seed"] = seed
         options = dataclasses.replace(bench.options, **changes)
         other = Bench(model or bench.model, options, bench.cache, device=str(bench.engine.device))
+        if model is not None:
+            # What a model says of itself it may say of its shuffled copy, too.
+            other.asked = bench.asked and digest(bench.asked, "shuffled")
         pace = bench.engine.pace(scene.pixels.shape)
         if pace.settled:
             other.engine.pace(scene.pixels.shape).recall(pace.size, pace.layout)
@@ -166,10 +179,15 @@ def _is_sound(scores: NDArray[Any], count: int) -> bool:
     return scores.shape == (count,) and scores.dtype == np.float64 and bool(np.isfinite(scores).all())
 
 
-def _shuffled(model: Any, seed: int) -> Any:
+def _shuffled(model: Any) -> Any:
     """Return a copy of `model` in which the weights of each tensor of its network were shuffled."""
-    other = copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(seed)
+    try:
+        other = copy.deepcopy(model)
+    except Exception as error:
+        raise OptionError(
+            f"sane needs a network that can be copied, and {type(model).__name__} cannot ({error}): leave it out."
+        ) from None
+    generator = torch.Generator().manual_seed(0)
     with torch.inference_mode(False), torch.no_grad():
         for parameter in other.net.parameters():
             order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)

@@ -100,7 +100,9 @@ class Bench:
     def asked(self) -> str | None:
         """What must be the same for scores to be the same, besides what the model sees; None to store nothing."""
         known = self.fingerprint if self.cache else None
-        return known and digest(known, versions(), self.engine.device.type, self.options.precision)
+        # TF32 on a GPU is another float32.
+        kind = self.engine.device.type, self.options.precision, self.engine.resolution
+        return known and digest(known, versions(), *kind)
 
     def recall_pace(self, shape: tuple[int, ...]) -> None:
         """Take the batch size from the cache, where it was measured before."""
