@@ -494,9 +494,7 @@ class Lime:
         def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
             asked = places[id(stream)]
             check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
-            early = sum(
-                claim.least_samples > explanation.samples and not explanation.complete for claim in asked.claims
-            )
+            early = sum(claim.fewest() > explanation.samples and not explanation.complete for claim in asked.claims)
             return max(asked.open(check), early), len(asked.claims)
 
         settled = sample(

@@ -122,6 +122,21 @@ class Claim(abc.ABC):
             raise OptionError(f"{type(self).__name__}.others={one_line(given)} must be a tuple of labels and indices.")
         return listed
 
+    def fewest(self) -> int:
+        """Return `least_samples`, checked.
+
+        Raises
+        ------
+        OptionError
+            It is no whole number.
+        """
+        count = as_whole_number(self.least_samples)
+        if count is None:
+            raise OptionError(
+                f"{type(self).__name__}.least_samples={one_line(self.least_samples)} must be a whole number."
+            )
+        return count
+
     def asked(self) -> tuple[str, ...]:
         """Return `opinions`, checked.
 
