@@ -25,7 +25,7 @@ SEEDS = range(300)
 
 
 class Exacting(PlantedModel):
-    """A planted model to which a superpixel is hidden under any fill: its middle has another colour than the picture."""
+    """A planted model to which a superpixel is hidden under any fill: where its middle has another colour."""
 
     def predict(self, batch: torch.Tensor) -> torch.Tensor:
         rows, columns = self._inside

@@ -94,3 +94,9 @@ class TestIouBounds:
     def test_nothing_positive(self) -> None:
         inside = np.array([25.0, 0.0])
         assert iou_bounds(np.array([-2.0, -2.0]), np.array([-1.0, 0.0]), inside, 25 - inside, 2) == (0.0, 0.0)
+
+    def test_where_all_are_surely_positive_no_place_stays_empty(self) -> None:
+        low, high, inside = np.array([0.1, 0.1]), np.array([1.0, 1.0]), np.array([10.0, 5.0])
+        found = iou_bounds(low, high, inside, np.array([0.0, 5.0]), 1)
+        # The second alone, or the first alone.
+        assert found == pytest.approx((5 / 20, 10 / 15), abs=1e-12)
