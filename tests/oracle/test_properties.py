@@ -491,6 +491,8 @@ FIGURES = ("weights", "intercept", "r2", "r2_heldout", "local_pred", "prediction
 ROUNDING = 1e-9
 # A lasso ends where its duality gap is below a share of 1e-4, on another path for another order.
 LASSO = 1e-2
+# Two explanations may come from batches of another layout or size, which round otherwise.
+PASSES = 1e-6
 
 
 def assert_close(found: Explanation, wanted: Explanation, tolerance: float, names: tuple[str, ...] = FIGURES) -> None:
@@ -547,7 +549,7 @@ def test_superpixels_may_be_numbered_in_any_way(call: dict[str, Any]) -> None:
         segments=one.segments,
         unchanged=other.unchanged[permutation],
     )
-    tolerance = ROUNDING + (LASSO * float(np.abs(one.weights).max()) if options["surrogate"] == "lasso" else 0.0)
+    tolerance = PASSES + (LASSO * float(np.abs(one.weights).max()) if options["surrogate"] == "lasso" else 0.0)
     np.testing.assert_array_equal(renamed.unchanged, one.unchanged)
     # An enumeration counts through the superpixels, so that other masks share a fold.
     folds = one.complete and options["surrogate"] not in ("ridge", "linear")
