@@ -115,9 +115,21 @@ def test_checks_are_told_apart_wherever_they_stand(
         "TestClass::test_method#0": ("fail", "failed"),
         "TestClass::TestInner::test_method#0": ("pass", "passed"),
     }
-    # All are of one image, in two ways: with its superpixels cut along the corner, and without. Workers may both
-    # sample what neither has stored yet.
-    passes = "*" if mode == "-n2" else "404"
+    # All are of one image, in two ways: with its superpixels cut along the corner, and without. Besides, of each way
+    # and class, one pass a superpixel for occlusion, and of each region and class four, hidden and alone. Workers may
+    # both sample what neither has stored yet.
+    ways = {
+        (record["target"]["label"], "Box" in record["claims"][0]["text"]): record["explanation"]["superpixels"]
+        for record in report().values()
+    }
+    assert sorted(ways) == [("bird", False), ("cat", False), ("cat", True), ("dog", True)]
+    probed = {
+        (record["target"]["label"], place["region"])
+        for record in report().values()
+        for place in record["interventions"]
+    }
+    assert sorted(probed) == [("bird", "whole()"), ("cat", "Box(0, 0, 8, 8)"), ("dog", "Box(0, 0, 8, 8)")]
+    passes = "*" if mode == "-n2" else 2 * 202 + sum(ways.values()) + 4 * len(probed)
     result.stdout.fnmatch_lines([f"11 checks: 7 failed, 4 passed; {passes} forward passes in * s"])
 
 

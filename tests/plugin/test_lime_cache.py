@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 Run = Callable[..., pytest.RunResult]
+Report = Callable[..., dict[str, dict[str, Any]]]
 CHECK = """
     def test_it(lime):
         lime.check(IMAGE, "cat", predicted(rank=3), samples=100, segments=16)
@@ -46,6 +47,20 @@ def passes(result: pytest.RunResult) -> int:
     return int(line.partition("; ")[2].partition(" ")[0].replace(",", ""))
 
 
+@pytest.fixture
+def run(run: Run) -> Run:
+    """Run pytest, and keep the records of checks that pass, from which `due` tells how many passes there were to be."""
+    return lambda *arguments: run("--lime-report-all", *arguments)
+
+
+def due(report: Report, regions: int = 0) -> int:
+    """Return how many passes the checks of the last run, each of 100 samples, take where nothing is kept.
+
+    Besides the samples each takes one pass a superpixel for occlusion, and four for each of its `regions`.
+    """
+    return sum(102 + record["explanation"]["superpixels"] + 4 * regions for record in report().values())
+
+
 def entries(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*.entry")}
 
@@ -55,24 +70,31 @@ def kinds(folder: Path) -> set[str]:
 
 
 @bare
-def test_a_second_run_makes_no_pass(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
-    suite(PARAMETRISED)
-    assert passes(run()) == 4 * 102
+def test_a_second_run_makes_no_pass(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    suite(PARAMETRISED.replace("predicted(rank=3)", "predicted(rank=3), HOLDS"))
+    assert passes(run()) == due(report, regions=1)
     kept = pytester.path / ".pytest_cache" / "d" / "lime"
-    assert {"samples", "superpixels"} <= kinds(kept) <= {"samples", "superpixels", "pace"}
-    assert sum(name.startswith("samples/") for name in entries(kept)) == 4
+    asked = {"samples", "opinion", "probe"}
+    assert {*asked, "superpixels"} <= kinds(kept) <= {*asked, "superpixels", "pace"}
+    for kind in asked:
+        assert sum(name.startswith(f"{kind}/") for name in entries(kept)) == 4
     result = run()
     result.assert_outcomes(passed=4)
     assert passes(result) == 0
 
 
 @pytest.mark.parametrize("mode", ["-n2"])
-def test_workers_share_what_is_kept(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+def test_workers_share_what_is_kept(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
     suite(PARAMETRISED)
     result = run("--lime-cache=kept")
     result.assert_outcomes(passed=4)
-    assert passes(result) == 4 * 102
-    assert len([name for name in entries(pytester.path / "kept") if name.startswith("samples/")]) == 4
+    assert passes(result) == due(report)
+    for kind in ("samples", "opinion"):
+        assert len([name for name in entries(pytester.path / "kept") if name.startswith(f"{kind}/")]) == 4
     assert not (pytester.path / ".pytest_cache" / "d" / "lime").exists()
     assert passes(run("--lime-cache=kept")) == 0
     # Nothing is left of what was being written.
@@ -80,14 +102,14 @@ def test_workers_share_what_is_kept(suite: Callable[..., None], run: Run, pytest
 
 
 @bare
-def test_where_it_is(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+def test_where_it_is(suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester) -> None:
     suite(CHECK)
     pytester.makeini("[pytest]\nlime_cache = of_ini\n")
     run().assert_outcomes(passed=1)
-    assert kinds(pytester.path / "of_ini") >= {"samples", "superpixels"}
+    assert kinds(pytester.path / "of_ini") >= {"samples", "superpixels", "opinion"}
     # The command line is stronger.
-    assert passes(run("--lime-cache", "given")) == 102
-    assert kinds(pytester.path / "given") >= {"samples", "superpixels"}
+    assert passes(run("--lime-cache", "given")) == due(report)
+    assert kinds(pytester.path / "given") >= {"samples", "superpixels", "opinion"}
     assert passes(run()) == 0
     # The ini file's folder, wherever the run starts.
     inner = pytester.mkdir("inner")
@@ -100,22 +122,24 @@ def test_where_it_is(suite: Callable[..., None], run: Run, pytester: pytest.Pyte
 
 
 @bare
-def test_no_cache(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+def test_no_cache(suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester) -> None:
     suite(CHECK)
     pytester.makeini("[pytest]\nlime_cache = of_ini\n")
     for _ in range(2):
-        assert passes(run("--lime-no-cache")) == 102
+        assert passes(run("--lime-no-cache")) == due(report)
     assert not (pytester.path / "of_ini").exists()
     # It is neither read.
     run()
-    assert passes(run("--lime-no-cache")) == 102
+    assert passes(run("--lime-no-cache")) == due(report)
 
 
 @bare
-def test_without_the_cache_of_pytest(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+def test_without_the_cache_of_pytest(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
     suite(CHECK)
     for _ in range(2):
-        assert passes(run("-p", "no:cacheprovider")) == 102
+        assert passes(run("-p", "no:cacheprovider")) == due(report)
     assert not (pytester.path / ".pytest_cache").exists()
     # A folder of one's own needs none.
     run("-p", "no:cacheprovider", "--lime-cache=kept")
@@ -123,27 +147,29 @@ def test_without_the_cache_of_pytest(suite: Callable[..., None], run: Run, pytes
 
 
 @bare
-def test_clearing_the_cache_of_pytest_clears_it(suite: Callable[..., None], run: Run) -> None:
+def test_clearing_the_cache_of_pytest_clears_it(suite: Callable[..., None], run: Run, report: Report) -> None:
     suite(CHECK)
-    assert passes(run()) == 102
-    assert passes(run("--cache-clear")) == 102
+    assert passes(run()) == due(report)
+    assert passes(run("--cache-clear")) == due(report)
     assert passes(run()) == 0
     run("--lime-cache=kept")
     assert passes(run("--cache-clear", "--lime-cache=kept")) == 0
 
 
 @bare
-def test_a_changed_model_is_asked_again(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+def test_a_changed_model_is_asked_again(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
     suite(CHECK)
     pytester.makeconftest(NETWORK)
-    for scale, seen in ((1.0, 102), (1.0, 0), (2.0, 102), (1.0, 0), (2.0, 0)):
+    for scale, asked in ((1.0, True), (1.0, False), (2.0, True), (1.0, False), (2.0, False)):
         (pytester.path / "scale.txt").write_text(str(scale))
-        assert passes(run()) == seen
+        assert passes(run()) == asked * due(report)
 
 
 @bare
 def test_changed_code_of_a_model_is_asked_again(
-    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
 ) -> None:
     suite(CHECK)
     model = NETWORK.replace("import TorchModel\n", "import TorchModel\n{code}").replace(
@@ -155,14 +181,14 @@ def test_changed_code_of_a_model_is_asked_again(
             return batch {change}
 """
     (pytester.path / "scale.txt").write_text("1")
-    for change, seen in (("", 102), ("", 0), ("* 0.5", 102), ("* 0.5", 0)):
+    for change, asked in (("", True), ("", False), ("* 0.5", True), ("* 0.5", False)):
         pytester.makeconftest(model.replace("{code}", scaled.replace("{change}", change)))
-        assert passes(run()) == seen
+        assert passes(run()) == asked * due(report)
 
 
 @bare
 def test_a_model_of_the_users_own_class_is_asked_each_time(
-    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
 ) -> None:
     # What it reads nobody can tell, unless it says so itself.
     suite(CHECK)
@@ -178,9 +204,10 @@ def test_a_model_of_the_users_own_class_is_asked_each_time(
             return Own()
         """
     told = 'fingerprint = "v1"'
-    for fingerprint, seen in (("pass", 102), ("pass", 102), (told, 102), (told, 0), (told.replace("1", "2"), 102)):
+    retold = told.replace("1", "2")
+    for fingerprint, asked in (("pass", True), ("pass", True), (told, True), (told, False), (retold, True)):
         pytester.makeconftest(model.format(fingerprint=fingerprint))
-        assert passes(run()) == seen
+        assert passes(run()) == asked * due(report)
 
 
 @bare
@@ -196,7 +223,9 @@ def test_what_tests_of_one_run_share(suite: Callable[..., None], run: Run) -> No
             assert lime.check(IMAGE, "cat", predicted(rank=3), samples=60, segments=16).explanation.passes == 0
 
         def test_another_class(lime):
-            assert lime.check(IMAGE, "dog", predicted(rank=3), samples=100, segments=16).explanation.passes == 0
+            # Occlusion is kept of each class by itself.
+            found = lime.check(IMAGE, "dog", predicted(rank=3), samples=100, segments=16).explanation
+            assert found.passes == len(found.weights[0])
 
         def test_another_confidence(lime):
             found = lime.explain(IMAGE, "dog", samples=100, segments=16, confidence=0.9)
