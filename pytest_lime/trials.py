@@ -22,7 +22,7 @@ from pytest_lime.options import as_whole_number
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.probes import Intervention
 from pytest_lime.regions import Region, as_region, distinct_regions, same_region
-from pytest_lime.verdicts import Check, Relation, Verdict
+from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
 
 __all__ = [
     "Lab",
@@ -272,24 +272,33 @@ def invariant(transform: str, *, at_least: float) -> Claim:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _Share(Trial):
-    """What `necessity` and `sufficiency` share."""
+class _RegionTrial(Trial):
+    """What the trials about one region share."""
 
     region: Region
+
+    def __post_init__(self) -> None:
+        as_region(self.region, self.name)
+
+    @property
+    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]  # a constant of other claims
+        return (self.region,)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Share(_RegionTrial):
+    """What `necessity` and `sufficiency` share."""
+
     relation: Relation
     bound: float
 
     def __post_init__(self) -> None:
-        as_region(self.region, self.name)
+        super().__post_init__()
         check_number(self.name, self._bound_name, self.bound, 0, math.inf)
 
     @property
     def _bound_name(self) -> str:
         return "at_most" if self.relation == "<=" else "at_least"
-
-    @property
-    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]  # a constant of other claims
-        return (self.region,)
 
     def __repr__(self) -> str:
         return f"{self.name}({self.region!r}, {self._bound_name}={self.bound!r})"
@@ -299,7 +308,7 @@ class _Share(Trial):
         scores, whole = self.left(found), found.whole
         label = lab.explanation.labels[0]
         told = ", ".join(f"{score:.3g} with {fill}" for score, fill in zip(scores, found.fills, strict=True))
-        meaning = f"{self.meaning} {'at most' if self.relation == '<=' else 'at least'} {self.bound:.3g} of its score"
+        meaning = f"{self.meaning} {WORDS[self.relation]} {self.bound:.3g} of its score"
         if whole <= 0:
             return Verdict(
                 meaning=f"{meaning} for {label!r}",
@@ -356,19 +365,14 @@ class _Sufficiency(_Share):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _NoReliance(Trial):
-    region: Region
+class _NoReliance(_RegionTrial):
     at_most: float
     name = "no_reliance"
     wants_use = False
 
     def __post_init__(self) -> None:
-        as_region(self.region, self.name)
+        super().__post_init__()
         check_number(self.name, "at_most", self.at_most, -math.inf, math.inf)
-
-    @property
-    def regions(self) -> tuple[Region, ...]:  # type: ignore[override]  # a constant of other claims
-        return (self.region,)
 
     def __repr__(self) -> str:
         return f"no_reliance({self.region!r}, at_most={self.at_most!r})"
