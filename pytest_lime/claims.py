@@ -236,8 +236,8 @@ def top_overlap(region: Region, k: int = 4, *, at_least: float, sign: str = "pos
     """Claim that of the `k` superpixels of largest weight at least so many lie in `region`.
 
     Holds when ``Σ_{j∈T} 1[r_j ≥ ½, β_j > 0] ≥ at_least``, T the k superpixels of largest
-    weight β, r_j the share of superpixel j in the region. The interval holds every count that the
-    intervals of all d weights allow at once (each at α/d); superpixels on the same side
+    weight β, r_j the share of superpixel j in the region. The interval holds every count that the differences
+    between weights allow, k (d − k) + d comparisons at once; superpixels on the same side
     of the region's border need not be told apart. The superpixels are those that the
     ``lime`` package's ``get_image_and_mask`` would show with ``num_features=k``.
 
@@ -271,7 +271,7 @@ def top_iou(region: Region, k: int = 4, *, at_least: float, sign: str = "positiv
 
     ``|∪T ∩ R| / |∪T ∪ R|`` in pixels that the model sees, T the superpixels of positive weight among the k of largest
     weight (the Jaccard index of an explanation and an annotation, as in ERASER, DeYoung et al., ACL 2020). The interval
-    holds the figure of every set T that the intervals of all d weights allow at once (each at α/d).
+    holds the figure of every set T that the differences between weights allow, k (d − k) + d comparisons at once.
 
     Parameters
     ----------
@@ -799,9 +799,8 @@ class _Pointing(_RegionClaim):
 
     def judge(self, explanation: Explanation) -> Verdict:
         explanation = self.seen(explanation)
-        interval = explanation.simultaneous_interval(explanation.superpixels)[0]
         strongest = int(explanation.weights[0].argmax())
-        candidates = np.flatnonzero(interval[:, 1] >= interval[:, 0].max())
+        candidates = np.flatnonzero(~explanation.order(1).ahead.any(axis=0))
         distances = self._distances(explanation, np.union1d(candidates, [strongest]))
         found, ends = distances[strongest], (min(distances.values()), max(distances.values()))
         farthest = max(math.hypot(*explanation.image.size), float(self.tolerance) + 1)

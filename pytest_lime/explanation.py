@@ -14,13 +14,14 @@ from scipy.special import ndtr, stdtrit
 
 from pytest_lime import heatmaps, highlights, notebooks, plots, storage
 from pytest_lime.agreement import OCCLUSION, check_opinions, describe_opinion, rank_agreement, why_undefined
-from pytest_lime.anytime import errors_either_side
+from pytest_lime.anytime import errors_either_side, errors_to_one_side
 from pytest_lime.drawing import Card, figure_words
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions, as_whole_number
-from pytest_lime.rankings import iou, iou_bounds, overlap_bounds
+from pytest_lime.positives import share_interval
+from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds
 from pytest_lime.regions import Box, Region, as_region, check_region
 from pytest_lime.surrogate import Fit, fit
 
@@ -33,8 +34,6 @@ __all__ = ["Explanation", "Figure", "find_class", "fit_samples"]
 __tracebackhide__ = is_for_the_user
 
 Array = NDArray[np.float64]
-# Standard errors by which a weight may be off when the noise of weights near 0 is reckoned with.
-DOUBT = 3.0
 SIGNS = ("positive", "negative", "both")
 # A notebook lists so many superpixels of so many classes.
 LISTED = 5
@@ -236,17 +235,33 @@ class Explanation:
         half = self._quantile(comparisons) * self.standard_errors + self.rounding[:, None]
         return np.stack([self.weights - half, self.weights + half], axis=-1)
 
-    def _quantile(self, comparisons: int = 1) -> float:
+    def _quantile(self, comparisons: int = 1, *, sides: int = 2) -> float:
         """Return t such that ±t standard errors hold `confidence`, for each of `comparisons` at once."""
-        return float(-stdtrit(self.freedom, self._tail(comparisons)))
+        return float(-stdtrit(self.freedom, self._tail(comparisons, sides=sides)))
 
-    def _tail(self, comparisons: int = 1) -> float:
-        """Return the chance that a single look may leave to each side of an interval."""
+    def _tail(self, comparisons: int = 1, *, sides: int = 2) -> float:
+        """Return the chance that a single look may leave to each of one or two `sides` of an interval."""
         alpha = (1 - self.confidence) / comparisons
         if not self.anytime:
-            return alpha / 2
+            return alpha / sides
         units = (self.samples + 1) // 2 if self.paired else self.samples
-        return float(ndtr(-errors_either_side(units, alpha)))
+        errors = errors_either_side(units, alpha) if sides == 2 else errors_to_one_side(units, alpha)
+        return float(ndtr(-errors))
+
+    def order(self, k: int, target: Any = None) -> Order:
+        """Return what is sure of which superpixels are the `k` of largest weight.
+
+        All that follows about these k from it is right at `confidence`, as far as sampling goes. As in
+        `simultaneous_interval`, nothing hangs on a tie that rounding breaks.
+        """
+        check_k(k, self.superpixels)
+        row = self.row(target)
+        return Order.of(
+            self.weights[row],
+            self.covariance[row],
+            reach=self._quantile(comparisons(self.superpixels, k), sides=1),
+            rounding=float(self.rounding[row]),
+        )
 
     @property
     def samples(self) -> int:
@@ -395,10 +410,10 @@ class Explanation:
 
     def speaks(self, target: Any = None) -> bool | None:
         """Return whether any superpixel speaks for `target`; None where the samples do not tell."""
-        interval = self.simultaneous_interval(self.superpixels)[self.row(target)]
-        if interval[:, 0].max() > 0:
+        order = self.order(1, target)
+        if order.positive.any():
             return True
-        return None if interval[:, 1].max() > 0 else False
+        return False if order.negative.all() else None
 
     @user_error
     def heatmap(self, target: Any = None, upsampling: str = "nearest") -> Array:
@@ -553,39 +568,22 @@ class Explanation:
     def mass(self, region: Region, target: Any = None) -> Figure:
         """Return the share of the positive weight that lies in `region`, ``Σ β⁺ r / Σ β⁺``.
 
-        It is 0, and its interval all of [0, 1], where no superpixel has a positive weight.
-        The interval joins the t interval of the ratio (delta method) with the most that
-        weights near 0 can shift it: noise has a positive part too, so a plain estimate
-        leans towards the region's share of the superpixels.
+        It is 0, and its interval all of [0, 1], where no superpixel has a positive weight. Noise has a positive part,
+        too, so this figure leans towards the region's share of the superpixels; its interval does not
+        (`pytest_lime.positives.share_interval`), and is stretched to hold the figure.
         """
         self.need_sign("mass")
         row = self.row(target)
         weights, shares = self.weights[row], self.shares(region)
         positive = np.maximum(weights, 0)
-        total = positive.sum()
-        estimate = min(1.0, float(positive @ shares / total)) if total > 0 else 0.0
-        words = f"{estimate:.3g} of the weight that speaks for {self.labels[row]!r} lies in {region!r}"
-        return self._figure(estimate, self._mass_interval(row, shares, estimate), words)
-
-    def _mass_interval(self, row: int, shares: Array, estimate: float) -> tuple[float, float]:
-        weights, covariance, rounding = self.weights[row], self.covariance[row], float(self.rounding[row])
-        positive = np.maximum(weights, 0)
         total = float(positive.sum())
+        estimate = min(1.0, float(positive @ shares / total)) if total > 0 else 0.0
+        rounding, low, high = float(self.rounding[row]), 0.0, 1.0
         # Where nothing speaks for the class, or the samples do not tell, a share of it has no value.
-        if not np.isfinite(covariance).all() or total <= rounding * self.superpixels:
-            return 0.0, 1.0
-        errors = np.sqrt(np.diagonal(covariance))
-        # A weight that is seen below 0 may lie above it, and count.
-        pull = np.where(weights + self._quantile() * errors + rounding > 0, shares - estimate, 0.0)
-        half = self._quantile() * float(np.sqrt(max(pull @ covariance @ pull, 0.0)))
-        half = (half + rounding * float(np.abs(pull).sum())) / total
-        with np.errstate(over="ignore"):  # without an error every weight is endlessly far from 0
-            excess = errors * _noise_excess(np.abs(weights) / np.maximum(errors, np.finfo(np.float64).tiny))
-        inside, outside = float(excess @ shares), float(excess @ (1 - shares))
-        numerator = float(positive @ shares)
-        low = (numerator - inside) / (total - inside) if total > inside else 0.0
-        high = numerator / (total - outside) if total > outside else 1.0
-        return max(0.0, min(low, estimate) - half), min(1.0, max(high, estimate) + half)
+        if np.isfinite(self.covariance[row]).all() and total > rounding * self.superpixels:
+            low, high = share_interval(weights, self.covariance[row], shares, reach=self._quantile(), rounding=rounding)
+        words = f"{estimate:.3g} of the weight that speaks for {self.labels[row]!r} lies in {region!r}"
+        return self._figure(estimate, (min(low, estimate), max(high, estimate)), words)
 
     @user_error
     def overlap(self, region: Region, k: int, target: Any = None) -> Figure:
@@ -593,9 +591,8 @@ class Explanation:
 
         A superpixel whose weight is not above 0 speaks against the class, and is not counted.
 
-        The interval holds every count that the intervals of the weights allow, taken
-        together at `confidence`; superpixels on the same side of the region's border
-        need not be told apart.
+        The interval holds every count that the differences of weights allow, taken together at `confidence`;
+        superpixels on the same side of the region's border need not be told apart.
 
         Raises
         ------
@@ -606,12 +603,9 @@ class Explanation:
         self.need_sign("overlap")
         row = self.row(target)
         weights, inside = self.weights[row], self.shares(region) >= 0.5
-        low, high = self.simultaneous_interval(self.superpixels)[row].T
-        # Only what speaks for the class at all can be among what speaks most for it.
-        least, _ = overlap_bounds(low, high, inside & (low > 0), k)
-        _, most = overlap_bounds(low, high, inside & (high > 0), k)
-        order = np.argsort(-weights, kind="stable")
-        estimate = float((inside & (weights > 0))[order[:k]].sum())
+        least, most = overlap_bounds(self.order(k, target), inside, k)
+        strongest = np.argsort(-weights, kind="stable")[:k]
+        estimate = float((inside & (weights > 0))[strongest].sum())
         words = f"{estimate:.0f} of the {k} superpixels that speak most for {self.labels[row]!r} lie in {region!r}"
         return self._figure(estimate, (least, most), words)
 
@@ -619,7 +613,7 @@ class Explanation:
     def iou(self, region: Region, k: int, target: Any = None) -> Figure:
         """Return the intersection over union of `region` and the `k` superpixels of largest positive weight.
 
-        In pixels that the model sees. The interval holds the figure of every set of superpixels that the intervals
+        In pixels that the model sees. The interval holds the figure of every set of superpixels that the differences
         of the weights allow, taken together at `confidence`.
 
         Raises
@@ -632,11 +626,10 @@ class Explanation:
         row = self.row(target)
         area = np.bincount(self.segments.ravel())
         inside = self.shares(region) * area
-        low, high = self.simultaneous_interval(self.superpixels)[row].T
         chosen = np.zeros(self.superpixels, dtype=bool)
         chosen[self.top(k, target=target)] = True
         estimate = iou(chosen, inside, area - inside)
-        least, most = iou_bounds(low, high, inside, area - inside, k)
+        least, most = iou_bounds(self.order(k, target), inside, area - inside, k)
         words = (
             f"the {k} superpixels that speak most for {self.labels[row]!r} and {region!r} share {estimate:.3g} of "
             "what they cover together"
@@ -943,18 +936,6 @@ def fit_samples(
 def fit_fields(fitted: Fit) -> dict[str, Any]:
     """Return what a fit tells, as the fields of an `Explanation`."""
     return {field.name: getattr(fitted, field.name) for field in dataclasses.fields(Fit)}
-
-
-def _noise_excess(steps: Array) -> Array:
-    """Return a bound on ``E[(t + Z)⁺] − t⁺``, what noise adds to a positive part, in standard errors.
-
-    Z is standard normal. The true t is unknown, and what is seen of it, `steps`, has an
-    error of 1; the bound takes the worst t within `DOUBT` of what is seen.
-    """
-    # At 40 nothing is left of the density.
-    true = np.clip(steps - DOUBT, 0.0, 40.0)
-    density = np.exp(-(true**2) / 2) / np.sqrt(2 * np.pi)
-    return np.asarray(np.maximum(density - true * ndtr(-true), 0.0))
 
 
 def check_k(k: Any, superpixels: int | None = None, *, name: str = "k") -> None:

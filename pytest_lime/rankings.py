@@ -1,35 +1,98 @@
-"""Rankings: which superpixels can be among the strongest, given intervals of their weights, and what follows."""
+"""Rankings: which superpixels can be among the strongest, given the errors of their weights, and what follows."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["iou", "iou_bounds", "overlap_bounds"]
+__all__ = ["Order", "comparisons", "iou", "iou_bounds", "overlap_bounds"]
 
 Array = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 
 
-def overlap_bounds(low: Array, high: Array, inside: Chosen, k: int) -> tuple[float, float]:
-    """Return the least and the greatest number of the top `k` superpixels that can lie inside.
+def comparisons(superpixels: int, k: int) -> int:
+    """Return how many comparisons must be right at once for what follows about the `k` strongest to be right.
 
-    In = {j : #{i≠j : U_i ≥ L_j} < k} is surely among the top k, Out = {j : #{i : L_i > U_j} ≥ k}
-    surely not; the places that In leaves are taken by the rest in the worst and the best way.
+    Each of the true k strongest with each of the others, and all with 0: k·(d − k) + d. Which k they are is not
+    known, but only what is said of these can make a statement about them wrong.
+    """
+    return k * (superpixels - k) + superpixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Order:
+    """What is sure of the order of weights.
+
+    Attributes
+    ----------
+    ahead : d×d bool array
+        Where the weight of row i is surely greater than that of column j.
+    positive, negative : (d,) bool arrays
+        Weights that are surely above 0, and surely not.
+    """
+
+    ahead: Chosen
+    positive: Chosen
+    negative: Chosen
+
+    @classmethod
+    def of(cls, weights: Array, covariance: Array, *, reach: float, rounding: float) -> Order:
+        """Return what is sure when a difference of two weights may be off by `reach` of its standard errors.
+
+        Both weights come from the same samples, so that a difference is known better than the intervals of the two
+        say, whose ends must pass each other.
+
+        Parameters
+        ----------
+        weights : (d,) float64 array
+        covariance : d×d float64 array
+            Of their errors; infinite where the samples do not tell.
+        reach : float
+        rounding : float
+            By how much each weight may be off besides.
+        """
+        variances = np.diagonal(covariance)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            spread = variances[:, None] + variances[None, :] - 2 * covariance
+        errors = np.sqrt(np.where(np.isfinite(spread), np.maximum(spread, 0.0), np.inf))
+        ahead = weights[:, None] - weights[None, :] > reach * errors + 2 * rounding
+        half = reach * np.sqrt(variances) + rounding
+        return cls(ahead, weights > half, weights <= -half)
+
+    def strongest(self, k: int) -> tuple[Chosen, Chosen]:
+        """Return which superpixels are surely among the `k` strongest, and which of the others may be.
+
+        In = {j : #{i≠j : i may be ahead of j} < k} surely are, and Out = {j : #{i : i surely ahead of j} ≥ k} surely
+        are not.
+        """
+        # Nobody is ahead of itself, surely or not.
+        rivals = (~self.ahead).sum(axis=1) - 1
+        surely = rivals < k
+        return surely, ~surely & (self.ahead.sum(axis=0) < k)
+
+
+def overlap_bounds(order: Order, inside: Chosen, k: int) -> tuple[float, float]:
+    """Return the least and the greatest number of the `k` strongest superpixels that lie inside with a positive weight.
+
+    The places that those which surely are among them leave are taken by the rest in the worst and the best way.
 
     Parameters
     ----------
-    low, high : (d,) float64 arrays
-        Interval of each weight.
+    order : Order
     inside : (d,) bool array
         Which superpixels lie in the region.
     """
-    surely, open_ = _members(low, high, k)
+    surely, open_ = order.strongest(k)
     places = max(k - int(surely.sum()), 0)
-    certain = int((surely & inside).sum())
-    least = certain + max(0, places - int((open_ & ~inside).sum()))
-    most = certain + min(places, int((open_ & inside).sum()))
-    return float(least), float(most)
+    # Only what speaks for the class at all can be among what speaks most for it.
+    least, most = inside & order.positive, inside & ~order.negative
+    return (
+        float(int((surely & least).sum()) + max(0, places - int((open_ & ~least).sum()))),
+        float(int((surely & most).sum()) + min(places, int((open_ & most).sum()))),
+    )
 
 
 def iou(chosen: Chosen, inside: Array, outside: Array) -> float:
@@ -44,40 +107,30 @@ def iou(chosen: Chosen, inside: Array, outside: Array) -> float:
     return float(inside[chosen].sum() / (inside.sum() + outside[chosen].sum()))
 
 
-def iou_bounds(low: Array, high: Array, inside: Array, outside: Array, k: int) -> tuple[float, float]:
-    """Return the least and the greatest `iou` of the superpixels of positive weight among the top `k`.
+def iou_bounds(order: Order, inside: Array, outside: Array, k: int) -> tuple[float, float]:
+    """Return the least and the greatest `iou` of the superpixels of positive weight among the `k` strongest.
 
-    Of all sets that the intervals allow; a ratio of sums over a set is extreme where the set is that of the largest
+    Of all sets that the order allows; a ratio of sums over a set is extreme where the set is that of the largest
     ``inside − λ·outside``, λ the ratio itself (Dinkelbach, On nonlinear fractional programming, Management Science
     13, 1967).
 
     Parameters
     ----------
-    low, high : (d,) float64 arrays
-        Interval of each weight.
+    order : Order
     inside, outside : (d,) float64 arrays
         Pixels of each superpixel within the region and without.
     """
-    surely, open_ = _members(low, high, k)
-    certain = surely & (low > 0)
-    optional = ((surely & ~certain) | open_) & (high > 0)
+    surely, open_ = order.strongest(k)
+    certain = surely & order.positive
+    optional = ((surely & ~certain) | open_) & ~order.negative
     most = min(k - int(certain.sum()), int(optional.sum()))
     # With fewer than k of a weight that is surely positive, places may stay empty.
-    fewest = min(most, max(0, min(k, int((low > 0).sum())) - int(certain.sum())))
+    fewest = min(most, max(0, min(k, int(order.positive.sum())) - int(certain.sum())))
     start = inside[certain].sum(), inside.sum() + outside[certain].sum()
     least, greatest = (
         _extreme_ratio(start, inside[optional], outside[optional], (fewest, most), sign) for sign in (-1, 1)
     )
     return least, greatest
-
-
-def _members(low: Array, high: Array, k: int) -> tuple[Chosen, Chosen]:
-    """Return which superpixels are surely among the top `k`, and which may be."""
-    # Each superpixel may reach its own lower end, so it is taken off its own count.
-    rivals = (high[None, :] >= low[:, None]).sum(axis=1) - 1
-    ahead = (low[None, :] > high[:, None]).sum(axis=1)
-    surely = rivals < k
-    return surely, ~surely & (ahead < k)
 
 
 def _extreme_ratio(start: tuple[float, float], above: Array, below: Array, counts: tuple[int, int], sign: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from pytest_lime.anytime import TUNED, errors_either_side
+from pytest_lime.anytime import TUNED, errors_either_side, errors_to_one_side
 
 
 def boundary(units: int, alpha: float, rho: float) -> float:
@@ -50,6 +50,26 @@ def test_more_units_are_a_narrower_interval_of_the_mean() -> None:
     assert of_the_mean == sorted(of_the_mean, reverse=True)
 
 
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.01, 1e-4, 1e-9])
+@pytest.mark.parametrize("units", [50, 100, 1000, 10**5])
+def test_one_side_reaches_less_far_than_two_and_more_than_one_look_needs(units: int, alpha: float) -> None:
+    assert stats.norm.isf(alpha) < errors_to_one_side(units, alpha) < errors_either_side(units, alpha)
+    # Of two sides of α each, either is about one of these; it is the wider one, since both sides may miss.
+    assert 1 < errors_to_one_side(units, alpha) / errors_either_side(units, 2 * alpha) < 1.1
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.05, 0.01, 1e-4])
+def test_one_side_has_a_chance_of_missing_that_the_mixture_bounds(alpha: float) -> None:
+    """Ville's inequality: where the path touches the bound, the mixture over drifts of one sign is at least 1/α."""
+    for units in (20, 250, 3000):
+        grown = units * (-2 * math.log(2 * alpha) + math.log(-2 * math.log(2 * alpha) + 1)) / TUNED
+        z = errors_to_one_side(units, alpha)
+        # Normal drifts above 0 of variance ρ²: 2 Φ(z √(x/(1+x))) exp(z² x / (2 (1+x))) / √(1+x), x = nρ².
+        share = grown / (1 + grown)
+        mixture = 2 * stats.norm.cdf(z * math.sqrt(share)) * math.exp(z**2 * share / 2) / math.sqrt(1 + grown)
+        assert mixture >= 1 / alpha
+
+
 def test_it_is_right_at_every_look_at_once_and_the_plain_interval_is_not() -> None:
     """Means of standard normal numbers, looked at after every 10 of 1,000, from 30 on."""
     runs, alpha = 2000, 0.05
@@ -68,4 +88,6 @@ def test_it_is_right_at_every_look_at_once_and_the_plain_interval_is_not() -> No
     assert anytime <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / runs)
     # An interval that is never wrong would prove nothing.
     assert anytime > 0
+    beyond = (means / np.sqrt(variances / looks) > [errors_to_one_side(int(n), alpha) for n in looks]).any(axis=1)
+    assert 0 < beyond.mean() <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / runs)
     assert missed(np.full(len(looks), stats.norm.isf(alpha / 2))) > 0.12

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import itertools
 import math
 import pickle
 import re
@@ -14,11 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
-from numpy.typing import NDArray
 
 from pytest_lime import Box, Explanation, Mask, OptionError, RegionError, TargetError, whole
-from pytest_lime.explanation import DOUBT, Figure, _noise_excess, find_class
-from pytest_lime.rankings import overlap_bounds
+from pytest_lime.explanation import Figure, find_class
 
 Build = Callable[..., Explanation]
 LEFT, RIGHT = Box(0, 0, 10, 10), Box(10, 0, 20, 10)  # of 4×2 cells of 5×5 pixels
@@ -332,11 +329,11 @@ class TestSpeaks:
             ([-0.5, -0.5, -0.5, -0.5], 0.1, False),
             ([-0.5, -0.5, -0.5, -0.2], 0.1, None),
             ([0.0, 0.0, 0.0, 0.0], 0.0, False),
-            # 0.5 is 2.5 errors of 0.2: enough on its own (2.50 > 1.96), and just enough not among four (2.498).
-            ([0.49, -0.5, -0.5, -0.5], 0.2, None),
-            ([0.51, -0.5, -0.5, -0.5], 0.2, True),
-            ([-0.49, -0.9, -0.9, -0.9], 0.2, None),
-            ([-0.51, -0.9, -0.9, -0.9], 0.2, False),
+            # 0.5 is 2.5 errors of 0.2, and a one-sided normal at 0.05 / 7 needs 2.45: three others, and four zeros.
+            ([0.48, -0.5, -0.5, -0.5], 0.2, None),
+            ([0.5, -0.5, -0.5, -0.5], 0.2, True),
+            ([-0.48, -0.9, -0.9, -0.9], 0.2, None),
+            ([-0.5, -0.9, -0.9, -0.9], 0.2, False),
             ([0.5, -0.1, 0.0, 0.0], [math.inf] * 4, None),
             # One that is known to speak is enough.
             ([0.5, -0.1, 0.0, 0.0], [0.01] + [math.inf] * 3, True),
@@ -457,7 +454,8 @@ class TestMass:
         gradient = (np.array([1, 1, 0, 0]) - 0.3) / 10
         half = 1.9599640 * 0.01 * np.sqrt((gradient**2).sum())
         assert mass == pytest.approx(0.3, abs=EXACT)
-        assert mass.interval == pytest.approx((0.3 - half, 0.3 + half), abs=1e-6)
+        # Of the second order Fieller's interval is another one.
+        assert mass.interval == pytest.approx((0.3 - half, 0.3 + half), abs=1e-5)
 
     def test_noise_around_0_leans_to_the_area_and_the_interval_reaches_back(self, explanation_of: Build) -> None:
         # One true weight inside; outside seven that are noise only, all drawn positive.
@@ -496,7 +494,7 @@ class TestMass:
             for freedom in (5, math.inf)
         )
         # t over z at 95 %, from printed tables; the weights are many errors from 0.
-        assert np.ptp(near.interval) / np.ptp(far.interval) == pytest.approx(2.570582 / 1.959964, rel=1e-6)
+        assert np.ptp(near.interval) / np.ptp(far.interval) == pytest.approx(2.570582 / 1.959964, rel=1e-4)
 
     def test_too_few_samples_say_nothing(self, explanation_of: Build) -> None:
         explanation = explanation_of(WEIGHTS, covariance=np.full((1, 8, 8), np.inf))
@@ -507,30 +505,6 @@ class TestMass:
         plain = explanation_of(WEIGHTS, error=0.1).mass(LEFT)
         scaled = explanation_of([w * scale for w in WEIGHTS], error=0.1 * scale).mass(LEFT)
         assert (scaled, *scaled.interval) == pytest.approx((plain, *plain.interval), abs=1e-9)
-
-
-class TestNoiseExcess:
-    def test_at_0_it_is_the_positive_part_of_noise(self) -> None:
-        # E[Z⁺] = 1/√(2π), for every weight that may be 0.
-        steps = np.array([0.0, 1.0, DOUBT])
-        np.testing.assert_allclose(_noise_excess(steps), 1 / math.sqrt(2 * math.pi), rtol=1e-12)
-
-    @pytest.mark.parametrize("true", [0.0, 0.5, 1.0, 2.0, 3.0])
-    def test_it_bounds_what_noise_adds_at_every_true_value_in_doubt(self, true: float) -> None:
-        # E[(t + Z)⁺] − t⁺ by the rectangle rule, for all that may be seen of t.
-        z, step = np.linspace(-10, 10, 200_001, retstep=True)
-        added = float((np.maximum(true + z, 0) * np.exp(-(z**2) / 2)).sum() * step / math.sqrt(2 * math.pi)) - true
-        seen = np.abs(true + np.linspace(-DOUBT, DOUBT, 61))
-        bound = _noise_excess(seen)
-        assert (bound >= added - 1e-9).all()
-        assert _noise_excess(np.array([true + DOUBT]))[0] == pytest.approx(added, abs=1e-8)
-
-    def test_far_from_0_nothing_is_added(self) -> None:
-        excess = _noise_excess(np.array([5.0, 8.0, 12.0, 60.0, 1e300, np.inf]))
-        assert (excess >= 0).all()
-        assert (np.diff(excess) <= 0).all()
-        assert excess[1] < 1e-6
-        assert (excess[2:] < 1e-15).all()
 
 
 class TestOverlap:
@@ -586,67 +560,3 @@ class TestOverlap:
     def test_errors(self, explanation_of: Build, k: Any, words: str) -> None:
         with pytest.raises(OptionError, match=words):
             explanation_of(WEIGHTS).overlap(LEFT, k)
-
-
-def possible_counts(low: list[float], high: list[float], inside: NDArray[np.bool_], k: int) -> tuple[int, int]:
-    """Least and greatest overlap over every choice of interval ends, ties broken either way."""
-    least, most = k, 0
-    for ends in itertools.product((0, 1), repeat=len(low)):
-        weights = [(low, high)[end][j] for j, end in enumerate(ends)]
-        against = sorted(range(len(low)), key=lambda j: (-weights[j], bool(inside[j])))[:k]
-        towards = sorted(range(len(low)), key=lambda j: (-weights[j], not inside[j]))[:k]
-        least = min(least, int(inside[against].sum()))
-        most = max(most, int(inside[towards].sum()))
-    return least, most
-
-
-INTERVALS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 4), st.booleans()), min_size=2, max_size=6)
-
-
-class TestOverlapBounds:
-    @settings(deadline=None, max_examples=200)
-    @given(intervals=INTERVALS, data=st.data())
-    def test_no_weights_within_their_intervals_overlap_less_or_more(
-        self, intervals: list[tuple[int, int, bool]], data: st.DataObject
-    ) -> None:
-        k = data.draw(st.integers(1, len(intervals)))
-        low = [float(start) for start, _, _ in intervals]
-        high = [float(start + length) for start, length, _ in intervals]
-        inside = np.array([side for _, _, side in intervals])
-        least, most = overlap_bounds(np.array(low), np.array(high), inside, k)
-        worst, best = possible_counts(low, high, inside, k)
-        assert 0 <= least <= worst
-        assert best <= most <= min(k, int(inside.sum()))
-
-    @settings(deadline=None, max_examples=100)
-    @given(values=st.lists(st.integers(0, 1000), min_size=2, max_size=6, unique=True), data=st.data())
-    def test_without_overlapping_intervals_the_count_is_known(self, values: list[int], data: st.DataObject) -> None:
-        k = data.draw(st.integers(1, len(values)))
-        inside = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
-        weights = np.array(values, dtype=float)
-        count = int(inside[np.argsort(-weights)[:k]].sum())
-        assert overlap_bounds(weights - 0.4, weights + 0.4, inside, k) == (count, count)
-
-    @pytest.mark.parametrize(
-        ("k", "n_inside", "bounds"), [(1, 2, (0, 1)), (3, 2, (0, 2)), (4, 2, (1, 2)), (5, 2, (2, 2))]
-    )
-    def test_equal_intervals_leave_what_counting_allows(self, k: int, n_inside: int, bounds: tuple[int, int]) -> None:
-        inside = np.arange(5) < n_inside
-        assert overlap_bounds(np.zeros(5), np.ones(5), inside, k) == bounds
-
-    @pytest.mark.parametrize(
-        ("intervals", "inside", "k", "bounds"),
-        [
-            # Only the second may pass the first, so of two places the first has one.
-            ([(10, 12), (1, 13), (0, 5)], [True, False, False], 2, (1, 1)),
-            # The third lies below the first, whatever the second does.
-            ([(5, 9), (1, 6), (0, 4)], [False, False, True], 1, (0, 0)),
-            ([(5, 9), (1, 6), (0, 5)], [False, False, True], 1, (0, 1)),
-        ],
-    )
-    def test_one_rival_more_or_less_decides(
-        self, intervals: list[tuple[float, float]], inside: list[bool], k: int, bounds: tuple[float, float]
-    ) -> None:
-        low, high = np.array(intervals, dtype=float).T
-        assert overlap_bounds(low, high, np.array(inside), k) == bounds
-        assert possible_counts(list(low), list(high), np.array(inside), k) == bounds

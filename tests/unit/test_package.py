@@ -84,6 +84,7 @@ LAYERS = [
         "selection",
         "surrogate",
         "agreement",
+        "positives",
         "rankings",
         "drawing",
         "heatmaps",

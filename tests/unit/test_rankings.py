@@ -4,11 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 
-from pytest_lime.rankings import iou, iou_bounds
+from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds
 
 Array = NDArray[np.float64]
+
+
+def order_of(low: Array, high: Array) -> Order:
+    """Return what is sure where all that is known is an interval of each weight."""
+    return Order(low[:, None] > high[None, :], low > 0, high <= 0)
 
 
 def strongest(weights: Array, k: int) -> NDArray[np.bool_]:
@@ -54,7 +62,7 @@ class TestIouBounds:
     def test_they_hold_whatever_the_intervals_allow(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         low, high, inside, outside, k = a_case(rng)
-        least, most = iou_bounds(low, high, inside, outside, k)
+        least, most = iou_bounds(order_of(low, high), inside, outside, k)
         assert 0 <= least <= most <= 1
         ends = [low + (high - low) * np.array(corner) for corner in itertools.product((0.0, 1.0), repeat=len(low))]
         drawn = [low + (high - low) * rng.random(len(low)) for _ in range(60)]
@@ -68,7 +76,7 @@ class TestIouBounds:
         _, _, inside, outside, k = a_case(rng)
         weights = rng.permutation(np.linspace(-0.9, 1, len(inside)))
         found = iou(strongest(weights, k), inside, outside)
-        assert iou_bounds(weights, weights, inside, outside, k) == pytest.approx((found, found), abs=1e-12)
+        assert iou_bounds(order_of(weights, weights), inside, outside, k) == pytest.approx((found, found), abs=1e-12)
 
     @pytest.mark.parametrize("seed", range(100))
     def test_they_are_reached_where_nothing_is_known(self, seed: int) -> None:
@@ -82,21 +90,138 @@ class TestIouBounds:
             for members in itertools.combinations(range(d), count)
         ]
         every = [iou(chosen, inside, outside) for chosen in sets]
-        found = iou_bounds(np.full(d, -1.0), np.full(d, 1.0), inside, outside, k)
+        found = iou_bounds(order_of(np.full(d, -1.0), np.full(d, 1.0)), inside, outside, k)
         assert found == pytest.approx((min(every), max(every)), abs=1e-12)
 
     def test_wider_intervals_leave_more(self) -> None:
         weights, inside = np.array([0.6, 0.5, 0.4, -0.2]), np.array([25.0, 0.0, 25.0, 0.0])
-        ends = [iou_bounds(weights - half, weights + half, inside, 25 - inside, 2) for half in (0.04, 0.06, 1.0)]
+        ends = [
+            iou_bounds(order_of(weights - half, weights + half), inside, 25 - inside, 2) for half in (0.04, 0.06, 1.0)
+        ]
         # One in and one out; or both in; or the two that are out.
         assert ends == [(1 / 3, 1 / 3), (1 / 3, 1.0), (0.0, 1.0)]
 
     def test_nothing_positive(self) -> None:
         inside = np.array([25.0, 0.0])
-        assert iou_bounds(np.array([-2.0, -2.0]), np.array([-1.0, 0.0]), inside, 25 - inside, 2) == (0.0, 0.0)
+        assert iou_bounds(order_of(np.array([-2.0, -2.0]), np.array([-1.0, 0.0])), inside, 25 - inside, 2) == (0.0, 0.0)
 
     def test_where_all_are_surely_positive_no_place_stays_empty(self) -> None:
         low, high, inside = np.array([0.1, 0.1]), np.array([1.0, 1.0]), np.array([10.0, 5.0])
-        found = iou_bounds(low, high, inside, np.array([0.0, 5.0]), 1)
+        found = iou_bounds(order_of(low, high), inside, np.array([0.0, 5.0]), 1)
         # The second alone, or the first alone.
         assert found == pytest.approx((5 / 20, 10 / 15), abs=1e-12)
+
+
+class TestOrder:
+    def test_by_hand(self) -> None:
+        # Standard errors 0.1, 0.1 and 0.3; the first two rise and fall together, so their difference has none.
+        covariance = np.array([[0.01, 0.01, 0.0], [0.01, 0.01, 0.0], [0.0, 0.0, 0.09]])
+        order = Order.of(np.array([0.5, 0.45, -0.7]), covariance, reach=2.0, rounding=0.01)
+        assert order.ahead.tolist() == [[False, True, True], [False, False, True], [False, False, False]]
+        assert order.positive.tolist() == [True, True, False]
+        assert order.negative.tolist() == [False, False, True]
+
+    def test_a_difference_needs_less_than_two_intervals_that_part(self) -> None:
+        # Errors of 1 each: their difference has √2, and the intervals would have to part by 2·2.
+        for gap, known in ((2.7, False), (2.9, True)):
+            order = Order.of(np.array([gap, 0.0]), np.eye(2), reach=2.0, rounding=0.0)
+            assert bool(order.ahead[0, 1]) is known
+
+    @pytest.mark.parametrize("rounding", [0.0, 0.05])
+    def test_without_errors_it_is_the_order_but_for_rounding(self, rounding: float) -> None:
+        weights = np.array([0.3, 0.3, 0.35, -0.2, 0.0])
+        order = Order.of(weights, np.zeros((5, 5)), reach=3.0, rounding=rounding)
+        np.testing.assert_array_equal(order.ahead, weights[:, None] - weights[None, :] > 2 * rounding)
+        np.testing.assert_array_equal(order.positive, weights > rounding)
+        np.testing.assert_array_equal(order.negative, weights <= -rounding)
+
+    def test_superpixels_that_the_masks_do_not_tell_are_anywhere(self) -> None:
+        covariance = np.diag([0.0, np.inf, 0.0])
+        covariance[1], covariance[:, 1] = np.inf, np.inf
+        order = Order.of(np.array([9.0, 0.0, 1.0]), covariance, reach=3.0, rounding=0.0)
+        assert order.ahead.tolist() == [[False, False, True], [False] * 3, [False] * 3]
+        assert order.positive.tolist() == [True, False, True]
+        assert not order.negative.any()
+        surely, maybe = order.strongest(1)
+        assert (surely.tolist(), maybe.tolist()) == ([False] * 3, [True, True, False])
+
+    @pytest.mark.parametrize("k", [1, 3, 6])
+    def test_the_strongest_are_right_as_often_as_promised(self, k: int) -> None:
+        """Weights of which many tie, seen with correlated errors; all comparisons at 0.1 together."""
+        rng = np.random.default_rng(k)
+        weights = np.array([1.0, 1.0, 0.8, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0, -0.5])
+        root = rng.standard_normal((10, 10)) * 0.05 + np.eye(10) * 0.1
+        reach = float(stats.norm.isf(0.1 / comparisons(10, k)))
+        runs, wrong = 4000, 0
+        for noise in rng.standard_normal((runs, 10)) @ root.T:
+            order = Order.of(weights + noise, root @ root.T, reach=reach, rounding=0.0)
+            surely, maybe = order.strongest(k)
+            # Whichever way ties are broken: those above the k-th are in, those below it are not.
+            edge = np.sort(weights)[-k]
+            wrong += bool((surely & (weights < edge)).any() or (~surely & ~maybe & (weights > edge)).any())
+            wrong += bool((order.positive & (weights < 0)).any() or (order.negative & (weights > 0)).any())
+        assert wrong / runs < 0.1
+
+
+def possible_counts(low: list[float], high: list[float], inside: NDArray[np.bool_], k: int) -> tuple[int, int]:
+    """Least and greatest overlap over every choice of interval ends, ties broken either way."""
+    least, most = k, 0
+    for ends in itertools.product((0, 1), repeat=len(low)):
+        weights = [(low, high)[end][j] for j, end in enumerate(ends)]
+        against = sorted(range(len(low)), key=lambda j: (-weights[j], bool(inside[j])))[:k]
+        towards = sorted(range(len(low)), key=lambda j: (-weights[j], not inside[j]))[:k]
+        least = min(least, int(inside[against].sum()))
+        most = max(most, int(inside[towards].sum()))
+    return least, most
+
+
+INTERVALS = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4), st.booleans()), min_size=2, max_size=6)
+
+
+class TestOverlapBounds:
+    @settings(deadline=None, max_examples=200)
+    @given(intervals=INTERVALS, data=st.data())
+    def test_no_weights_within_their_intervals_overlap_less_or_more(
+        self, intervals: list[tuple[int, int, bool]], data: st.DataObject
+    ) -> None:
+        k = data.draw(st.integers(1, len(intervals)))
+        low = [float(start) for start, _, _ in intervals]
+        high = [float(start + length) for start, length, _ in intervals]
+        inside = np.array([side for _, _, side in intervals])
+        least, most = overlap_bounds(order_of(np.array(low), np.array(high)), inside, k)
+        worst, best = possible_counts(low, high, inside, k)
+        assert 0 <= least <= worst
+        assert best <= most <= min(k, int(inside.sum()))
+
+    @settings(deadline=None, max_examples=100)
+    @given(values=st.lists(st.integers(1, 1000), min_size=2, max_size=6, unique=True), data=st.data())
+    def test_without_overlapping_intervals_the_count_is_known(self, values: list[int], data: st.DataObject) -> None:
+        k = data.draw(st.integers(1, len(values)))
+        inside = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
+        weights = np.array(values, dtype=float)
+        count = int(inside[np.argsort(-weights)[:k]].sum())
+        assert overlap_bounds(order_of(weights - 0.4, weights + 0.4), inside, k) == (count, count)
+
+    @pytest.mark.parametrize(
+        ("k", "n_inside", "bounds"), [(1, 2, (0, 1)), (3, 2, (0, 2)), (4, 2, (1, 2)), (5, 2, (2, 2))]
+    )
+    def test_equal_intervals_leave_what_counting_allows(self, k: int, n_inside: int, bounds: tuple[int, int]) -> None:
+        inside = np.arange(5) < n_inside
+        assert overlap_bounds(order_of(np.ones(5), np.full(5, 2.0)), inside, k) == bounds
+
+    @pytest.mark.parametrize(
+        ("intervals", "inside", "k", "bounds"),
+        [
+            # Only the second may pass the first, so of two places the first has one.
+            ([(11, 13), (2, 14), (1, 6)], [True, False, False], 2, (1, 1)),
+            # The third lies below the first, whatever the second does.
+            ([(6, 10), (2, 7), (1, 5)], [False, False, True], 1, (0, 0)),
+            ([(6, 10), (2, 7), (1, 6)], [False, False, True], 1, (0, 1)),
+        ],
+    )
+    def test_one_rival_more_or_less_decides(
+        self, intervals: list[tuple[float, float]], inside: list[bool], k: int, bounds: tuple[float, float]
+    ) -> None:
+        low, high = np.array(intervals, dtype=float).T
+        assert overlap_bounds(order_of(low, high), np.array(inside), k) == bounds
+        assert possible_counts(list(low), list(high), np.array(inside), k) == bounds

@@ -1,0 +1,127 @@
+"""Positive parts: what share of the weight above 0 lies somewhere, when each weight is seen with an error.
+
+The plain share leans towards the region's part of the superpixels: of a weight that is 0, noise has a positive part
+of 0.4 standard errors on average, and most superpixels of a photograph weigh next to nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr
+
+__all__ = ["DOUBT", "leaning", "share_interval", "straightened"]
+
+Array = NDArray[np.float64]
+# How much of the normal density is taken off a positive part: then what it leans by is least in the worst case.
+TAKEN = 0.95
+# Where the leaning to the other side is worst, in standard errors from 0.
+WORST = 1.2133
+# Standard errors by which a weight may be off when it is asked how near 0 it may lie.
+DOUBT = 3.0
+# The density of the standard normal law is 0 beyond, in float64.
+FAR = 40.0
+
+
+def straightened(steps: Array) -> tuple[Array, Array]:
+    """Return an estimate of the positive part of values seen with normal errors of 1, and its slope.
+
+    ``t⁺ − 0.95 φ(t)``, φ the standard normal density. The plain t⁺ is too large by up to ``φ(0)`` = 0.399, where the
+    value is 0; this is off by 0.131 at most, to either side, and by 0 in the limit.
+    No estimate is right for every value, since t⁺ has a corner (T. T. Cai and M. G. Low, Testing composite
+    hypotheses, Hermite polynomials and optimal estimation of a nonsmooth functional, Annals of Statistics 39, 2011).
+
+    Parameters
+    ----------
+    steps : (d,) float64 array
+        What is seen, in standard errors.
+
+    Returns
+    -------
+    estimate, slope : (d,) float64 arrays
+
+    >>> [part.round(2).tolist() for part in straightened(np.array([-1.0, 0.0, 9.0]))]
+    [[-0.23, -0.38, 9.0], [-0.23, 0.0, 1.0]]
+    """
+    bump = TAKEN * _density(steps)
+    # The density falls faster than any value grows.
+    return np.maximum(steps, 0.0) - bump, (steps > 0) + np.clip(steps, -FAR, FAR) * bump
+
+
+def leaning(steps: Array) -> Array:
+    """Return by how much `straightened` may be off on average, in standard errors, where `steps` are seen, (d,).
+
+    ``|E[(t + Z)⁺ − 0.95 φ(t + Z)] − t⁺|`` with Z standard normal, for the worst true t within three of what is seen:
+    the mean of φ(t + Z) is ``φ(t / √2) / √2``, and that of the positive part exceeds t⁺ by ``φ(t) − |t| Φ(−|t|)``.
+    """
+    true = np.clip(np.abs(steps) - DOUBT, 0.0, FAR)
+    # Up to the worst on the other side it is no more than at 0, and falls from there on.
+    true = np.where(true < WORST, 0.0, true)
+    of_noise = _density(true) - true * ndtr(-true)
+    return np.asarray(np.abs(of_noise - TAKEN * _density(true / math.sqrt(2)) / math.sqrt(2)))
+
+
+def share_interval(
+    weights: Array, covariance: Array, shares: Array, *, reach: float, rounding: float
+) -> tuple[float, float]:
+    """Return the interval of ``Σ β⁺ r / Σ β⁺``, the share of the positive weight that lies in a region.
+
+    A share b is left out when ``Σ β⁺ (r − b)`` surely lies to one side of 0 (Fieller's way to a ratio: E. C. Fieller,
+    Some problems in interval estimation, Journal of the Royal Statistical Society B 16, 1954). The sum is made
+    of `straightened` parts, and surely means by more than `reach` of its standard errors (delta method), with what
+    the parts lean by, and rounding, on top.
+
+    Parameters
+    ----------
+    weights : (d,) float64 array
+    covariance : d×d float64 array
+        Of their errors, all finite.
+    shares : (d,) float64 array in [0, 1]
+        r, the share of each superpixel inside.
+    reach : float
+        Standard errors to either side.
+    rounding : float
+        By how much a weight may be off besides.
+
+    Returns
+    -------
+    (low, high)
+        Within [0, 1]; all of it where the positive weight may be none.
+    """
+    errors = np.sqrt(np.diagonal(covariance))
+    # Without an error every weight is endlessly far from 0.
+    steps = np.divide(weights, errors, out=np.copysign(np.full_like(weights, np.inf), weights), where=errors > 0)
+    parts, slopes = straightened(np.where(np.isinf(steps), 0.0, steps))
+    parts = np.where(errors > 0, errors * parts, np.maximum(weights, 0.0))
+    slopes = np.where(errors > 0, slopes, weights > 0)
+    # A weight that is surely below 0 counts for nothing, rounded or not.
+    doubt = errors * leaning(steps) + rounding * (weights + reach * errors + rounding > 0)
+    inside, whole = float(parts @ shares), float(parts.sum())
+    pulls = np.stack([slopes * shares, slopes])
+    spread = pulls @ covariance @ pulls.T
+
+    def surely(share: float, side: int) -> float:
+        """Return by how much the sum is more than 0, or with a `side` of −1 less, than it may be by chance."""
+        combination = np.array([1.0, -share])
+        error = math.sqrt(max(float(combination @ spread @ combination), 0.0))
+        return side * (inside - share * whole) - reach * error - float(np.abs(shares - share) @ doubt)
+
+    # Both are concave in the share, so that what is left out at an end of [0, 1] is left out up to one crossing.
+    return _crossing(surely, 0.0, 1), _crossing(surely, 1.0, -1)
+
+
+def _crossing(surely: Callable[[float, int], float], start: float, side: int) -> float:
+    """Return up to where, from `start` on, shares are left out."""
+    if not surely(start, side) > 0:
+        return start
+    if surely(1 - start, side) > 0:
+        return 1 - start
+    return float(brentq(lambda share: surely(share, side), 0.0, 1.0, xtol=1e-9))
+
+
+def _density(steps: Array) -> Array:
+    return np.asarray(np.exp(-(np.clip(steps, -FAR, FAR) ** 2) / 2) / math.sqrt(2 * math.pi))
