@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -77,6 +79,43 @@ class Stopwatch:
         self._found.append(Timed(self._test, image, self._lime.model, time.perf_counter() - began))
 
 
+class Asked(NamedTuple):
+    """What one check of the suite asks: its test, and what it gives to `lime.check`."""
+
+    test: str
+    model: TorchModel
+    image: Any
+    target: Any
+    claims: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+class Notepad:
+    """Stands in for `lime` where only what is asked is of interest."""
+
+    def __init__(self, lime: Any, test: str, found: list[Asked]) -> None:
+        self._lime, self._test, self._found = lime, test, found
+
+    def check(self, image: Any, target: Any, *claims: Any, **options: Any) -> None:
+        """Note what is asked."""
+        self._found.append(Asked(self._test, self._lime.model, image, target, claims, options))
+
+
+class _Listener:
+    """The plugin that puts `Notepad` in place."""
+
+    def __init__(self) -> None:
+        self.found: list[Asked] = []
+        self.broken: list[str] = []
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(_Fixtures(functools.partial(Notepad, found=self.found)), "notepad")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.broken.append(f"{report.nodeid}: {report.longreprtext[-500:]}")
+
+
 class _Clock:
     """The plugin that puts `Stopwatch` in place, and reads off the records what the checks came to."""
 
@@ -87,7 +126,7 @@ class _Clock:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         # After the plugins that are installed, so that this fixture is asked before theirs.
-        config.pluginmanager.register(_Fixtures(self.found), "stopwatch")
+        config.pluginmanager.register(_Fixtures(functools.partial(Stopwatch, found=self.found)), "stopwatch")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         # Only tests of what `lime` checks, and these without expectations.
@@ -103,12 +142,12 @@ class _Clock:
 
 
 class _Fixtures:
-    def __init__(self, found: list[Timed]) -> None:
-        self._found = found
+    def __init__(self, make: Callable[[Any, str], Any]) -> None:
+        self._make = make
 
     @pytest.fixture
-    def lime(self, request: pytest.FixtureRequest, lime: Any) -> Stopwatch:
-        return Stopwatch(lime, request.node.nodeid.removeprefix("example_suite/"), self._found)
+    def lime(self, request: pytest.FixtureRequest, lime: Any) -> Any:
+        return self._make(lime, request.node.nodeid.removeprefix("example_suite/"))
 
 
 def run(part: str, most: int | None = None) -> list[Timed]:
@@ -126,6 +165,24 @@ def run(part: str, most: int | None = None) -> list[Timed]:
         A check could not be made.
     """
     clock = _Clock(most)
+    _run(part, clock)
+    return clock.found
+
+
+def asked(part: str) -> list[Asked]:
+    """Return what the checks of ``"acceptance"`` or ``"bias"`` ask, without any pass.
+
+    Raises
+    ------
+    RuntimeError
+        A test broke before its check.
+    """
+    listener = _Listener()
+    _run(part, listener)
+    return listener.found
+
+
+def _run(part: str, plugin: _Clock | _Listener) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as printed:
         status = pytest.main(
             [
@@ -133,9 +190,8 @@ def run(part: str, most: int | None = None) -> list[Timed]:
                 *("-q", "--runxfail", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"),
                 *("--lime-no-cache", "--lime-inconclusive=pass", f"--lime-report={folder}"),
             ],
-            plugins=[clock],
+            plugins=[plugin],
         )
-    if clock.broken or not clock.found or status:
-        words = "\n".join(clock.broken) or printed.getvalue()[-2000:]
-        raise RuntimeError(f"the example suite could not be timed: {words}")
-    return clock.found
+    if plugin.broken or not plugin.found or status:
+        words = "\n".join(plugin.broken) or printed.getvalue()[-2000:]
+        raise RuntimeError(f"the example suite could not be run: {words}")
