@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import pytest_lime
 from benchmarks import measuring
 from benchmarks.measuring import RESULTS, ROOT, THREADS, say
-from pytest_lime import LimeOptions, Mask, least_squares
+from pytest_lime import LimeOptions, Mask
 from pytest_lime.claims import judge
 from pytest_lime.explanation import Explanation
 from pytest_lime.options import resolve
@@ -187,7 +187,6 @@ def main() -> None:
         "environment": measuring.environment(),
         "seconds": round(time.perf_counter() - began),
         "seeds": arguments.seeds,
-        "errors": arguments.errors,
         "rows": [{**row._asdict(), **summary(row, listed)} for row, listed in sorted(outcomes.items())],
     }
     text = table(outcomes, found)
@@ -207,7 +206,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, metavar="N", help=f"runs of each case (default {SEEDS:,})")
     parser.add_argument("--quick", action="store_true", help=f"{SEEDS_QUICK} seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes (default: cores)")
-    parser.add_argument("--errors", choices=("CR3", "CR2"), default="CR3", help="standard errors; the package has CR3")
     parser.add_argument("--json", type=Path, default=FILE, metavar="FILE", help="where figures are kept")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/statistics.md")
     arguments = parser.parse_args()
@@ -223,7 +221,7 @@ def study(arguments: argparse.Namespace) -> Outcomes:
         for name, formula in FORMULAS.items():
             seeds = range(-(-arguments.seeds // 10) if formula.exact else arguments.seeds)
             for d, start in itertools.product(formula.sizes, seeds[::CHUNK]):
-                tasks.append(pool.submit(work, name, d, seeds[start : start + CHUNK], arguments.errors))
+                tasks.append(pool.submit(work, name, d, seeds[start : start + CHUNK]))
         for done, task in enumerate(as_completed(tasks), start=1):
             for row, listed in task.result().items():
                 outcomes[row] += listed
@@ -232,10 +230,8 @@ def study(arguments: argparse.Namespace) -> Outcomes:
     return outcomes
 
 
-def work(formula: str, d: int, seeds: range, errors: str) -> Outcomes:
+def work(formula: str, d: int, seeds: range) -> Outcomes:
     """Run one formula with some seeds, in a process of its own."""
-    if errors == "CR2":
-        least_squares._without_own_unit = halfway_without_own_unit
     outcomes: Outcomes = collections.defaultdict(list)
     for seed in seeds:
         for row, outcome in subject(formula, d).run(seed):
@@ -406,23 +402,12 @@ def table(outcomes: Outcomes, found: Mapping[str, Any]) -> str:
     environment = found["environment"]
     note = (
         f"{len(autos)} cases of {found['seeds']:,} runs each (a tenth of that without sampling error), "
-        f"at most {LimeOptions().max_samples:,} samples, {found['errors']} standard errors. "
+        f"at most {LimeOptions().max_samples:,} samples. "
         f"More than {PROMISE:.0%} wrong: {'; '.join(above) or 'none'}. "
         f"Measured {environment['date']}, {environment['cpu']}, {found['seconds'] / 60:.0f} minutes; "
         f"Python {environment['python']}, numpy {environment['versions']['numpy']}."
     )
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{note}"
-
-
-def halfway_without_own_unit(residuals: Array, share: Array, centred: Array, leverage: Array, *, paired: bool) -> Array:
-    """Return ``(I − H)^(−½) r`` of each unit (HC2, CR2), where `pytest_lime.least_squares` has ``(I − H)⁻¹ r``."""
-    size = 2 if paired else 1
-    left, right, own = (part.reshape(-1, size, part.shape[1]) for part in (leverage, centred, residuals))
-    root = np.sqrt(share).reshape(-1, size, 1)
-    # With a root of the share on either side, a unit's part of I − H is symmetric.
-    values, vectors = np.linalg.eigh(np.eye(size) - root * root.swapaxes(1, 2) * (1 + left @ right.swapaxes(1, 2)))
-    halves = vectors / np.sqrt(np.maximum(values, 1e-7))[:, None] @ vectors.swapaxes(1, 2)
-    return np.asarray((halves @ (root * own) / root).reshape(residuals.shape))
 
 
 if __name__ == "__main__":

@@ -169,9 +169,11 @@ def leave_units_out(solution: Solution, *, paired: bool) -> tuple[Array, Array, 
     Notes
     -----
     With u_i the influence of sample i on the weights, ``s_i A⁻¹ (z_i − z̄) r_i``, the covariance is ``Σ u uᵀ`` over
-    independent units, each residual as it would be without its own unit (the sandwich estimator of White
-    1980 in the jackknife form HC3 of MacKinnon and White 1985; for pairs, CR3 of Bell and McCaffrey 2002).
-    It needs neither equal variances nor a linear model.
+    independent units: the sandwich estimator of White (1980), which needs neither equal variances nor a linear model.
+    A fit leaves residuals that are too small; those of a unit are multiplied by ``(I − H)^(−½)``, so that the
+    covariance is right on average where variances are equal (HC2 of MacKinnon and White 1985; for pairs, CR2 of Bell
+    and McCaffrey 2002). The jackknife forms HC3 and CR3, ``(I − H)⁻¹``, have errors that are too large while samples
+    are few.
     """
     n, d = solution.masks.shape
     units = (n + 1) // 2 if paired else n
@@ -183,9 +185,9 @@ def leave_units_out(solution: Solution, *, paired: bool) -> tuple[Array, Array, 
     # Both in one pass, since what takes the time is the leverage.
     for rows, centred, leverage in solution.leverages():
         residuals, share = solution.residuals[rows], solution.share[rows]
-        without[rows] = _without_own_unit(residuals, share, centred, leverage, paired=paired)
+        without[rows], halfway = _adjusted(residuals, share, centred, leverage, paired=paired)
         if freedom > 0:
-            felt = np.where(_lonely(without[rows]), 0.0, without[rows]) * share[:, None]
+            felt = np.where(_lonely(without[rows]), 0.0, halfway) * share[:, None]
             for one, moves, pull in zip(covariance, felt.T, solution.pull, strict=True):
                 influence = np.multiply(leverage, moves[:, None], out=space[: len(leverage)])
                 _add_squares(one, influence, share[:, None] * pull if pull.any() else None, paired=paired)
@@ -217,21 +219,28 @@ def _space(masks: Masks) -> Array:
     return np.empty((min(ROWS, len(masks)), masks.shape[1]))
 
 
-def _without_own_unit(residuals: Array, share: Array, centred: Array, leverage: Array, *, paired: bool) -> Array:
-    """Return the `residuals` of some units from the fits to all other units."""
-    own = share * (1 + _row_products(leverage, centred))
-    if not paired:
-        return _divide(residuals, 1 - own)
-    without = _divide(residuals, 1 - own)
-    even = len(own) // 2 * 2
-    first, second = slice(0, even, 2), slice(1, even, 2)
-    across = 1 + _row_products(leverage[first], centred[second])
-    a, d = 1 - own[first], 1 - own[second]
-    b, c = -share[second] * across, -share[first] * across
-    determinant = a * d - b * c
-    without[first] = _divide(d[:, None] * residuals[first] - b[:, None] * residuals[second], determinant)
-    without[second] = _divide(a[:, None] * residuals[second] - c[:, None] * residuals[first], determinant)
-    return without
+def _adjusted(residuals: Array, share: Array, centred: Array, leverage: Array, *, paired: bool) -> tuple[Array, Array]:
+    """Return the `residuals` r of some units as ``(I − H)⁻¹ r`` and as ``(I − H)^(−½) r``."""
+    own = 1 - share * (1 + _row_products(leverage, centred))
+    without, halfway = _divide(residuals, own), _divide(residuals, np.sqrt(np.maximum(own, 0.0)))
+    if paired:
+        even = len(own) // 2 * 2
+        first, second = slice(0, even, 2), slice(1, even, 2)
+        across = 1 + _row_products(leverage[first], centred[second])
+        # With roots of the shares on either side, a pair's part of I − H is symmetric: M = [[a, b], [b, c]], b² below.
+        a, c = own[first], own[second]
+        determinant = a * c - share[first] * share[second] * across**2
+        root = np.sqrt(np.maximum(determinant, 0.0))
+        # √M = (M + √det M · I) / √(tr M + 2 √det M).
+        scale = np.sqrt(np.maximum(a + c + 2 * root, np.finfo(np.float64).tiny))
+        for found, x, y, turn, by in (
+            (without, a, c, across, determinant),
+            (halfway, (a + root) / scale, (c + root) / scale, across / scale, root),
+        ):
+            one, two = (share[rows] * turn for rows in (first, second))
+            found[first] = _divide(y[:, None] * residuals[first] + two[:, None] * residuals[second], by)
+            found[second] = _divide(x[:, None] * residuals[second] + one[:, None] * residuals[first], by)
+    return without, halfway
 
 
 def _add_squares(covariance: Array, influence: Array, less: Array | None, *, paired: bool) -> None:
