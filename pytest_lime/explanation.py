@@ -410,10 +410,12 @@ class Explanation:
 
     def speaks(self, target: Any = None) -> bool | None:
         """Return whether any superpixel speaks for `target`; None where the samples do not tell."""
-        order = self.order(1, target)
-        if order.positive.any():
+        # As in `order(1)`: whether the strongest one does.
+        row, reach = self.row(target), self._quantile(comparisons(self.superpixels, 1), sides=1)
+        half = reach * self.standard_errors[row] + self.rounding[row]
+        if (self.weights[row] > half).any():
             return True
-        return False if order.negative.all() else None
+        return False if (self.weights[row] <= -half).all() else None
 
     @user_error
     def heatmap(self, target: Any = None, upsampling: str = "nearest") -> Array:

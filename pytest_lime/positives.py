@@ -102,12 +102,11 @@ def share_interval(
     doubt = errors * leaning(steps) + rounding * (weights + reach * errors + rounding > 0)
     inside, whole = float(parts @ shares), float(parts.sum())
     pulls = np.stack([slopes * shares, slopes])
-    spread = pulls @ covariance @ pulls.T
+    (own, both), (_, all_) = (pulls @ covariance @ pulls.T).tolist()
 
     def surely(share: float, side: int) -> float:
         """Return by how much the sum is more than 0, or with a `side` of −1 less, than it may be by chance."""
-        combination = np.array([1.0, -share])
-        error = math.sqrt(max(float(combination @ spread @ combination), 0.0))
+        error = math.sqrt(max(own - 2 * share * both + share**2 * all_, 0.0))
         return side * (inside - share * whole) - reach * error - float(np.abs(shares - share) @ doubt)
 
     # Both are concave in the share, so that what is left out at an end of [0, 1] is left out up to one crossing.
