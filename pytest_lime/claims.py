@@ -15,7 +15,7 @@ from pytest_lime.agreement import check_opinions, describe_opinion, why_undefine
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k, no_sign
 from pytest_lime.footprints import cut_away, distances
-from pytest_lime.options import LimeOptions, as_whole_number
+from pytest_lime.options import LimeOptions, as_whole_number, check_number
 from pytest_lime.regions import Region, as_region
 from pytest_lime.verdicts import WORDS, Check, Relation, Verdict, decide, worst
 
@@ -23,7 +23,6 @@ __all__ = [
     "SETTLED",
     "Claim",
     "agrees_with",
-    "check_number",
     "check_signs",
     "contrast",
     "density_gap",
@@ -510,17 +509,6 @@ def agrees_with(opinion: str, *, at_least: float) -> Claim:
     return _AgreesWith(opinion, at_least)
 
 
-def check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
-    """Raise an `OptionError` that names `claim` unless `value` is a number in [low, high]."""
-    try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not (math.isfinite(number) and low <= number <= high):
-        limits = f" in [{low:g}, {high:g}]" if math.isfinite(high) else f" of at least {low:g}"
-        raise OptionError(f"{claim}: {name}={one_line(value)} must be a number{limits if low > -math.inf else ''}.")
-
-
 @dataclasses.dataclass(frozen=True, repr=False)
 class _RegionClaim(Claim):
     """What the claims about one region share."""
@@ -648,7 +636,7 @@ class _TopIou(_RegionClaim):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_k(self.k)
-        check_number(self.name, "at_least", self.at_least, 0, 1)
+        check_number(f"{self.name}: at_least", self.at_least, 0, 1)
         if self.at_least == 0:
             raise OptionError("top_iou: at_least=0 asks nothing; give a share above 0, such as 0.3.")
 
@@ -750,9 +738,9 @@ class _Mass(_RegionClaim):
         if (self.at_least is None) == (self.at_most is None):
             raise OptionError("mass: give exactly one of at_least and at_most; for both bounds make two claims.")
         if self.at_least is not None:
-            check_number(self.name, "at_least", self.at_least, 0, 1)
+            check_number(f"{self.name}: at_least", self.at_least, 0, 1)
         elif not isinstance(self.at_most, str):
-            check_number(self.name, "at_most", self.at_most, 0, 1)
+            check_number(f"{self.name}: at_most", self.at_most, 0, 1)
         elif self.at_most != "area":
             raise OptionError(f"mass: at_most={self.at_most!r} must be a number in [0, 1], or 'area'.")
         if self.wants_use and self.at_least is None:
@@ -792,7 +780,7 @@ class _Pointing(_RegionClaim):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self.name, "tolerance", self.tolerance, 0, math.inf)
+        check_number(f"{self.name}: tolerance", self.tolerance, 0)
 
     def __repr__(self) -> str:
         return f"pointing({self.region!r}, tolerance={self.tolerance:g}{self._written})"
@@ -860,7 +848,7 @@ class _Predicted(Claim):
         if self.at_least is None and self.rank is None:
             raise OptionError("predicted: give at_least, or rank, or both.")
         if self.at_least is not None:
-            check_number(self.name, "at_least", self.at_least, -math.inf, math.inf)
+            check_number(f"{self.name}: at_least", self.at_least)
         rank: Any = self.rank
         if rank is not None and (isinstance(rank, bool) or not hasattr(rank, "__index__") or rank < 1):
             raise OptionError(f"predicted: rank={one_line(rank)} must be a whole number of at least 1, or None.")
@@ -906,7 +894,7 @@ class _AgreesWith(Claim):
 
     def __post_init__(self) -> None:
         check_opinions([self.opinion])
-        check_number(self.name, "at_least", self.at_least, -1, 1)
+        check_number(f"{self.name}: at_least", self.at_least, -1, 1)
 
     @property
     def opinions(self) -> tuple[str, ...]:  # type: ignore[override]  # a constant of other claims
@@ -947,8 +935,8 @@ class _Fidelity(Claim):
     least_samples = SETTLED
 
     def __post_init__(self) -> None:
-        check_number(self.name, "r2", self.r2, 0, 1)
-        check_number(self.name, "gap", self.gap, 0, math.inf)
+        check_number(f"{self.name}: r2", self.r2, 0, 1)
+        check_number(f"{self.name}: gap", self.gap, 0)
 
     def __repr__(self) -> str:
         return f"fidelity(r2={self.r2!r}, gap={self.gap!r})"

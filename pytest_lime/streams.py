@@ -248,11 +248,10 @@ class SampleStream:
         if self._prediction is None:
             count = 0 if self._doubtful else min(count, FIRST, (most or FIRST + 1) - 1)
         masks = self._draw(max(count, 0))
-        whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
         if self._prediction is None:
             # The image itself goes first.
             self._asked = masks, slice(1, None)
-            return Portion(self.canvas, np.concatenate([whole, masks]), None)
+            return Portion(self.canvas, np.concatenate([self.canvas.whole, masks]), None)
         if not len(masks):
             return None
         self._asked = masks, slice(None)
@@ -285,15 +284,6 @@ class SampleStream:
         self._drawn.append(masks)
         self._scores.append(scores[rows])
 
-    def extend(self, count: int) -> None:
-        """Draw, score and add `count` more samples; fewer where the masks come to their end."""
-        end = min(self.samples + count, self._masks.length or math.inf)
-        self._next_look, planned = int(end), self._next_look
-        self.bench.recall_pace(self.canvas.shape)
-        while (portion := self.portion()) is not None:
-            self.add(self.bench.engine.submit([portion]).results()[0])
-        self._next_look = max(planned, int(end))
-
     def _begin(self, prediction: Array) -> None:
         """Learn the scores of the whole image, and so which classes are explained and kept."""
         self._prediction = prediction
@@ -305,7 +295,7 @@ class SampleStream:
     @property
     def again(self) -> Portion | None:
         """The image by itself once more, for `confirm`; None where that was done."""
-        whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
+        whole = self.canvas.whole
         if self._doubtful:
             # Then the image was alone the first time, and is not this time.
             whole = np.concatenate([whole, 1 - whole])

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pytest_lime.perturbation import MaskStream
 from pytest_lime.streams import GROWTH, GROWTH_OF_SLOW, STEP, Bench, SampleStream, TopLabels, _version_of
 from pytest_lime.testing import FakeModel
 
+Extend = Callable[[SampleStream, int], None]
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 # 16 cells: more than are enumerated.
 OPTIONS: dict[str, Any] = {"segmenter": "grid", "segments": 16, "samples": 120, "batch_size": 40}
@@ -196,20 +198,20 @@ class TestLooks:
         assert self.looks(sampler=masks) == [37]
         assert not explained(FakeModel(), sampler=masks).anytime
 
-    def test_intervals_hold_at_every_look_only_where_there_are_several(self) -> None:
+    def test_intervals_hold_at_every_look_only_where_there_are_several(self, extend: Extend) -> None:
         looked = stream_of(decides=True, samples="auto")
-        looked.extend(120)
+        extend(looked, 120)
         plain = stream_of()
-        plain.extend(120)
+        extend(plain, 120)
         anytime, once = looked.look(), plain.look()
         assert (anytime.anytime, once.anytime) == (True, False)
         assert_same(anytime, once)
         wider, plainly = (np.diff(one.interval[0], axis=1) for one in (anytime, once))
         assert (wider > plainly).all()
 
-    def test_an_image_more_than_due_may_be_drawn(self) -> None:
+    def test_an_image_more_than_due_may_be_drawn(self, extend: Extend) -> None:
         stream = stream_of()
-        stream.extend(150)
+        extend(stream, 150)
         assert (stream.samples, stream.due) == (150, 0)
 
 
@@ -344,9 +346,9 @@ class TestStored:
         assert (first.passes, second.passes, second.complete) == (2**segments + 2, 0, True)
         assert_same(second, first)
 
-    def test_a_part_of_all_masks_is_gone_on_with(self, cache: Cache) -> None:
+    def test_a_part_of_all_masks_is_gone_on_with(self, cache: Cache, extend: Extend) -> None:
         stream = stream_of(model_of(), cache=cache, segments=9)
-        stream.extend(100)
+        extend(stream, 100)
         assert not stream.look().complete
         stream.store()
         rest = explained(model_of(), cache=cache, segments=9)
@@ -383,11 +385,11 @@ class TestStored:
         assert_same(again, first)
         assert explained(model_of(), cache=cache).passes == 0
 
-    def test_one_that_was_opened_before_does_not_replace_a_longer_one(self, cache: Cache) -> None:
+    def test_one_that_was_opened_before_does_not_replace_a_longer_one(self, cache: Cache, extend: Extend) -> None:
         # As the stream of a test ahead, or of another worker.
         stream = stream_of(model_of(), cache=cache)
         longer = explained(model_of(), cache=cache, samples=300)
-        stream.extend(120)
+        extend(stream, 120)
         stream.look()
         stream.store()
         again = explained(model_of(), cache=cache, samples=300)
