@@ -428,21 +428,17 @@ class Lime:
 
         def opened(place: int) -> SampleStream:
             image, which = listed[place], f"image {place + 1} of {len(listed)}"
-            try:
+            with _naming(which, f"{which}, {one_line(image)}, before the model saw it"):
                 made = tuple(claim if isinstance(claim, Claim) else _made(claim, image, caller) for claim in claims)
                 check_signs(made, resolved)
                 loaded = load_image(image)
                 if not isinstance(image, str | os.PathLike):
                     # Arrays have no names of their own.
                     loaded = dataclasses.replace(loaded, name=f"{loaded.name} {place + 1}")
-                stream = self._open(bench, Request(loaded, target, made, options))
-            except LimeError as error:
-                raise type(error)(f"{which}: {error}") from error.__cause__
-            except Exception as error:
-                error.add_note(f"pytest-lime: raised for {which}, {one_line(image)}, before the model saw it")
-                raise
+                # What is compared needs no evidence of its own.
+                stream = self._open(bench, Request(loaded, target, made, options), evidence=share is not None)
             facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}}
-            places[id(stream)] = _Asked(numbers[place], made, facts if share else None, place, narrow or 0.0)
+            places[id(stream)] = _Asked(numbers[place], made, facts if share else None, place, narrow or 0.0, which)
             return stream
 
         accelerated = bench.engine.device.type != "cpu"
@@ -465,14 +461,15 @@ class Lime:
             device = str(getattr(self.model, "device", "cpu"))
         return Bench(self.model, options, self._cache, device=self._device(device))
 
-    def _open(self, bench: Bench, request: Request) -> SampleStream:
+    def _open(self, bench: Bench, request: Request, *, evidence: bool = True) -> SampleStream:
+        opinions = [opinion for claim in request.claims for opinion in claim.asked()]
         return open_stream(
             bench,
             request.image,
             check_target(request.target, 1),
             regions=[region for claim in request.claims for region in claim.areas()],
             # The evidence of every check says how far occlusion agrees.
-            opinions=[*(opinion for claim in request.claims for opinion in claim.asked()), OCCLUSION],
+            opinions=[*opinions, OCCLUSION] if evidence else opinions,
             decides=True,
             beside=[other for claim in request.claims for other in claim.classes()],
         )
@@ -493,7 +490,8 @@ class Lime:
 
         def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
             asked = places[id(stream)]
-            check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
+            with _naming(asked.which):
+                check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
             early = sum(claim.fewest() > explanation.samples and not explanation.complete for claim in asked.claims)
             return max(asked.open(check), early), len(asked.claims)
 
@@ -509,7 +507,8 @@ class Lime:
             for stream, explanation in settled:
                 asked = places.pop(id(stream))
                 lab = Laboratory(stream, explanation)
-                check = conclude(latest.pop(id(stream)), asked.claims, lab)
+                with _naming(asked.which):
+                    check = conclude(latest.pop(id(stream)), asked.claims, lab, hide=asked.facts is not None)
                 passes = explanation.passes + lab.passes
                 check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
                 where = "" if asked.facts is None else self._keep(check, asked.number, asked.facts)
@@ -576,6 +575,8 @@ class _Asked:
         Of the image among those of its set.
     narrow : float
         Half the width to which the first claim's figure is to be known, where that is asked and not a decision.
+    which : str
+        What errors call the image, where there are several.
     """
 
     number: int
@@ -583,6 +584,7 @@ class _Asked:
     facts: dict[str, Any] | None
     place: int = 0
     narrow: float = 0.0
+    which: str = ""
 
     def open(self, check: Check) -> int:
         """Return how many claims more samples should decide."""
@@ -590,6 +592,21 @@ class _Asked:
             return open_claims(check)
         low, high = check.verdicts[0].interval
         return int(not high - low <= 2 * self.narrow)
+
+
+@contextlib.contextmanager
+def _naming(which: str, told: str = "") -> Iterator[None]:
+    """Let errors say that they are about `which` of several images; those of others in a note, where it is `told`."""
+    try:
+        yield
+    except LimeError as error:
+        if not which:
+            raise
+        raise type(error)(f"{which}: {error}") from error.__cause__
+    except Exception as error:
+        if which:
+            error.add_note(f"pytest-lime: raised for {told or which}")
+        raise
 
 
 def _check_claims(caller: str, claims: tuple[Any, ...], kind: Any) -> None:

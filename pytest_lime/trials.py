@@ -640,7 +640,7 @@ def sampled(claims: Sequence[Claim]) -> tuple[Claim, ...]:
     return tuple(claim for claim in claims if not isinstance(claim, Trial))
 
 
-def conclude(check: Check, claims: Sequence[Claim], lab: Lab) -> Check:
+def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = True) -> Check:
     """Return the verdicts on all `claims`, once the samples have come to their end.
 
     Parameters
@@ -649,6 +649,8 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab) -> Check:
         What `judge` made of the `sampled` ones.
     claims : sequence of Claim
     lab : Lab
+    hide : bool
+        Ask what hiding the claims' regions does, also where no claim does; else nothing is asked but what a trial asks.
 
     Notes
     -----
@@ -657,7 +659,7 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab) -> Check:
     """
     explanation, judged = lab.explanation, iter(check.verdicts)
     regions = distinct_regions(region for claim in claims for region in claim.areas())
-    interventions = tuple(lab.intervene(regions)) if regions else ()
+    interventions = tuple(lab.intervene(regions)) if regions and hide else ()
     verdicts = []
     for claim in claims:
         if isinstance(claim, Trial):

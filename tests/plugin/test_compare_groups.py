@@ -168,3 +168,38 @@ def test_wrong_arguments(groups_suite: Callable[[str], None], run: Run, insides:
         ]
     )
     assert insides(result) == []
+
+
+PASSES = """
+    @pytest.mark.lime(segmenter="grid", segments=16, samples=200, align_to_regions=False)
+    @pytest.mark.parametrize("statistic", [{statistic}])
+    def test_it(lime, statistic):
+        groups = {{"first": pictures(3), "second": pictures(3, first=50)}}
+        lime.compare_groups(groups, "cat", statistic, margin=0.9)
+    """
+
+
+@bare
+@pytest.mark.parametrize(
+    ("statistic", "besides"),
+    [
+        ("mass(CORNER, at_least=0.5)", 0),
+        ("Brightness()", 0),
+        # Each superpixel hidden once.
+        ("agrees_with('occlusion', at_least=0.5)", 16),
+        # With and without the region, under two fills.
+        ("necessity(CORNER, at_most=0.5)", 4),
+    ],
+)
+def test_only_the_passes_that_the_statistic_needs_are_made(
+    statistic: str, besides: int, groups_suite: Callable[[str], None], run: Run, sizes: Callable[[], list[int]]
+) -> None:
+    groups_suite(
+        """
+    from pytest_lime import agrees_with, necessity
+    """
+        + PASSES.format(statistic=statistic)
+    )
+    run("--lime-inconclusive=pass", "--lime-no-cache").assert_outcomes(passed=1)
+    # The image first, once more beside others, and its samples.
+    assert sum(sizes()) == 6 * (2 + 200 + besides)
