@@ -324,7 +324,8 @@ def compare(
     notes += [test.note(alpha) for test in tests if isinstance(test, _SignFlips) and test.always > alpha * test.flips]
     differences = _judged(groups, tests, margin, alpha)
     notes += [
-        f"{one.first!r} and {one.second!r} do differ (p = {one.p_different_holm:.2g}), be it by less than the margin"
+        f"{one.first!r} and {one.second!r} do differ (p = {one.p_different_holm:.2g}), "
+        + ("be it by less than the margin" if one.status == "pass" else "by more or by less than the margin")
         for one in differences
         if one.p_different_holm <= alpha and one.status != "fail"
     ]
