@@ -305,7 +305,7 @@ class Lime:
         expected = (0.5 if rate else SPREAD) if spread is None else spread
         lacking = too_few(sizes, margin=margin, confidence=resolved.confidence, spread=expected, paired=paired)
         # Not the region, which may be another for each image.
-        named = printable(statistic.name) if isinstance(statistic, Claim) else "the figure"
+        named = printable(str(statistic.name)) if isinstance(statistic, Claim) else "the figure"
         what = f"how often {named} holds" if rate else named
         number = next(self._numbers)
         if lacking:

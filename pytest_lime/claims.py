@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.agreement import check_opinions, describe_opinion, why_undefined
-from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
+from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, printable, user_error
 from pytest_lime.explanation import Explanation, check_k, no_sign
 from pytest_lime.footprints import cut_away, distances
 from pytest_lime.options import LimeOptions, as_whole_number, check_number
@@ -173,7 +173,7 @@ def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
 
 
 def _name(claim: Claim) -> str:
-    return claim.name if claim.name != Claim.name else type(claim).__name__
+    return printable(str(claim.name if claim.name != Claim.name else type(claim).__name__))
 
 
 def _judge(explanation: Explanation, claim: Claim) -> Verdict:

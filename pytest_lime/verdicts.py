@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pytest_lime.errors import OptionError, count_words, one_line
+from pytest_lime.errors import OptionError, count_words, one_line, printable
 from pytest_lime.explanation import Explanation
 from pytest_lime.probes import Intervention
 from pytest_lime.regions import Region
@@ -122,7 +122,7 @@ class Verdict:
         last = last if math.isfinite(last) else max(figures)
         put("scale", (first, last if last > first else first + 1.0))
         for name in ("meaning", "figure", "note", "claim", "text"):
-            put(name, str(getattr(self, name)))
+            put(name, printable(str(getattr(self, name))))
         put("figure", self.figure or distinct(self.estimate, self.bound))
 
     @property
