@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lime.agreement import OCCLUSION
 from pytest_lime.cache import Cache
-from pytest_lime.claims import Claim, check_signs, judge
+from pytest_lime.claims import Claim, check_signs, judge, unsettled
 from pytest_lime.errors import (
     ClaimFailed,
     InconclusiveWarning,
@@ -514,7 +514,7 @@ class Lime:
             asked = places[id(stream)]
             with _naming(asked.which):
                 check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
-            early = sum(claim.fewest() > explanation.samples and not explanation.complete for claim in asked.claims)
+            early = sum(unsettled(explanation, claim) for claim in asked.claims)
             return max(asked.open(check), early), len(asked.claims)
 
         settled = sample(

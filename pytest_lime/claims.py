@@ -33,8 +33,10 @@ __all__ = [
     "pointing",
     "predicted",
     "samples_to_decide",
+    "settled",
     "top_iou",
     "top_overlap",
+    "unsettled",
 ]
 
 __tracebackhide__ = is_for_the_user
@@ -64,7 +66,8 @@ class Claim(abc.ABC):
     others : tuple of labels and indices
         Classes besides the target whose scores it needs: they are explained from the same samples.
     least_samples : int
-        Samples below which its figure is another one than with many, so that nothing is decided.
+        Samples below which its figure is another one than with many, so that nothing is decided. Where the number
+        is given (``samples=500``, or masks), or all masks are scored, the figure is of just these, and counts.
     wants_use : bool or None
         Whether it holds where the model uses `regions`, or where it does not; None where that is not what it asks.
         Where what happens when they are hidden says otherwise, the verdict says so.
@@ -179,7 +182,30 @@ def _name(claim: Claim) -> str:
 def _judge(explanation: Explanation, claim: Claim) -> Verdict:
     if claim.needs_sign:
         explanation.need_sign(_name(claim))
-    return named(claim.judge(explanation), claim)
+    return settled(named(claim.judge(explanation), claim), explanation, claim)
+
+
+def unsettled(explanation: Explanation, claim: Claim) -> bool:
+    """Whether `claim` needs more samples than there are for its figure to count; a number that was asked for counts."""
+    return explanation.anytime and explanation.samples < claim.fewest()
+
+
+def settled(verdict: Verdict, explanation: Explanation, claim: Claim) -> Verdict:
+    """Return `verdict`, which decides nothing where the samples are fewer than `claim` needs."""
+    if not unsettled(explanation, claim):
+        return verdict
+    fewest = claim.fewest()
+    told = (
+        f"{_name(claim)} needs at least {fewest:,} samples and has {explanation.samples:,}: raise max_samples "
+        f"({explanation.options.max_samples:,}) to {fewest:,}, or give samples as a number"
+    )
+    return dataclasses.replace(
+        verdict,
+        status="inconclusive",
+        # What is open now may stay so.
+        needs=0 if verdict.status == "inconclusive" else fewest,
+        note="; ".join(filter(None, [verdict.note, told])),
+    )
 
 
 def named(verdict: Any, claim: Claim, method: str = "judge") -> Verdict:
@@ -455,7 +481,7 @@ def fidelity(r2: float = 0.5, gap: float = 0.1) -> Claim:
 
     R² is weighted by the kernel and taken of samples that the surrogate was not fitted to (PRESS, Allen, Technometrics
     16, 1974); its interval is that of a ratio of means (delta method). The gap is the surrogate's score of the whole
-    image less the model's.
+    image less the model's. Where no mask changes the score R² has no value, and the claim is inconclusive.
 
     Parameters
     ----------
@@ -951,16 +977,29 @@ class _Fidelity(Claim):
         # The figure shown is the one that decides.
         gap_decides = by_gap == status != "pass" and decide(fit.interval, ">=", self.r2) != status
         figures = f"R² {float(fit):.2f}, gap {float(off):+.2g}"
+        estimate, interval = (abs(float(off)), (least, most)) if gap_decides else (float(fit), fit.interval)
+        note = "" if np.isfinite(explanation.r2_heldout[0]) else "too few samples for a held-out R²"
+        if _constant(explanation):
+            # As `Explanation.warnings` says; there is no variance to explain.
+            status, gap_decides, estimate, interval = "inconclusive", False, 0.0, (-math.inf, 1.0)
+            figures = f"no R², gap {float(off):+.2g}"
+            note = f"R² has no value: no mask changes the score of {explanation.labels[0]!r}"
         return Verdict(
             meaning=f"the surrogate explains at least {self.r2:.3g} of the variance of samples that it has not seen, "
             f"and is within {self.gap:.3g} of the model on the image itself",
             status=status,
-            estimate=abs(float(off)) if gap_decides else fit,
-            interval=(least, most) if gap_decides else fit.interval,
+            estimate=estimate,
+            interval=interval,
             relation="<=" if gap_decides else ">=",
             bound=self.gap if gap_decides else self.r2,
             figure=figures,
             scale=(math.nan, math.nan) if gap_decides else (0.0, 1.0),
             samples=explanation.samples,
-            note="" if np.isfinite(explanation.r2_heldout[0]) else "too few samples for a held-out R²",
+            note=note,
         )
+
+
+def _constant(explanation: Explanation) -> bool:
+    """Whether all scores are the same but for rounding."""
+    scores = np.append(explanation.sample_scores[:, 0], explanation.score[0])
+    return bool(np.ptp(scores) <= 2 * explanation.rounding[0])

@@ -15,7 +15,7 @@ from scipy.special import ndtr, stdtrit
 
 from pytest_lime.agreement import rank_agreement
 from pytest_lime.anytime import errors_either_side
-from pytest_lime.claims import SETTLED, Claim, named, samples_to_decide
+from pytest_lime.claims import SETTLED, Claim, named, samples_to_decide, settled, unsettled
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
 from pytest_lime.options import as_whole_number, check_number
@@ -665,10 +665,10 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = Tr
         if isinstance(claim, Trial):
             if claim.needs_sign:
                 explanation.need_sign(claim.name)
-            verdict = named(claim.conduct(lab), claim, "conduct")
+            verdict = settled(named(claim.conduct(lab), claim, "conduct"), explanation, claim)
         else:
             verdict = next(judged)
-            if verdict.status == "inconclusive":
+            if verdict.status == "inconclusive" and not unsettled(explanation, claim):
                 verdict = dataclasses.replace(verdict, needs=samples_to_decide(explanation, claim))
         verdicts.append(_confronted(verdict, claim, interventions))
     return Check(explanation, tuple(verdicts), interventions)
