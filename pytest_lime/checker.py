@@ -333,7 +333,7 @@ class Lime:
             unit="pair" if paired else "source" if source else "image",
             text=_written(statistic),
             target=seen.target(target),
-            cost=seen.cost,
+            cost=seen.facts,
             options=resolved,
             extra=self._extra(number),
         )
@@ -607,6 +607,11 @@ class _Seen:
             self.cost[name] += getattr(explanation, name)
         self.cost["device"] = explanation.device
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a record says of the cost."""
+        return {**self.cost, "seconds": round(self.cost["seconds"], 3)}
+
     def figures(self, group: str) -> list[float]:
         """Return the figures of a group, in the order of its images."""
         return [self._figures[place] for place in self.groups[group]]
@@ -661,7 +666,7 @@ class _Asked:
 
 @contextlib.contextmanager
 def _naming(which: str, told: str = "") -> Iterator[None]:
-    """Let errors say that they are about `which` of several images; those of others in a note, where it is `told`."""
+    """Let errors name `which` of several images they are about, those of users' code in a note that says `told`."""
     try:
         yield
     except LimeError as error:

@@ -414,32 +414,34 @@ class SampleStream:
     def _ask(self, name: str) -> Array:
         """Return what another method says of each target, K×d, asked or stored."""
         assert self._prediction is not None
-        # Occlusion has the scores of every class from the same passes, and Grad-CAM takes passes for each.
-        together = name == OCCLUSION
-        classes = self._kept if together else self._targets
         cache = self.bench.cache if self._key else None
         shared = digest(self._key, name, _version_of(name), "by class")
         # As for samples, a class that is none of the likely ones has a place of its own.
         apart = digest(shared, list(self._targets))
-        place = shared if together else apart
-        entry = cache.get(OPINION, place, self._is_opinion) if cache else None
-        if cache and entry is not None and not set(self._targets) <= set(map(int, entry.arrays["classes"])):
-            place = apart
-            entry = cache.get(OPINION, place, self._is_opinion)
-        if entry is not None:
-            classes, said = tuple(map(int, entry.arrays["classes"])), entry.arrays["said"]
-        else:
-            said = second_opinions(
-                [name],
-                model=self.bench.model,
-                canvas=self.canvas,
-                pixels=self.scene.pixels,
-                segments=self.scene.segments,
-                classes=classes,
-                prediction=self._prediction,
-            )[name]
-            if cache:
-                cache.put(OPINION, place, {}, {"classes": np.array(classes, dtype=np.int64), "said": said})
+        # Occlusion has the scores of every class from the same passes, and Grad-CAM takes passes for each.
+        classes, places = (self._kept, (shared, apart)) if name == OCCLUSION else (self._targets, (apart,))
+        for place in places:
+            entry = cache.get(OPINION, place, self._is_opinion) if cache else None
+            if entry is None:
+                break
+            known = tuple(map(int, entry.arrays["classes"]))
+            if set(self._targets) <= set(known):
+                return self._of_targets(entry.arrays["said"], known)
+        said = second_opinions(
+            [name],
+            model=self.bench.model,
+            canvas=self.canvas,
+            pixels=self.scene.pixels,
+            segments=self.scene.segments,
+            classes=classes,
+            prediction=self._prediction,
+        )[name]
+        if cache:
+            cache.put(OPINION, place, {}, {"classes": np.array(classes, dtype=np.int64), "said": said})
+        return self._of_targets(said, classes)
+
+    def _of_targets(self, said: Array, classes: tuple[int, ...]) -> Array:
+        """Return the rows of `said`, one for each of `classes`, that are of the targets."""
         return said[[classes.index(target) for target in self._targets]]
 
     def _is_opinion(self, entry: Entry) -> bool:
