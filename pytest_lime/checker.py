@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import json
 import math
 import os
 import warnings
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lime.agreement import OCCLUSION
 from pytest_lime.cache import Cache
-from pytest_lime.claims import Claim, check_signs, judge
+from pytest_lime.claims import Claim, check_signs, judge, unsettled
 from pytest_lime.errors import (
     ClaimFailed,
     InconclusiveWarning,
@@ -24,6 +23,7 @@ from pytest_lime.errors import (
     OptionError,
     is_for_the_user,
     one_line,
+    printable,
     user_error,
 )
 from pytest_lime.explainer import check_target, open_stream, run
@@ -33,12 +33,12 @@ from pytest_lime.images import load_image
 from pytest_lime.laboratory import Laboratory
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
-from pytest_lime.options import LimeOptions, resolve
+from pytest_lime.options import LimeOptions, as_whole_number, resolve
 from pytest_lime.prefetch import Prefetch
 from pytest_lime.progress import Progress
-from pytest_lime.records import PAGE, file_stem
+from pytest_lime.records import PAGE, file_stem, plain
 from pytest_lime.regions import Region
-from pytest_lime.report.evidence import describe, draw
+from pytest_lime.report.evidence import describe, describe_comparison, draw
 from pytest_lime.sampling import sample
 from pytest_lime.sets import CheckSet, ImageCheck, check_share
 from pytest_lime.streams import Bench, SampleStream
@@ -55,6 +55,8 @@ __tracebackhide__ = is_for_the_user
 
 # Threads that decode and segment images while an accelerator works.
 THREADS = 4
+# What the images of a comparison cost together.
+COSTS = ("samples", "passes", "seconds")
 
 
 class Lime:
@@ -299,39 +301,23 @@ class Lime:
         resolved = self._resolve(caller, options)
         units = {name: _units(images, paired, source) for name, images in listed.items()}
         _check_units(units, paired=paired, rate=rate, source=source)
+        sizes = {name: len(set(each)) for name, each in units.items()}
         expected = (0.5 if rate else SPREAD) if spread is None else spread
-        lacking = too_few(
-            {name: len(set(each)) for name, each in units.items()},
-            margin=margin,
-            confidence=resolved.confidence,
-            spread=expected,
-            paired=paired,
-        )
+        lacking = too_few(sizes, margin=margin, confidence=resolved.confidence, spread=expected, paired=paired)
         # Not the region, which may be another for each image.
-        named = statistic.name if isinstance(statistic, Claim) else "the figure"
+        named = printable(str(statistic.name)) if isinstance(statistic, Claim) else "the figure"
         what = f"how often {named} holds" if rate else named
+        number = next(self._numbers)
         if lacking:
+            seen = _Seen({})
             found = Comparison(
                 statistic=what, groups=(), differences=(), margin=margin, confidence=resolved.confidence,
                 paired=paired, rates=rate, too_few=lacking,
             )  # fmt: skip
         else:
-            claims = (statistic,)
-            images = [image for each in listed.values() for image in each]
-            half = 0.0 if rate else margin / 2
-            figures: dict[int, float] = {}
-            with self._sampled_images(caller, images, target, claims, options, narrow=half) as settled:
-                for place, check, _ in settled:
-                    verdict = check.verdicts[0]
-                    if not rate and not all(map(math.isfinite, verdict.interval)):
-                        raise OptionError(
-                            f"{caller}: image {place + 1} of {len(images)} has no figure to compare: "
-                            f"{verdict.note or verdict.figure}; choose another statistic."
-                        )
-                    figures[place] = float(verdict.holds if rate else verdict.estimate)
-            places = iter(range(len(images)))
+            seen = self._measure(caller, listed, target, statistic, options, narrow=None if rate else margin / 2)
             found = compare(
-                {name: [(unit, figures[next(places)]) for unit in each] for name, each in units.items()},
+                {name: list(zip(each, seen.figures(name), strict=True)) for name, each in units.items()},
                 margin=margin,
                 confidence=resolved.confidence,
                 paired=paired,
@@ -339,8 +325,44 @@ class Lime:
                 seed=resolved.seed,
                 statistic=what,
             )
-        self._raise_or_warn(found, "")
+        record = describe_comparison(
+            found,
+            sizes=sizes,
+            # The images themselves are the units, but where they have sources.
+            names={name: seen.names(name) for name in seen.groups if source is None},
+            unit="pair" if paired else "source" if source else "image",
+            text=_written(statistic),
+            target=seen.target(target),
+            cost=seen.facts,
+            options=resolved,
+            extra=self._extra(number),
+        )
+        self._raise_or_warn(found, self._file(record, found.message))
         return found
+
+    def _measure(
+        self,
+        caller: str,
+        listed: Mapping[str, Sequence[Any]],
+        target: Any,
+        statistic: Claim | Callable[[Any], Claim],
+        options: Mapping[str, Any],
+        *,
+        narrow: float | None,
+    ) -> _Seen:
+        """Return the figure of each image to within `narrow`; without it, whether the claim holds."""
+        images = [image for each in listed.values() for image in each]
+        seen = _Seen(listed)
+        with self._sampled_images(caller, images, target, (statistic,), options, narrow=narrow or 0.0) as settled:
+            for place, check, _ in settled:
+                verdict = check.verdicts[0]
+                if narrow is not None and not all(map(math.isfinite, verdict.interval)):
+                    raise OptionError(
+                        f"{caller}: image {place + 1} of {len(images)} has no figure to compare: "
+                        f"{verdict.note or verdict.figure}; choose another statistic."
+                    )
+                seen.add(place, float(verdict.holds if narrow is None else verdict.estimate), check.explanation)
+        return seen
 
     @user_error
     def explain(
@@ -423,26 +445,22 @@ class Lime:
         bench = self._bench(resolved)
         # Here, not in the thread that opens the images.
         _ = bench.asked
-        numbers = [next(self._numbers) for _ in listed]
+        numbers = [next(self._numbers) if share else 0 for _ in listed]
         places: dict[int, _Asked] = {}
 
         def opened(place: int) -> SampleStream:
             image, which = listed[place], f"image {place + 1} of {len(listed)}"
-            try:
+            with _naming(which, f"{which}, {one_line(image)}, before the model saw it"):
                 made = tuple(claim if isinstance(claim, Claim) else _made(claim, image, caller) for claim in claims)
                 check_signs(made, resolved)
                 loaded = load_image(image)
                 if not isinstance(image, str | os.PathLike):
                     # Arrays have no names of their own.
                     loaded = dataclasses.replace(loaded, name=f"{loaded.name} {place + 1}")
-                stream = self._open(bench, Request(loaded, target, made, options))
-            except LimeError as error:
-                raise type(error)(f"{which}: {error}") from error.__cause__
-            except Exception as error:
-                error.add_note(f"pytest-lime: raised for {which}, {one_line(image)}, before the model saw it")
-                raise
+                # What is compared needs no evidence of its own.
+                stream = self._open(bench, Request(loaded, target, made, options), evidence=share is not None)
             facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}}
-            places[id(stream)] = _Asked(numbers[place], made, facts if share else None, place, narrow or 0.0)
+            places[id(stream)] = _Asked(numbers[place], made, facts if share else None, place, narrow or 0.0, which)
             return stream
 
         accelerated = bench.engine.device.type != "cpu"
@@ -465,14 +483,15 @@ class Lime:
             device = str(getattr(self.model, "device", "cpu"))
         return Bench(self.model, options, self._cache, device=self._device(device))
 
-    def _open(self, bench: Bench, request: Request) -> SampleStream:
+    def _open(self, bench: Bench, request: Request, *, evidence: bool = True) -> SampleStream:
+        opinions = [opinion for claim in request.claims for opinion in claim.asked()]
         return open_stream(
             bench,
             request.image,
             check_target(request.target, 1),
             regions=[region for claim in request.claims for region in claim.areas()],
             # The evidence of every check says how far occlusion agrees.
-            opinions=[*(opinion for claim in request.claims for opinion in claim.asked()), OCCLUSION],
+            opinions=[*opinions, OCCLUSION] if evidence else opinions,
             decides=True,
             beside=[other for claim in request.claims for other in claim.classes()],
         )
@@ -493,8 +512,9 @@ class Lime:
 
         def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
             asked = places[id(stream)]
-            check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
-            early = sum(claim.fewest() > explanation.samples and not explanation.complete for claim in asked.claims)
+            with _naming(asked.which):
+                check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
+            early = sum(unsettled(explanation, claim) for claim in asked.claims)
             return max(asked.open(check), early), len(asked.claims)
 
         settled = sample(
@@ -509,7 +529,8 @@ class Lime:
             for stream, explanation in settled:
                 asked = places.pop(id(stream))
                 lab = Laboratory(stream, explanation)
-                check = conclude(latest.pop(id(stream)), asked.claims, lab)
+                with _naming(asked.which):
+                    check = conclude(latest.pop(id(stream)), asked.claims, lab, hide=asked.facts is not None)
                 passes = explanation.passes + lab.passes
                 check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
                 where = "" if asked.facts is None else self._keep(check, asked.number, asked.facts)
@@ -533,19 +554,24 @@ class Lime:
 
     def _keep(self, check: Check, number: int, facts: dict[str, Any]) -> str:
         """Record `check`, draw what the report will show, and return where it will stand."""
-        stem = file_stem(self._place["test"], number)
-        record = describe(check, extra={"id": stem, "check": number, **self._place, **facts})
-        where = f"{self._shown}/index.html#{stem}"
-        record["message"] = (
-            check.message(where) if check.verdicts else f"an assertion about {check.explanation!r} failed"
-        )
+        record = describe(check, extra={**self._extra(number), **facts})
         if record["status"] != "pass" or self._draw_all:
             try:
-                record["pictures"] = draw(check, self._folder, stem)
+                record["pictures"] = draw(check, self._folder, record["id"])
             except OSError as error:
                 self._failed_to_draw(f"{error.strerror or error} ({error.filename or self._folder})")
+        failed = f"an assertion about {check.explanation!r} failed"
+        return self._file(record, check.message if check.verdicts else lambda where: failed)
+
+    def _extra(self, number: int) -> dict[str, Any]:
+        """Return what a record says of where its check stands."""
+        return {"id": file_stem(self._place["test"], number), "check": number, **self._place}
+
+    def _file(self, record: dict[str, Any], message: Callable[[str], str]) -> str:
+        """Keep `record` with its message, which names where it will stand, and return that."""
+        where = f"{self._shown}/{PAGE}#{record['id']}"
         # Plain JSON values from here on: what cannot be written is an error of this test, not of the whole run.
-        self._records.append(json.loads(json.dumps(record, allow_nan=False)))
+        self._records.append(plain({**record, "message": message(where)}))
         return where
 
     def _raise_or_warn(self, check: Check | CheckSet | Comparison, where: str) -> None:
@@ -559,6 +585,49 @@ class Lime:
                 InconclusiveWarning(f"{told}; {remedy}, or say --lime-inconclusive=fail"),
                 stacklevel=4,
             )
+
+
+class _Seen:
+    """What is kept of the images of `groups`, which are looked at in any order."""
+
+    def __init__(self, groups: Mapping[str, Sequence[Any]]) -> None:
+        ends = list(itertools.accumulate(map(len, groups.values()), initial=0))
+        self.groups = dict(zip(groups, map(range, ends, ends[1:]), strict=True))
+        self.cost: dict[str, Any] = {"images": 0, "samples": 0, "passes": 0, "seconds": 0.0, "device": ""}
+        self._figures: dict[int, float] = {}
+        self._names: dict[int, str] = {}
+        self._target: tuple[int, str] | None = None
+
+    def add(self, place: int, figure: float, explanation: Explanation) -> None:
+        """Take the figure of the image at `place`."""
+        self._figures[place], self._names[place] = figure, explanation.image.name
+        self._target = explanation.targets[0], explanation.labels[0]
+        self.cost["images"] += 1
+        for name in COSTS:
+            self.cost[name] += getattr(explanation, name)
+        self.cost["device"] = explanation.device
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a record says of the cost."""
+        return {**self.cost, "seconds": round(self.cost["seconds"], 3)}
+
+    def figures(self, group: str) -> list[float]:
+        """Return the figures of a group, in the order of its images."""
+        return [self._figures[place] for place in self.groups[group]]
+
+    def names(self, group: str) -> list[str]:
+        """Return what the images of a group are called."""
+        return [self._names[place] for place in self.groups[group]]
+
+    def target(self, asked: Any) -> dict[str, Any]:
+        """Return index and label of the class that was `asked` for; both None where it is each image's own."""
+        if asked is None:
+            return {"index": None, "label": None}
+        if self._target is None:
+            index = as_whole_number(asked)
+            return {"index": index, "label": str(asked) if index is None else None}
+        return {"index": self._target[0], "label": self._target[1]}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -576,6 +645,8 @@ class _Asked:
         Of the image among those of its set.
     narrow : float
         Half the width to which the first claim's figure is to be known, where that is asked and not a decision.
+    which : str
+        What errors call the image, where there are several.
     """
 
     number: int
@@ -583,6 +654,7 @@ class _Asked:
     facts: dict[str, Any] | None
     place: int = 0
     narrow: float = 0.0
+    which: str = ""
 
     def open(self, check: Check) -> int:
         """Return how many claims more samples should decide."""
@@ -590,6 +662,21 @@ class _Asked:
             return open_claims(check)
         low, high = check.verdicts[0].interval
         return int(not high - low <= 2 * self.narrow)
+
+
+@contextlib.contextmanager
+def _naming(which: str, told: str = "") -> Iterator[None]:
+    """Let errors name `which` of several images they are about, those of users' code in a note that says `told`."""
+    try:
+        yield
+    except LimeError as error:
+        if not which:
+            raise
+        raise type(error)(f"{which}: {error}") from error.__cause__
+    except Exception as error:
+        if which:
+            error.add_note(f"pytest-lime: raised for {told or which}")
+        raise
 
 
 def _check_claims(caller: str, claims: tuple[Any, ...], kind: Any) -> None:
@@ -626,6 +713,12 @@ def _listed(images: Any, where: str = "lime.check_all: images") -> list[Any]:
     if not listed:
         raise OptionError(f"{where}=[] holds no image; look whether the folder and pattern are right.")
     return listed
+
+
+def _written(statistic: Any) -> str:
+    """Return a claim as it is written in code; of a function, and of a class that says nothing else, nothing."""
+    silent = repr(statistic) == object.__repr__(statistic)
+    return one_line(statistic, 400) if isinstance(statistic, Claim) and not silent else ""
 
 
 def _named_groups(groups: Any) -> Mapping[str, Any]:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.agreement import check_opinions, describe_opinion, why_undefined
-from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
+from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, printable, user_error
 from pytest_lime.explanation import Explanation, check_k, no_sign
 from pytest_lime.footprints import cut_away, distances
-from pytest_lime.options import LimeOptions, as_whole_number
+from pytest_lime.options import LimeOptions, as_whole_number, check_number
 from pytest_lime.regions import Region, as_region
 from pytest_lime.verdicts import WORDS, Check, Relation, Verdict, decide, worst
 
@@ -23,7 +23,6 @@ __all__ = [
     "SETTLED",
     "Claim",
     "agrees_with",
-    "check_number",
     "check_signs",
     "contrast",
     "density_gap",
@@ -34,8 +33,10 @@ __all__ = [
     "pointing",
     "predicted",
     "samples_to_decide",
+    "settled",
     "top_iou",
     "top_overlap",
+    "unsettled",
 ]
 
 __tracebackhide__ = is_for_the_user
@@ -65,7 +66,8 @@ class Claim(abc.ABC):
     others : tuple of labels and indices
         Classes besides the target whose scores it needs: they are explained from the same samples.
     least_samples : int
-        Samples below which its figure is another one than with many, so that nothing is decided.
+        Samples below which its figure is another one than with many, so that nothing is decided. Where the number
+        is given (``samples=500``, or masks), or all masks are scored, the figure is of just these, and counts.
     wants_use : bool or None
         Whether it holds where the model uses `regions`, or where it does not; None where that is not what it asks.
         Where what happens when they are hidden says otherwise, the verdict says so.
@@ -174,13 +176,36 @@ def judge(explanation: Explanation, claims: tuple[Claim, ...]) -> Check:
 
 
 def _name(claim: Claim) -> str:
-    return claim.name if claim.name != Claim.name else type(claim).__name__
+    return printable(str(claim.name if claim.name != Claim.name else type(claim).__name__))
 
 
 def _judge(explanation: Explanation, claim: Claim) -> Verdict:
     if claim.needs_sign:
         explanation.need_sign(_name(claim))
-    return named(claim.judge(explanation), claim)
+    return settled(named(claim.judge(explanation), claim), explanation, claim)
+
+
+def unsettled(explanation: Explanation, claim: Claim) -> bool:
+    """Whether `claim` needs more samples than there are for its figure to count; a number that was asked for counts."""
+    return explanation.anytime and explanation.samples < claim.fewest()
+
+
+def settled(verdict: Verdict, explanation: Explanation, claim: Claim) -> Verdict:
+    """Return `verdict`, which decides nothing where the samples are fewer than `claim` needs."""
+    if not unsettled(explanation, claim):
+        return verdict
+    fewest = claim.fewest()
+    told = (
+        f"{_name(claim)} needs at least {fewest:,} samples and has {explanation.samples:,}: raise max_samples "
+        f"({explanation.options.max_samples:,}) to {fewest:,}, or give samples as a number"
+    )
+    return dataclasses.replace(
+        verdict,
+        status="inconclusive",
+        # What is open now may stay so.
+        needs=0 if verdict.status == "inconclusive" else fewest,
+        note="; ".join(filter(None, [verdict.note, told])),
+    )
 
 
 def named(verdict: Any, claim: Claim, method: str = "judge") -> Verdict:
@@ -456,7 +481,7 @@ def fidelity(r2: float = 0.5, gap: float = 0.1) -> Claim:
 
     R² is weighted by the kernel and taken of samples that the surrogate was not fitted to (PRESS, Allen, Technometrics
     16, 1974); its interval is that of a ratio of means (delta method). The gap is the surrogate's score of the whole
-    image less the model's.
+    image less the model's. Where no mask changes the score R² has no value, and the claim is inconclusive.
 
     Parameters
     ----------
@@ -508,17 +533,6 @@ def agrees_with(opinion: str, *, at_least: float) -> Claim:
     agrees_with('occlusion', at_least=0.4)
     """
     return _AgreesWith(opinion, at_least)
-
-
-def check_number(claim: str, name: str, value: Any, low: float, high: float) -> None:
-    """Raise an `OptionError` that names `claim` unless `value` is a number in [low, high]."""
-    try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not (math.isfinite(number) and low <= number <= high):
-        limits = f" in [{low:g}, {high:g}]" if math.isfinite(high) else f" of at least {low:g}"
-        raise OptionError(f"{claim}: {name}={one_line(value)} must be a number{limits if low > -math.inf else ''}.")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -648,7 +662,7 @@ class _TopIou(_RegionClaim):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_k(self.k)
-        check_number(self.name, "at_least", self.at_least, 0, 1)
+        check_number(f"{self.name}: at_least", self.at_least, 0, 1)
         if self.at_least == 0:
             raise OptionError("top_iou: at_least=0 asks nothing; give a share above 0, such as 0.3.")
 
@@ -750,9 +764,9 @@ class _Mass(_RegionClaim):
         if (self.at_least is None) == (self.at_most is None):
             raise OptionError("mass: give exactly one of at_least and at_most; for both bounds make two claims.")
         if self.at_least is not None:
-            check_number(self.name, "at_least", self.at_least, 0, 1)
+            check_number(f"{self.name}: at_least", self.at_least, 0, 1)
         elif not isinstance(self.at_most, str):
-            check_number(self.name, "at_most", self.at_most, 0, 1)
+            check_number(f"{self.name}: at_most", self.at_most, 0, 1)
         elif self.at_most != "area":
             raise OptionError(f"mass: at_most={self.at_most!r} must be a number in [0, 1], or 'area'.")
         if self.wants_use and self.at_least is None:
@@ -792,7 +806,7 @@ class _Pointing(_RegionClaim):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self.name, "tolerance", self.tolerance, 0, math.inf)
+        check_number(f"{self.name}: tolerance", self.tolerance, 0)
 
     def __repr__(self) -> str:
         return f"pointing({self.region!r}, tolerance={self.tolerance:g}{self._written})"
@@ -859,7 +873,7 @@ class _Predicted(Claim):
         if self.at_least is None and self.rank is None:
             raise OptionError("predicted: give at_least, or rank, or both.")
         if self.at_least is not None:
-            check_number(self.name, "at_least", self.at_least, -math.inf, math.inf)
+            check_number(f"{self.name}: at_least", self.at_least)
         rank: Any = self.rank
         if rank is not None and (isinstance(rank, bool) or not hasattr(rank, "__index__") or rank < 1):
             raise OptionError(f"predicted: rank={one_line(rank)} must be a whole number of at least 1, or None.")
@@ -905,7 +919,7 @@ class _AgreesWith(Claim):
 
     def __post_init__(self) -> None:
         check_opinions([self.opinion])
-        check_number(self.name, "at_least", self.at_least, -1, 1)
+        check_number(f"{self.name}: at_least", self.at_least, -1, 1)
 
     @property
     def opinions(self) -> tuple[str, ...]:  # type: ignore[override]  # a constant of other claims
@@ -946,8 +960,8 @@ class _Fidelity(Claim):
     least_samples = SETTLED
 
     def __post_init__(self) -> None:
-        check_number(self.name, "r2", self.r2, 0, 1)
-        check_number(self.name, "gap", self.gap, 0, math.inf)
+        check_number(f"{self.name}: r2", self.r2, 0, 1)
+        check_number(f"{self.name}: gap", self.gap, 0)
 
     def __repr__(self) -> str:
         return f"fidelity(r2={self.r2!r}, gap={self.gap!r})"
@@ -962,16 +976,29 @@ class _Fidelity(Claim):
         # The figure shown is the one that decides.
         gap_decides = by_gap == status != "pass" and decide(fit.interval, ">=", self.r2) != status
         figures = f"R² {float(fit):.2f}, gap {float(off):+.2g}"
+        estimate, interval = (abs(float(off)), (least, most)) if gap_decides else (float(fit), fit.interval)
+        note = "" if np.isfinite(explanation.r2_heldout[0]) else "too few samples for a held-out R²"
+        if _constant(explanation):
+            # As `Explanation.warnings` says; there is no variance to explain.
+            status, gap_decides, estimate, interval = "inconclusive", False, 0.0, (-math.inf, 1.0)
+            figures = f"no R², gap {float(off):+.2g}"
+            note = f"R² has no value: no mask changes the score of {explanation.labels[0]!r}"
         return Verdict(
             meaning=f"the surrogate explains at least {self.r2:.3g} of the variance of samples that it has not seen, "
             f"and is within {self.gap:.3g} of the model on the image itself",
             status=status,
-            estimate=abs(float(off)) if gap_decides else fit,
-            interval=(least, most) if gap_decides else fit.interval,
+            estimate=estimate,
+            interval=interval,
             relation="<=" if gap_decides else ">=",
             bound=self.gap if gap_decides else self.r2,
             figure=figures,
             scale=(math.nan, math.nan) if gap_decides else (0.0, 1.0),
             samples=explanation.samples,
-            note="" if np.isfinite(explanation.r2_heldout[0]) else "too few samples for a held-out R²",
+            note=note,
         )
+
+
+def _constant(explanation: Explanation) -> bool:
+    """Whether all scores are the same but for rounding."""
+    scores = np.append(explanation.sample_scores[:, 0], explanation.score[0])
+    return bool(np.ptp(scores) <= 2 * explanation.rounding[0])

@@ -106,10 +106,24 @@ def nearest(name: object, names: Iterable[object]) -> str:
     return f"; the nearest is {known[found[0]]!r}" if found else ""
 
 
+def printable(text: str) -> str:
+    r"""Return `text` with an escape for what no encoding can hold: half of a surrogate pair.
+
+    >>> printable("caf\udce9")
+    'caf\\udce9'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def one_line(value: object, limit: int = 80) -> str:
     """Return ``repr(value)`` on one line of at most `limit` characters, for use in a message."""
-    text = " ".join(repr(value).split())
+    text = printable(" ".join(repr(value).split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def count_words(number: int, noun: str) -> str:
+    """Return a number of things, such as ``"1 image"`` and ``"2 images"``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def is_for_the_user(caught: Any) -> bool:

@@ -104,6 +104,11 @@ class Canvas:
             self._flat[layout] = (_ordered(image, layout), _ordered(hidden, layout), _ordered(of, layout))
         return self._flat[layout]
 
+    @property
+    def whole(self) -> NDArray[np.uint8]:
+        """The mask that hides nothing, 1×superpixels."""
+        return np.ones((1, self.superpixels), dtype=np.uint8)
+
     def scores(self, masks: NDArray[np.uint8], classes: list[int]) -> Scores:
         """Return the scores of `classes` for each mask, N×len(classes) float64; 1 shows a superpixel, 0 hides it.
 
@@ -288,8 +293,7 @@ class Engine:
 
     def alone(self, canvas: Canvas) -> Scores:
         """Return the scores of all classes for the image of `canvas` by itself, (classes,)."""
-        shown = np.ones((1, canvas.superpixels), dtype=np.uint8)
-        (scores,) = self.submit([Portion(canvas, shown, None)]).results()
+        (scores,) = self.submit([Portion(canvas, canvas.whole, None)]).results()
         return np.asarray(scores[0])
 
     @property

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, chdtri, stdtr, stdtrit
 
 from pytest_lime.errors import OptionError, is_for_the_user, one_line
+from pytest_lime.options import check_number
 from pytest_lime.verdicts import Status, distinct, worst
 
 __all__ = ["SPREAD", "Comparison", "Difference", "Group", "compare", "rate_interval", "too_few", "units_needed"]
@@ -323,7 +324,8 @@ def compare(
     notes += [test.note(alpha) for test in tests if isinstance(test, _SignFlips) and test.always > alpha * test.flips]
     differences = _judged(groups, tests, margin, alpha)
     notes += [
-        f"{one.first!r} and {one.second!r} do differ (p = {one.p_different_holm:.2g}), be it by less than the margin"
+        f"{one.first!r} and {one.second!r} do differ (p = {one.p_different_holm:.2g}), "
+        + ("be it by less than the margin" if one.status == "pass" else "by more or by less than the margin")
         for one in differences
         if one.p_different_holm <= alpha and one.status != "fail"
     ]
@@ -755,27 +757,17 @@ def _check_count(groups: Any, paired: bool) -> None:
         raise OptionError(f"groups={one_line(groups)} must be {rule}.")
 
 
-def _check_number(name: str, value: Any, low: float, high: float) -> float:
-    number = math.nan
-    if not isinstance(value, bool | str) and hasattr(value, "__float__") and not getattr(value, "shape", ()):
-        number = float(value)
-    if not (math.isfinite(number) and low < number < high):
-        rule = f"greater than {low:g}" if high == math.inf else f"between {low:g} and {high:g}, both excluded"
-        raise OptionError(f"{name}={one_line(value)} must be a number {rule}.")
-    return number
-
-
 def _check_margin(value: Any) -> float:
-    return _check_number("margin", value, 0, math.inf)
+    return check_number("margin", value, 0, ends=False)
 
 
 def _check_spread(value: Any) -> float:
-    return _check_number("spread", value, 0, math.inf)
+    return check_number("spread", value, 0, ends=False)
 
 
 def _check_confidence(value: Any) -> float:
     # At one half an interval between two one-sided tests is empty.
-    return _check_number("confidence", value, 0.5, 1)
+    return check_number("confidence", value, 0.5, 1, ends=False)
 
 
 def _interval(ends: tuple[float, float], bound: float = math.nan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import operator
@@ -20,6 +21,7 @@ __all__ = [
     "LimeOptions",
     "as_whole_number",
     "check_names",
+    "check_number",
     "from_text",
     "resolve",
 ]
@@ -121,19 +123,39 @@ def _auto_or_whole_number(name: str, least: int) -> Callable[[Any], Any]:
     return check
 
 
-def _number(name: str, rule: str, accept: Callable[[float], bool]) -> Callable[[Any], float]:
-    def check(value: Any) -> float:
-        if isinstance(value, bool | str) or not hasattr(value, "__float__"):
-            raise OptionError(f"{name}={one_line(value)} must be a number {rule}.")
-        try:
-            number = float(value) if not getattr(value, "shape", ()) else math.nan
-        except OverflowError:
-            number = math.inf
-        if not (math.isfinite(number) and accept(number)):
-            raise OptionError(f"{name}={one_line(value)} must be a number {rule}.")
-        return number
+def check_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, ends: bool = True) -> float:
+    """Return `value` as a float, if it is a finite number in [low, high]; without its `ends` in (low, high).
 
-    return check
+    Raises
+    ------
+    OptionError
+        It calls the value `name`, and says the limits.
+
+    Examples
+    --------
+    >>> check_number("mass: at_least", 1, 0, 1)
+    1.0
+    """
+    number = math.nan
+    if not isinstance(value, bool | str) and hasattr(value, "__float__") and not getattr(value, "shape", ()):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            number = float(value)
+    inside = low <= number <= high if ends else low < number < high
+    if not (math.isfinite(number) and inside):
+        raise OptionError(f"{name}={one_line(value)} must be a number{_limits(low, high, ends)}.")
+    return number
+
+
+def _limits(low: float, high: float, ends: bool) -> str:
+    if high < math.inf:
+        return f" in [{low:g}, {high:g}]" if ends else f" between {low:g} and {high:g}, both excluded"
+    if low == -math.inf:
+        return ""
+    return f" of at least {low:g}" if ends else f" greater than {low:g}"
+
+
+def _number(name: str, low: float, high: float = math.inf) -> Callable[[Any], float]:
+    return lambda value: check_number(name, value, low, high, ends=False)
 
 
 def _boolean(name: str) -> Callable[[Any], bool]:
@@ -211,7 +233,7 @@ def _check_alpha(value: Any) -> Any:
         return value
     if isinstance(value, str):
         raise OptionError(f"alpha={value!r} must be 'auto' or a number of at least 0.")
-    return _number("alpha", "of at least 0", lambda number: number >= 0)(value)
+    return check_number("alpha", value, 0)
 
 
 def _check_num_features(value: Any) -> int | None:
@@ -375,14 +397,12 @@ class LimeOptions:
     sampler: Any = _option("hadamard", _check_sampler)
     distance: Any = _option("cosine", _named("distance", DISTANCES, "a function from N×d masks to N distances"))
     kernel: Any = _option("exponential", _named("kernel", KERNELS, "a function from N distances to N weights"))
-    kernel_width: float = _option(0.25, _number("kernel_width", "greater than 0", lambda number: number > 0))
+    kernel_width: float = _option(0.25, _number("kernel_width", 0))
     surrogate: Any = _option("ridge", _check_surrogate)
     alpha: Any = _option("auto", _check_alpha)
     feature_selection: str = _option("none", _named("feature_selection", SELECTIONS))
     num_features: int | None = _option(None, _check_num_features)
-    confidence: float = _option(
-        0.95, _number("confidence", "between 0 and 1, both excluded", lambda number: 0 < number < 1)
-    )
+    confidence: float = _option(0.95, _number("confidence", 0, 1))
     seed: int = _option(0, _whole_number("seed", 0, 2**32 - 1))
     device: str = _option("auto", _check_device)
     precision: str = _option("float32", _named("precision", PRECISIONS))

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_lime.errors import RecordError
+from pytest_lime.errors import RecordError, printable
 
 __all__ = [
     "FORMAT",
@@ -28,6 +28,7 @@ __all__ = [
     "count_verdicts",
     "file_stem",
     "is_foreign",
+    "plain",
     "read_results",
     "verdict_of",
     "write_atomically",
@@ -77,6 +78,27 @@ def count_verdicts(records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Return how many of `records` have each verdict of `VERDICTS`."""
     counts = Counter(map(verdict_of, records))
     return {verdict: counts[verdict] for verdict in VERDICTS}
+
+
+def plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `record` as whoever reads its file finds it; what a text cannot hold in any file is escaped.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value is none of JSON.
+    """
+    found = _printable(json.loads(json.dumps(record, allow_nan=False)))
+    assert isinstance(found, dict)
+    return found
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(name): _printable(one) for name, one in value.items()}
+    return [_printable(one) for one in value] if isinstance(value, list) else value
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_lime import workers
-from pytest_lime.errors import RecordError, one_line
+from pytest_lime.errors import RecordError, count_words, one_line
 from pytest_lime.records import (
     FORMAT,
     PAGE,
@@ -168,7 +168,9 @@ class Results:
             self.failed_to_write(self._refusal(self.folder))
             return
         try:
-            if self.asked_for or any(record["status"] != "pass" or record["kind"] != "check" for record in records):
+            if self.asked_for or any(
+                record["status"] != "pass" or record["kind"] == "explanation" for record in records
+            ):
                 self._written = self._write(records)
             else:
                 self._remove_stale()
@@ -257,7 +259,8 @@ def _environment(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-    devices = sorted({record["explanation"]["device"] for record in records})
+    # Where too few images would have been compared, none was explained.
+    devices = sorted({record["explanation"]["device"] for record in records} - {""})
     return {
         **versions,
         "python": platform.python_version(),
@@ -267,15 +270,18 @@ def _environment(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many checks there were, with which verdicts, and what they cost, in words."""
+    """Return how many checks and comparisons there were, with which verdicts, and what they cost, in words."""
     counts = count_verdicts(records)
-    checks = sum(counts[verdict] for verdict in JUDGED)
+    judged = sum(counts[verdict] for verdict in JUDGED)
+    comparisons = sum(record["kind"] == "comparison" for record in records)
+    parts = [count_words(judged - comparisons, "check")] if judged > comparisons or not comparisons else []
+    parts += [count_words(comparisons, "comparison")] if comparisons else []
     told = ", ".join(f"{counts[verdict]} {JUDGED[verdict]}" for verdict in JUDGED if counts[verdict])
-    unjudged = len(records) - checks
+    unjudged = len(records) - judged
     passes = sum(record["explanation"]["passes"] for record in records)
     seconds = sum(record["explanation"]["seconds"] for record in records)
     return (
-        f"{checks} {'check' if checks == 1 else 'checks'}{f': {told}' if told else ''}; "
+        f"{' and '.join(parts)}{f': {told}' if told else ''}; "
         + (f"{unjudged} explained without a claim; " if unjudged else "")
         + f"{passes:,} forward {'pass' if passes == 1 else 'passes'} in {seconds:.1f} s"
     )
@@ -284,10 +290,10 @@ def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
 def junit_properties(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, object]]:
     """Return what JUnit XML says of the checks of one test, as names and values: all in all, and of each check.
 
-    ``lime`` is the gravest of their verdicts, or that of their set of images; there is nothing where a test has
-    explained without a claim.
+    A comparison of groups is a check, too. ``lime`` is the gravest of their verdicts, or that of their set of images;
+    there is nothing where a test has explained without a claim.
     """
-    checks = [record for record in records if record["kind"] == "check"]
+    checks = [record for record in records if record["kind"] != "explanation"]
     if not checks:
         return []
     counts = count_verdicts(checks)
@@ -302,11 +308,15 @@ def junit_properties(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ob
 
 
 def summary_line(record: Mapping[str, Any]) -> str:
-    """Return one line on a record: target, image, the figures that decide, and its test."""
+    """Return one line on a record: target, image or groups, the figures that decide, and its test."""
     return f"{_told(record)}  [{record['test']}]"
 
 
 def _told(record: Mapping[str, Any]) -> str:
+    if record["kind"] == "comparison":
+        index, label = (record["target"][name] for name in ("index", "label"))
+        unnamed = "the predicted class" if index is None else f"class {index}"
+        return f"{unnamed if label is None else label}: {record['comparison']['headline']}"
     words = {">=": "at least", "<=": "at most"}
     decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
     figures = "; ".join(

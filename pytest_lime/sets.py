@@ -6,9 +6,9 @@ import dataclasses
 import math
 from typing import Any
 
-from pytest_lime.errors import OptionError, one_line
+from pytest_lime.errors import OptionError, count_words, one_line
 from pytest_lime.groups import rate_interval
-from pytest_lime.verdicts import Status, Verdict, count_words, verdict_lines
+from pytest_lime.verdicts import Status, Verdict, verdict_lines
 
 __all__ = ["CheckSet", "ImageCheck", "check_share"]
 

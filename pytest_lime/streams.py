@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.agreement import GRADCAM
+from pytest_lime.agreement import GRADCAM, OCCLUSION
 from pytest_lime.cache import Cache, Entry, digest
 from pytest_lime.errors import LimeError, ModelError, TargetError, one_line
 from pytest_lime.explanation import Explanation, find_class, fit_fields, fit_samples
@@ -38,7 +38,8 @@ GROWTH, STEP = 1.1, 32
 GROWTH_OF_SLOW = 1.5
 # The first look leaves so many degrees of freedom at least.
 FREEDOM = 8
-# Besides the classes asked for, scores of so many of the likeliest are stored: another test may ask for one of them.
+# Besides the classes asked for, scores of so many of the likeliest are stored, and how they fall when superpixels are
+# hidden one by one: another test may ask for one of them.
 KEPT = 16
 # Where a model has so few classes, all are.
 FEW = 32
@@ -248,11 +249,10 @@ class SampleStream:
         if self._prediction is None:
             count = 0 if self._doubtful else min(count, FIRST, (most or FIRST + 1) - 1)
         masks = self._draw(max(count, 0))
-        whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
         if self._prediction is None:
             # The image itself goes first.
             self._asked = masks, slice(1, None)
-            return Portion(self.canvas, np.concatenate([whole, masks]), None)
+            return Portion(self.canvas, np.concatenate([self.canvas.whole, masks]), None)
         if not len(masks):
             return None
         self._asked = masks, slice(None)
@@ -285,15 +285,6 @@ class SampleStream:
         self._drawn.append(masks)
         self._scores.append(scores[rows])
 
-    def extend(self, count: int) -> None:
-        """Draw, score and add `count` more samples; fewer where the masks come to their end."""
-        end = min(self.samples + count, self._masks.length or math.inf)
-        self._next_look, planned = int(end), self._next_look
-        self.bench.recall_pace(self.canvas.shape)
-        while (portion := self.portion()) is not None:
-            self.add(self.bench.engine.submit([portion]).results()[0])
-        self._next_look = max(planned, int(end))
-
     def _begin(self, prediction: Array) -> None:
         """Learn the scores of the whole image, and so which classes are explained and kept."""
         self._prediction = prediction
@@ -305,7 +296,7 @@ class SampleStream:
     @property
     def again(self) -> Portion | None:
         """The image by itself once more, for `confirm`; None where that was done."""
-        whole = np.ones((1, self.scene.superpixels), dtype=np.uint8)
+        whole = self.canvas.whole
         if self._doubtful:
             # Then the image was alone the first time, and is not this time.
             whole = np.concatenate([whole, 1 - whole])
@@ -416,31 +407,52 @@ class SampleStream:
 
     def _ask_others(self) -> None:
         """Ask other methods, once; the cache may know what they said."""
-        missing = [name for name in self._wished if name not in self._opinions]
-        if not missing:
-            return
+        for name in self._wished:
+            if name not in self._opinions:
+                self._opinions[name] = self._ask(name)
+
+    def _ask(self, name: str) -> Array:
+        """Return what another method says of each target, K×d, asked or stored."""
         assert self._prediction is not None
-        for name in missing:
-            key = self._key and digest(self._key, name, _version_of(name), list(self._targets))
-            shape = (len(self._targets), self.scene.superpixels)
-            entry = None
-            if self.bench.cache and key:
-                entry = self.bench.cache.get(OPINION, key, lambda entry: _is_finite(entry.arrays["said"], shape))  # noqa: B023
+        cache = self.bench.cache if self._key else None
+        shared = digest(self._key, name, _version_of(name), "by class")
+        # As for samples, a class that is none of the likely ones has a place of its own.
+        apart = digest(shared, list(self._targets))
+        # Occlusion has the scores of every class from the same passes, and Grad-CAM takes passes for each.
+        classes, places = (self._kept, (shared, apart)) if name == OCCLUSION else (self._targets, (apart,))
+        for place in places:
+            entry = cache.get(OPINION, place, self._is_opinion) if cache else None
             if entry is None:
-                said = second_opinions(
-                    [name],
-                    model=self.bench.model,
-                    canvas=self.canvas,
-                    pixels=self.scene.pixels,
-                    segments=self.scene.segments,
-                    classes=self._targets,
-                    prediction=self._prediction,
-                )[name]
-                if self.bench.cache and key:
-                    self.bench.cache.put(OPINION, key, {}, {"said": said})
-            else:
-                said = entry.arrays["said"]
-            self._opinions[name] = said
+                break
+            known = tuple(map(int, entry.arrays["classes"]))
+            if set(self._targets) <= set(known):
+                return self._of_targets(entry.arrays["said"], known)
+        said = second_opinions(
+            [name],
+            model=self.bench.model,
+            canvas=self.canvas,
+            pixels=self.scene.pixels,
+            segments=self.scene.segments,
+            classes=classes,
+            prediction=self._prediction,
+        )[name]
+        if cache:
+            cache.put(OPINION, place, {}, {"classes": np.array(classes, dtype=np.int64), "said": said})
+        return self._of_targets(said, classes)
+
+    def _of_targets(self, said: Array, classes: tuple[int, ...]) -> Array:
+        """Return the rows of `said`, one for each of `classes`, that are of the targets."""
+        return said[[classes.index(target) for target in self._targets]]
+
+    def _is_opinion(self, entry: Entry) -> bool:
+        """Return whether an entry holds what `_ask` writes."""
+        assert self._prediction is not None
+        classes, said = entry.arrays["classes"], entry.arrays["said"]
+        return (
+            _is_finite(said, (len(said), self.scene.superpixels))
+            and _is_finite(classes, (max(1, len(said)),))
+            and 0 <= classes.min() <= classes.max() < len(self._prediction)
+        )
 
     # The cache
 

@@ -15,10 +15,10 @@ from scipy.special import ndtr, stdtrit
 
 from pytest_lime.agreement import rank_agreement
 from pytest_lime.anytime import errors_either_side
-from pytest_lime.claims import SETTLED, Claim, check_number, named, samples_to_decide
+from pytest_lime.claims import SETTLED, Claim, named, samples_to_decide, settled, unsettled
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
-from pytest_lime.options import as_whole_number
+from pytest_lime.options import as_whole_number, check_number
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.probes import Intervention
 from pytest_lime.regions import Region, as_region, distinct_regions, same_region
@@ -294,7 +294,7 @@ class _Share(_RegionTrial):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self.name, self._bound_name, self.bound, 0, math.inf)
+        check_number(f"{self.name}: {self._bound_name}", self.bound, 0)
 
     @property
     def _bound_name(self) -> str:
@@ -372,7 +372,7 @@ class _NoReliance(_RegionTrial):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self.name, "at_most", self.at_most, -math.inf, math.inf)
+        check_number(f"{self.name}: at_most", self.at_most)
 
     def __repr__(self) -> str:
         return f"no_reliance({self.region!r}, at_most={self.at_most!r})"
@@ -503,7 +503,7 @@ class _Sane(Trial):
     least_samples = SETTLED
 
     def __post_init__(self) -> None:
-        check_number(self.name, "at_most", self.at_most, 0, 1)
+        check_number(f"{self.name}: at_most", self.at_most, 0, 1)
 
     def __repr__(self) -> str:
         return f"sane(at_most={self.at_most!r})"
@@ -546,7 +546,7 @@ class _Stable(Trial):
         number = as_whole_number(self.seeds)
         if number is None or number < 2:
             raise OptionError(f"stable: seeds={one_line(self.seeds)} must be a whole number of at least 2.")
-        check_number(self.name, "at_least", self.at_least, 0, 1)
+        check_number(f"{self.name}: at_least", self.at_least, 0, 1)
         check_k(self.k)
 
     def __repr__(self) -> str:
@@ -591,7 +591,7 @@ class _Invariant(Trial):
                 f"invariant: transform={one_line(self.transform)} must be 'hflip' or 'brightness'"
                 f"{nearest(self.transform, TRANSFORMS)}."
             )
-        check_number(self.name, "at_least", self.at_least, -1, 1)
+        check_number(f"{self.name}: at_least", self.at_least, -1, 1)
 
     def __repr__(self) -> str:
         return f"invariant({self.transform!r}, at_least={self.at_least!r})"
@@ -640,7 +640,7 @@ def sampled(claims: Sequence[Claim]) -> tuple[Claim, ...]:
     return tuple(claim for claim in claims if not isinstance(claim, Trial))
 
 
-def conclude(check: Check, claims: Sequence[Claim], lab: Lab) -> Check:
+def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = True) -> Check:
     """Return the verdicts on all `claims`, once the samples have come to their end.
 
     Parameters
@@ -649,6 +649,8 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab) -> Check:
         What `judge` made of the `sampled` ones.
     claims : sequence of Claim
     lab : Lab
+    hide : bool
+        Ask what hiding the claims' regions does, also where no claim does; else nothing is asked but what a trial asks.
 
     Notes
     -----
@@ -657,16 +659,16 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab) -> Check:
     """
     explanation, judged = lab.explanation, iter(check.verdicts)
     regions = distinct_regions(region for claim in claims for region in claim.areas())
-    interventions = tuple(lab.intervene(regions)) if regions else ()
+    interventions = tuple(lab.intervene(regions)) if regions and hide else ()
     verdicts = []
     for claim in claims:
         if isinstance(claim, Trial):
             if claim.needs_sign:
                 explanation.need_sign(claim.name)
-            verdict = named(claim.conduct(lab), claim, "conduct")
+            verdict = settled(named(claim.conduct(lab), claim, "conduct"), explanation, claim)
         else:
             verdict = next(judged)
-            if verdict.status == "inconclusive":
+            if verdict.status == "inconclusive" and not unsettled(explanation, claim):
                 verdict = dataclasses.replace(verdict, needs=samples_to_decide(explanation, claim))
         verdicts.append(_confronted(verdict, claim, interventions))
     return Check(explanation, tuple(verdicts), interventions)

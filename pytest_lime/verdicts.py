@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pytest_lime.errors import OptionError, one_line
+from pytest_lime.errors import OptionError, count_words, one_line, printable
 from pytest_lime.explanation import Explanation
 from pytest_lime.probes import Intervention
 from pytest_lime.regions import Region
 
-__all__ = ["Check", "Status", "Verdict", "count_words", "decide", "open_claims", "verdict_lines", "worst"]
+__all__ = ["Check", "Status", "Verdict", "decide", "open_claims", "verdict_lines", "worst"]
 
 Status = Literal["pass", "fail", "inconclusive"]
 Relation = Literal[">=", "<="]
@@ -122,7 +122,7 @@ class Verdict:
         last = last if math.isfinite(last) else max(figures)
         put("scale", (first, last if last > first else first + 1.0))
         for name in ("meaning", "figure", "note", "claim", "text"):
-            put(name, str(getattr(self, name)))
+            put(name, printable(str(getattr(self, name))))
         put("figure", self.figure or distinct(self.estimate, self.bound))
 
     @property
@@ -305,8 +305,3 @@ def describe_model(explanation: Explanation, row: int = 0) -> str:
         first = int(order[order != target][0])
         words += f" and predicts {explanation.class_names[first]!r} {explanation.prediction[first]:.3g}"
     return words
-
-
-def count_words(number: int, noun: str) -> str:
-    """Return a number of things, such as ``"1 image"`` and ``"2 images"``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

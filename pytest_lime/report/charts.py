@@ -13,6 +13,7 @@ from dataclasses import dataclass
 __all__ = [
     "Bar",
     "Label",
+    "MeanAxis",
     "Track",
     "WeightAxis",
     "aligned",
@@ -21,6 +22,7 @@ __all__ = [
     "decimals",
     "digits",
     "duration",
+    "margin_track",
     "number",
     "ordinal",
     "percent",
@@ -126,14 +128,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class Track:
-    """The figure of one claim: a scale, its accepted side, the bound, the interval and the estimate."""
+    """A figure: a scale, what is accepted of it with its bounds, the interval and the estimate."""
 
     accepted: Bar | None
     interval: Bar | None
     estimate: str | None
-    bound: str | None
+    bounds: tuple[str, ...]
     bound_label: Label | None
-    ends: tuple[Label, Label]
+    ends: tuple[Label, ...]
 
 
 def track(
@@ -164,9 +166,28 @@ def track(
         accepted=accepted,
         interval=axis.bar(*interval) if interval is not None else None,
         estimate=axis.at(estimate) if estimate is not None else None,
-        bound=axis.at(bound) if bound is not None else None,
+        bounds=(axis.at(bound),) if bound is not None else (),
         bound_label=bound_label,
         ends=(axis.label(low, number(low), margin=0.03), axis.label(high, number(high), margin=0.03)),
+    )
+
+
+def margin_track(*, estimate: float | None, interval: tuple[float, float] | None, margin: float | None) -> Track | None:
+    """Lay out a difference that must lie within ± a margin; ``None`` where there is nothing to draw."""
+    if estimate is None or margin is None or margin <= 0:
+        return None
+    low, high, axis = _roomy([-margin, margin, estimate, *(interval or ())])
+    places = digits([low, high])
+    return Track(
+        accepted=axis.bar(-margin, margin),
+        interval=axis.bar(*interval) if interval is not None else None,
+        estimate=axis.at(estimate),
+        bounds=(axis.at(-margin), axis.at(margin)),
+        bound_label=axis.label(0.0, f"within ±{number(margin)}", margin=0.13),
+        ends=(
+            axis.label(low, signed(low, places), margin=0.1),
+            axis.label(high, signed(high, places), margin=0.1),
+        ),
     )
 
 
@@ -203,6 +224,25 @@ class WeightAxis:
         return self._axis.bar(*interval)
 
 
+class MeanAxis:
+    """The common axis of a chart of means: from the lowest value to the highest, or from 0 to 1 for `rates`."""
+
+    def __init__(self, values: Sequence[float], *, rates: bool) -> None:
+        low, high, self._axis = _roomy([0.0, 1.0] if rates else values)
+        places = digits([low, high])
+        self.ends = tuple(
+            self._axis.label(end, aligned(end, places), margin=0.1) for end in ([low, high] if low < high else [low])
+        )
+
+    def at(self, value: float) -> str:
+        """Return where a value lies."""
+        return self._axis.at(value)
+
+    def bar(self, interval: tuple[float, float]) -> Bar:
+        """Return the bar over an interval."""
+        return self._axis.bar(*interval)
+
+
 class _Axis:
     def __init__(self, low: float, high: float) -> None:
         self.low, self.span = low, high - low
@@ -221,6 +261,13 @@ class _Axis:
         share = self.share(value)
         anchor = "start" if share < margin else "end" if share > 1 - margin else "middle"
         return Label(_percentage(share), anchor, text)
+
+
+def _roomy(values: Sequence[float]) -> tuple[float, float, _Axis]:
+    """Return the lowest and the highest of some values, and an axis that ends a little beyond them."""
+    low, high = min(values), max(values)
+    room = 0.06 * (high - low) or max(abs(high), 1.0) * 0.5
+    return low, high, _Axis(low - room, high + room)
 
 
 def _limits(scale: tuple[float, float] | None, values: Sequence[float | None]) -> tuple[float, float]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pytest_lime.explanation import APART, FEW_ALIVE, POOR, UNLIKE, Explanation, Figure
+from pytest_lime.groups import Comparison
+from pytest_lime.options import LimeOptions
 from pytest_lime.records import VERSION
 from pytest_lime.regions import Region, check_region, distinct_regions
 from pytest_lime.report.pictures import write_pictures
@@ -16,6 +18,7 @@ from pytest_lime.verdicts import Check, worst
 
 __all__ = [
     "describe",
+    "describe_comparison",
     "draw",
     "explanation_facts",
     "finite_pair",
@@ -84,6 +87,61 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
         "limit": float(np.abs(weights).max()),
         "pictures": {},
         "options": explanation.options.as_json(),
+    }
+
+
+def describe_comparison(
+    found: Comparison,
+    *,
+    sizes: Mapping[str, int],
+    names: Mapping[str, Sequence[str]],
+    unit: str,
+    text: str,
+    target: Mapping[str, Any],
+    cost: Mapping[str, Any],
+    options: LimeOptions,
+    extra: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the record of `found`, which has no picture.
+
+    Parameters
+    ----------
+    found : Comparison
+    sizes : mapping from name to int
+        How many units each group has, also where none was measured.
+    names : mapping from name to texts
+        What the units of a group are called; one that is not there has units with names of their own.
+    unit : ``"image"``, ``"pair"`` or ``"source"``
+    text : str
+        The statistic as it is written in code.
+    target : mapping
+        ``index`` and ``label``, both None where it is the class that is predicted for each image.
+    cost : mapping
+        ``images``, ``samples``, ``passes``, ``seconds`` and ``device``, of all images.
+    options : LimeOptions
+    extra : mapping
+        Where it stands, as for `describe`.
+    """
+    told = found.as_dict()
+    measured = {group["name"]: group for group in told["groups"]}
+    unknown: dict[str, Any] = {"mean": None, "interval": [None, None], "units": [], "figures": []}
+    groups = [{"name": name, "count": count, **measured.get(name, unknown)} for name, count in sizes.items()]
+    for group in groups:
+        if group["units"] and group["name"] in names:
+            group["units"] = list(names[group["name"]])
+    return {
+        "version": VERSION,
+        **extra,
+        "kind": "comparison",
+        "outcome": "passed",
+        "reason": "",
+        "status": found.status,
+        "target": dict(target),
+        "claims": [],
+        "comparison": {**told, "text": text, "unit": unit, "groups": groups},
+        "explanation": dict(cost),
+        "pictures": {},
+        "options": options.as_json(),
     }
 
 

@@ -36,6 +36,7 @@ from pytest_lime.report.charts import (
     signed,
     track,
 )
+from pytest_lime.report.comparisons import Compared, compared, compared_subject
 from pytest_lime.report.pictures import legend_colours, opacity, region_letter
 from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_rows, as_text, as_texts
 from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
@@ -138,6 +139,7 @@ class _Card:
     remark: str
     reason: str
     claims: list[_Claim]
+    comparison: Compared | None
     pictures: dict[str, str]
     size: tuple[int, int]
     alts: dict[str, str]
@@ -155,6 +157,11 @@ class _Card:
     settings: list[tuple[str, str]]
     rerun: str
     message: str
+
+    @property
+    def found(self) -> list[_Claim] | list[Compared]:
+        """What a line of the overview tells."""
+        return self.claims if self.comparison is None else [self.comparison]
 
 
 @dataclass(frozen=True)
@@ -288,8 +295,12 @@ def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, s
     image = as_mapping(record.get("image"))
     target = as_mapping(record.get("target"))
     explanation = as_mapping(record.get("explanation"))
-    label = as_text(target.get("label")) or f"class {as_text(target.get('index')) or '?'}"
-    name = as_text(image.get("name")) or "image"
+    grouped = record.get("kind") == "comparison"
+    index = as_text(target.get("index"))
+    unnamed = f"class {index or '?'}" if index or not grouped else "the predicted class"
+    label = as_text(target.get("label")) or unnamed
+    subject = compared_subject(as_mapping(record.get("comparison"))) if grouped else ""
+    name = subject or as_text(image.get("name")) or "image"
     regions = _regions(record)
     paths = as_mapping(record.get("pictures"))
     limit = as_number(record.get("limit"))
@@ -307,6 +318,7 @@ def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, s
         remark=_remark(mood, as_text(record.get("outcome"))),
         reason=as_text(record.get("reason")),
         claims=[_claim(claim, mood, explanation) for claim in as_rows(record.get("claims"))],
+        comparison=compared(record, mood, _WORDS) if grouped else None,
         pictures={kind: _picture(paths.get(kind)) for kind in PICTURES},
         size=_size(record),
         alts=_alts(name, explanation, regions, looked, _top(record)),

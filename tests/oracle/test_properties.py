@@ -33,11 +33,12 @@ from pytest_lime.explainer import open_stream
 from pytest_lime.images import Image
 from pytest_lime.options import DISTANCES, FILLS, SAMPLERS, SEGMENTERS, SELECTIONS, SURROGATES
 from pytest_lime.storage import Unsaved
-from pytest_lime.streams import Bench
+from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.testing import FakeModel
 
 Array = NDArray[Any]
 Draw = st.DrawFn
+Extend = Callable[[SampleStream, int], None]
 
 # Images: every kind, from noise to a single colour, where nothing that is hidden makes a difference.
 
@@ -636,16 +637,16 @@ def test_batches_may_have_any_size(call: dict[str, Any]) -> None:
 
 @settings(deadline=None, max_examples=25, derandomize=True)
 @given(call=sampled(), portions=st.lists(st.integers(0, 40), min_size=2, max_size=6).filter(any))
-def test_samples_may_come_in_any_portions(call: dict[str, Any], portions: list[int]) -> None:
+def test_samples_may_come_in_any_portions(call: dict[str, Any], portions: list[int], extend: Extend) -> None:
     # One by one, so that the model sees the same batches.
     options = LimeOptions(**{name: call[name] for name in call.keys() - {"model", "image", "target"}}, batch_size=1)
     wanted = explain_or_assume(**{**call, "samples": max(2, sum(portions)), "batch_size": 1})
     stream = open_stream(Bench(call["model"], options), call["image"], call["target"])
     for portion in portions:
-        stream.extend(portion)
+        extend(stream, portion)
         if stream.samples > 0:
             stream.look()
-    stream.extend(wanted.samples - stream.samples)
+    extend(stream, wanted.samples - stream.samples)
     found = stream.look()
     for name in ("segments", "masks", "sample_scores", "sample_weights", *FIGURES, "complete", "sampler"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), err_msg=name)

@@ -288,6 +288,66 @@ def test_an_error_of_the_users_own_function_is_shown_where_it_is(set_suite: Call
     )
 
 
+CLAIMS = """
+    from pytest_lime import Trial, contrast
+
+    class Refusing(Claim):
+        def judge(self, explanation):
+            raise KeyError("mine")
+
+    class Wordless(Trial):
+        def conduct(self, lab):
+            return None
+
+    def third(claim):
+        return lambda path: claim if path.stem == "picture2" else Open()
+    """
+
+
+@bare
+def test_an_error_of_a_claim_names_the_image(
+    set_suite: Callable[[str], None], run: Run, insides: Callable[..., list[str]]
+) -> None:
+    set_suite(
+        CLAIMS
+        + """
+    def test_contrast_with_the_predicted_class(lime):
+        predicted = lime.explain(pictures(3)[2], None, samples=50).labels[0]
+        lime.check_all(pictures(3), None, third(contrast(CORNER, predicted)), samples=200)
+
+    def test_what_is_no_verdict(lime):
+        lime.check_all(pictures(3), "cat", third(Wordless()), samples=200)
+
+    def test_one_image_needs_no_number(lime):
+        lime.check(IMAGE, "bird", contrast(CORNER, "bird"), samples=200)
+    """
+    )
+    result = run()
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "E*TargetError: image 3 of 3: a contrast is between two classes, and '*' is one; name another.",
+            "E*OptionError: image 3 of 3: Wordless.conduct returned None; it must return a pytest_lime.Verdict.",
+            "E*TargetError: a contrast is between two classes, and 'bird' is one; name another.",
+        ]
+    )
+    assert insides(result) == []
+
+
+@bare
+def test_an_error_of_the_users_own_claim_says_for_which_image(set_suite: Callable[[str], None], run: Run) -> None:
+    set_suite(
+        CLAIMS
+        + """
+    def test_it(lime):
+        lime.check_all(pictures(3), "cat", third(Refusing()), samples=200)
+    """
+    )
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*KeyError: 'mine'", "E*pytest-lime: raised for image 3 of 3"])
+
+
 @bare
 def test_arrays_are_named_by_their_number(set_suite: Callable[[str], None], run: Run, report: Report) -> None:
     set_suite("""

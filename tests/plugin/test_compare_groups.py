@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+Report = Callable[..., dict[str, dict[str, Any]]]
 Run = Callable[..., pytest.RunResult]
 # Pictures whose share of the weight in CORNER is that of noise, or, with a bright corner, more.
 GROUPS = """
@@ -168,3 +171,184 @@ def test_wrong_arguments(groups_suite: Callable[[str], None], run: Run, insides:
         ]
     )
     assert insides(result) == []
+
+
+PASSES = """
+    @pytest.mark.lime(segmenter="grid", segments=16, samples=200, align_to_regions=False)
+    @pytest.mark.parametrize("statistic", [{statistic}])
+    def test_it(lime, statistic):
+        groups = {{"first": pictures(3), "second": pictures(3, first=50)}}
+        lime.compare_groups(groups, "cat", statistic, margin=0.9)
+    """
+
+
+@bare
+@pytest.mark.parametrize(
+    ("statistic", "besides"),
+    [
+        ("mass(CORNER, at_least=0.5)", 0),
+        ("Brightness()", 0),
+        # Each superpixel hidden once.
+        ("agrees_with('occlusion', at_least=0.5)", 16),
+        # With and without the region, under two fills.
+        ("necessity(CORNER, at_most=0.5)", 4),
+    ],
+)
+def test_only_the_passes_that_the_statistic_needs_are_made(
+    statistic: str, besides: int, groups_suite: Callable[[str], None], run: Run, sizes: Callable[[], list[int]]
+) -> None:
+    groups_suite(
+        """
+    from pytest_lime import agrees_with, necessity
+    """
+        + PASSES.format(statistic=statistic)
+    )
+    run("--lime-inconclusive=pass", "--lime-no-cache").assert_outcomes(passed=1)
+    # The image first, once more beside others, and its samples.
+    assert sum(sizes()) == 6 * (2 + 200 + besides)
+
+
+JUDGED = """
+    OPTIONS = {"samples": 50, "margin": 0.1, "spread": 0.05}
+
+    def test_differ(lime):
+        lime.check(IMAGE, "bird", predicted(), samples=50)
+        lime.compare_groups({"plain": pictures(6), "bright": pictures(6, bright=55)}, "cat", Brightness(), **OPTIONS)
+
+    def test_alike(lime):
+        lime.compare_groups({"a": pictures(6), "b": pictures(6, first=50)}, None, Brightness(), **OPTIONS)
+
+    def test_few(lime):
+        lime.compare_groups({"first": pictures(3), "second": pictures(4)}, 0, mass(CORNER, at_most=0.5), margin=0.05)
+
+    @pytest.mark.xfail(reason="known")
+    def test_expected(lime):
+        lime.compare_groups({"plain": pictures(6), "bright": pictures(6, bright=55)}, "cat", Brightness(), **OPTIONS)
+    """
+
+
+def test_every_comparison_has_a_record_and_a_card(
+    groups_suite: Callable[[str], None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    groups_suite(JUDGED)
+    result = run("--junitxml=junit.xml")
+    result.assert_outcomes(failed=1, passed=2, xfailed=1, warnings=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAIL  cat: brightness differs by more than 0.1 among 2 groups: 'plain' - 'bright' is -0.216, interval *"
+            "[[]test_it.py::test_differ[]]",
+            "INCONCLUSIVE  class 0: it stays open whether mass is alike in the groups: too few units in *",
+            "EXPECTED FAILURE  cat: brightness differs by more than 0.1 *",
+            "1 check and 4 comparisons: 1 failed, 1 inconclusive, 1 failed as expected, 2 passed; *",
+            "E*  report: lime-report/index.html#test-differ-*",
+        ]
+    )
+    records = report()
+    assert {name: (one["kind"], one["status"], one["outcome"]) for name, one in records.items()} == {
+        "test_differ#0": ("check", "pass", "failed"),
+        "test_differ#1": ("comparison", "fail", "failed"),
+        "test_alike#0": ("comparison", "pass", "passed"),
+        "test_few#0": ("comparison", "inconclusive", "passed"),
+        "test_expected#0": ("comparison", "fail", "xfailed"),
+    }
+    differ, few = (records[name]["comparison"] for name in ("test_differ#1", "test_few#0"))
+    assert [(group["name"], group["count"], group["units"][0]) for group in differ["groups"]] == [
+        ("plain", 6, "array 1"),
+        ("bright", 6, "array 7"),
+    ]
+    assert differ["unit"] == "image"
+    assert [pair["status"] for pair in differ["differences"]] == ["fail"]
+    assert [(group["name"], group["count"], group["mean"]) for group in few["groups"]] == [
+        ("first", 3, None),
+        ("second", 4, None),
+    ]
+    assert records["test_few#0"]["explanation"]["passes"] == 0
+    assert records["test_differ#1"]["explanation"]["images"] == 12
+    assert records["test_alike#0"]["target"] == {"index": None, "label": None}
+    assert records["test_differ#1"]["target"] == {"index": 0, "label": "cat"}
+    assert f"#{records['test_differ#1']['id']}" in records["test_differ#1"]["message"]
+    found = {}
+    for case in ElementTree.parse(pytester.path / "junit.xml").getroot().iter("testcase"):
+        found[case.attrib["name"]] = {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
+    assert {name: (one["lime"], one["lime.checks"]) for name, one in found.items()} == {
+        "test_differ": ("fail", "2"),
+        "test_alike": ("pass", "1"),
+        "test_few": ("inconclusive", "1"),
+        "test_expected": ("expected", "1"),
+    }
+    assert found["test_differ"]["lime.check.1"].startswith("fail: cat: brightness differs by more than 0.1 among 2 ")
+    assert found["test_alike"]["lime.check.0"].startswith("pass: the predicted class: brightness is alike in 2 groups")
+    assert found["test_few"]["lime.samples"] == "0"
+
+
+@bare
+def test_a_run_whose_comparisons_pass_writes_no_report(
+    groups_suite: Callable[[str], None], run: Run, pytester: pytest.Pytester
+) -> None:
+    groups_suite(JUDGED)
+    result = run("-k", "alike")
+    result.stdout.fnmatch_lines(["1 comparison: 1 passed; *"])
+    assert not (pytester.path / "lime-report").exists()
+
+
+def test_attempts_are_kept_apart(groups_suite: Callable[[str], None], run: Run, report: Report) -> None:
+    pytest.importorskip("pytest_rerunfailures")
+    groups_suite("""
+    from pathlib import Path
+
+    def test_it(lime):
+        path = Path(__file__).with_name("count.txt")
+        attempt = int(path.read_text()) + 1 if path.exists() else 1
+        path.write_text(str(attempt))
+        lime.compare_groups(
+            {"plain": pictures(6), "bright": pictures(6, bright=55 if attempt < 3 else 50)}, "cat", Brightness(),
+            margin=0.1, spread=0.05, samples=50,
+        )
+    """)
+    result = run("--reruns=2")
+    result.stdout.fnmatch_lines(["1 comparison: 1 failed; *"])
+    records = report()
+    assert list(records) == ["test_it#0"]
+    (difference,) = records["test_it#0"]["comparison"]["differences"]
+    assert abs(difference["estimate"] + 50 / 255) < 1e-6
+
+
+@bare
+def test_sources_and_pairs_are_the_units_of_a_record(
+    groups_suite: Callable[[str], None], run: Run, report: Report
+) -> None:
+    groups_suite("""
+    def test_sources(lime):
+        first, second = pictures(4), pictures(4, first=50)
+        patients = {id(image): f"patient {place // 2}" for place, image in enumerate([*first, *second])}
+        lime.compare_groups(
+            {"first": first, "second": second}, "cat", lambda image: Brightness(), margin=0.9, spread=0.05,
+            source=lambda image: patients[id(image)], samples=50,
+        )
+
+    def test_pairs(lime):
+        lime.compare_groups(
+            {"plain": pictures(6), "bright": pictures(6, bright=5)}, "cat", Brightness(), margin=0.1, spread=0.05,
+            paired=True, samples=50,
+        )
+    """)
+    run("--lime-report=lime-report")
+    sources, pairs = (record["comparison"] for record in report().values())
+    assert (sources["unit"], sources["groups"][1]["units"]) == ("source", ["patient 2", "patient 3"])
+    assert (sources["statistic"], sources["text"]) == ("the figure", "")
+    assert (pairs["unit"], pairs["paired"], pairs["groups"][0]["units"][:2]) == ("pair", True, ["array 1", "array 2"])
+
+
+@bare
+def test_the_command_lists_comparisons(
+    groups_suite: Callable[[str], None], run: Run, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pytest_lime.cli import main  # noqa: PLC0415  (heavy enough for the tests that use it)
+
+    groups_suite(JUDGED)
+    run("-k", "differ or few")
+    capsys.readouterr()
+    assert main(["show", str(pytester.path / "lime-report")]) == 0
+    shown = capsys.readouterr().out
+    assert "FAIL  cat: brightness differs by more than 0.1" in shown
+    assert "1 check and 2 comparisons: 1 failed, 1 inconclusive, 1 passed" in shown

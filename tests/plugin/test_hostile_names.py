@@ -55,3 +55,77 @@ def test_an_image_whose_name_is_no_text(suite: Callable[..., None], run: Run, re
     result.assert_outcomes(failed=1)
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     assert list(report()) == ["test_it#0"]
+
+
+def test_texts_of_a_claim_that_no_encoding_can_hold(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    suite(r"""
+        from pytest_lime import Claim, Trial, Verdict
+
+        HALF = "half \ud800"
+
+        def verdict():
+            return Verdict(
+                meaning=f"meaning {HALF}", figure=f"figure {HALF}", note=f"note {HALF}", estimate=0.5,
+                interval=(0.0, 1.0), relation=">=", bound=0.5,
+            )
+
+        class Open(Claim):
+            name = HALF
+
+            def judge(self, explanation):
+                return verdict()
+
+            def __repr__(self):
+                return f"text {HALF}"
+
+        class Fails(Open):
+            def judge(self, explanation):
+                return Verdict(meaning=HALF, estimate=0.0, interval=(0.0, 0.0), relation=">=", bound=1.0)
+
+        class Wordless(Open):
+            def judge(self, explanation):
+                return HALF
+
+        class Tried(Trial):
+            name = HALF
+
+            def conduct(self, lab):
+                return verdict()
+
+        def test_open(lime):
+            lime.check(IMAGE, "cat", Open(), Tried(), samples=50)
+
+        def test_fails(lime):
+            lime.check(IMAGE, "cat", Fails(), samples=50)
+
+        def test_wordless(lime):
+            lime.check(IMAGE, "cat", Wordless(), samples=50)
+
+        def test_groups(lime):
+            groups = {"one": [IMAGE, IMAGE // 2], HALF: [IMAGE // 3, IMAGE // 4]}
+            lime.compare_groups(groups, "cat", Open(), margin=0.1, spread=0.001, samples=50)
+        """)
+    result = run("--junitxml=junit.xml")
+    result.assert_outcomes(failed=2, passed=2, warnings=2)
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    escaped = r"half \ud800"
+    result.stdout.fnmatch_lines_random(
+        [
+            rf"INCONCLUSIVE  cat in array: {escaped} figure {escaped}, *",
+            rf"FAIL  cat in array: {escaped} 0, needs at least 1 *",
+            rf"E*FAIL: {escaped}",
+            rf"E*OptionError: {escaped}.judge returned '{escaped}'; it must return a pytest_lime.Verdict.",
+            rf"INCONCLUSIVE  cat: it is open whether {escaped} is alike in 2 groups *",
+            rf"*InconclusiveWarning: 2 of 2 claims *: text {escaped}: *",
+        ]
+    )
+    records = report()
+    claims = records["test_open#0"]["claims"]
+    assert [claim["claim"] for claim in claims] == [escaped, escaped]
+    assert {name: claims[0][name] for name in ("text", "meaning", "note")} == {
+        name: f"{name} {escaped}" for name in ("text", "meaning", "note")
+    }
+    assert [group["name"] for group in records["test_groups#0"]["comparison"]["groups"]] == ["one", escaped]
+    assert f'value="fail: cat in array: {escaped} 0' in (pytester.path / "junit.xml").read_text(encoding="utf-8")

@@ -318,3 +318,26 @@ def test_a_folder_that_cannot_be_written_to_stops_nothing(
     result = run("--lime-cache=kept")
     result.assert_outcomes(passed=1, warnings=1)
     result.stdout.fnmatch_lines(["*CacheWarning: the cache '*kept' cannot be used (Permission denied); this run *"])
+
+
+@bare
+def test_another_class_of_an_image_takes_no_pass_for_occlusion(
+    suite: Callable[..., None], run: Run, sizes: Callable[[], list[int]]
+) -> None:
+    suite("""
+        OPTIONS = {"segmenter": "grid", "segments": 16, "samples": 200}
+
+        def test_one(lime):
+            lime.check(IMAGE, "cat", predicted(rank=3), **OPTIONS)
+
+        def test_another(lime):
+            check = lime.check(IMAGE, "dog", predicted(rank=3), **OPTIONS)
+            assert list(check.explanation.opinions) == ["occlusion"]
+        """)
+    run("-k", "one").assert_outcomes(passed=1, deselected=1)
+    assert sum(sizes()) == 2 + 200 + 16
+    # In another process, and after it in the same one.
+    run().assert_outcomes(passed=2)
+    assert sizes() == []
+    run("--cache-clear").assert_outcomes(passed=2)
+    assert sum(sizes()) == 2 + 200 + 16

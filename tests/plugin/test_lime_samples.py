@@ -178,3 +178,59 @@ def test_wrong_values(suite: Callable[..., None], run: Run) -> None:
         result = run(argument)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"ERROR: {words}"])
+
+
+SETTLING = """
+    from pytest_lime import fidelity, stable
+
+    @pytest.mark.parametrize("claim", [fidelity(0.0, gap=1.0), stable(2, at_least=0.0)])
+    def test_it(lime, claim):
+        lime.check(IMAGE, "cat", claim, predicted(rank=3), segmenter="grid", segments=SEGMENTS)
+    """
+
+
+@bare
+@pytest.mark.parametrize(
+    ("segments", "arguments", "status", "samples"),
+    [
+        (16, ("--lime-max-samples=500",), "inconclusive", 500),
+        (16, (), "pass", 1000),
+        # A number is what the claim is about, and of few superpixels all masks are scored.
+        (16, ("--lime-samples=500",), "pass", 500),
+        (9, ("--lime-max-samples=500",), "pass", 512),
+    ],
+)
+def test_what_is_asked_of_the_fit_needs_a_thousand_samples(
+    *,
+    segments: int,
+    arguments: tuple[str, ...],
+    status: str,
+    samples: int,
+    suite: Callable[..., None],
+    run: Run,
+    report: Report,
+) -> None:
+    suite(SETTLING.replace("SEGMENTS", str(segments)))
+    result = run("--lime-report-all", *arguments)
+    result.assert_outcomes(passed=2, warnings=2 if status == "inconclusive" else 0)
+    for record in report().values():
+        assert [claim["status"] for claim in record["claims"]] == [status, "pass"]
+        found = record["explanation"]["samples"]
+        assert found == samples if samples != 1000 else 1000 <= found < 1200
+        told = "needs at least 1,000 samples and has 500: raise max_samples (500) to 1,000, or give samples as a number"
+        assert (told in record["claims"][0]["note"]) == (status == "inconclusive")
+    if status == "inconclusive":
+        result.stdout.fnmatch_lines_random(
+            ["*InconclusiveWarning: 1 of 2 claims about 'cat' in 'array' inconclusive: *; raise max_samples *"] * 2
+        )
+        run("--lime-inconclusive=fail", *arguments).assert_outcomes(failed=2)
+
+
+@bare
+def test_a_rerun_may_reach_the_thousand(suite: Callable[..., None], run: Run, report: Report) -> None:
+    pytest.importorskip("pytest_rerunfailures")
+    suite(SETTLING.replace("SEGMENTS", "16"))
+    run("--lime-max-samples=500", "--lime-inconclusive=fail", "--reruns=1", "--lime-report-all")
+    assert [(record["status"], record["explanation"]["samples"]) for record in report().values()] == [
+        ("pass", 1000)
+    ] * 2

@@ -15,10 +15,15 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from pytest_lime import LimeOptions
+from pytest_lime.groups import compare
+from pytest_lime.report.evidence import describe_comparison
 from pytest_lime.report.pictures import write_pictures
 from pytest_lime.report.render import render
 
 POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'"
+# How much less than the first each group has of the figure that is compared.
+SKINS = {"light": 0.0, "medium": 0.02, "dark": 0.3, "very dark": 0.35}
 LONG = "a_name_without_a_space" * 24
 
 
@@ -138,6 +143,29 @@ def _record(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def _comparison(name: str, *groups: tuple[str, list[float]], **changes: Any) -> dict[str, Any]:
+    found = compare({group: dict(enumerate(figures)) for group, figures in groups}, margin=0.1, statistic=name)
+    record = describe_comparison(
+        found,
+        sizes={group: len(figures) for group, figures in groups},
+        names={group: [f"{group} {number}.png" for number in range(len(figures))] for group, figures in groups},
+        unit="image",
+        text=f"{name}(Box(20, 20, 70, 70))",
+        target={"index": 1, "label": f"a {name}"},
+        cost={"images": 9, "samples": 9000, "passes": 9018, "seconds": 61.0, "device": "cpu"},
+        options=LimeOptions(),
+        extra={
+            "id": name[:20],
+            "check": 0,
+            "test": f"tests/test_{name}.py::test_{name}",
+            "file": f"tests/test_{name}.py",
+            "line": 3,
+            "rerun": f"pytest tests/test_{name}.py",
+        },
+    )
+    return {**record, "outcome": "failed", "message": found.message(), **changes}
+
+
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with a card of every kind, one of them with very long and hostile texts."""
@@ -164,6 +192,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _record(folder, "cow", outcome="xfailed", reason="known, see issue 42"),
         _record(folder, "owl", status="pass", outcome="passed", claims=[_claim("pass", 0.8, [0.7, 0.9])]),
         _record(folder, "elk", kind="explanation", claims=[]),
+        _comparison("skin", *((name, [0.6 - step, 0.62 - step, 0.58 - step]) for name, step in SKINS.items())),
+        _comparison("x" + LONG, (nasty, [0.5, 0.6, 0.7]), (LONG, [0.5, 0.6, 0.8])),
     ]
     results = {
         "format": "pytest-lime",

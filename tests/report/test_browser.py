@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 PLACES = ("file", "server")
+SKINS = ("light", "medium", "dark", "very dark")
 
 # Every text's colour against what is really behind it: the nearest ancestors, composed until one is opaque.
 CONTRASTS = """
@@ -101,7 +102,7 @@ def test_every_picture_loads_and_the_style_applies(visit: Callable[..., Any], pl
         box = picture.bounding_box()
         assert box["width"] > 100
         assert box["height"] == pytest.approx(box["width"], rel=0.01)
-    assert page.locator("article").count() == 6
+    assert page.locator("article").count() == 8
     assert page.locator("article .track").first.is_visible()
     # The address of a picture is known only once it was decoded: a refused one would have no size.
     if scripts:
@@ -201,7 +202,7 @@ def test_hostile_texts_are_shown_and_not_run(visit: Callable[..., Any]) -> None:
 
 def test_links_of_the_overview_lead_to_the_cards(visit: Callable[..., Any]) -> None:
     page = visit(java_script_enabled=False)
-    page.locator(".overview a").nth(2).click()
+    page.locator(".overview a").nth(3).click()
     assert page.url.endswith("#elk")
     card = page.locator("#elk")
     assert card.is_visible()
@@ -222,7 +223,7 @@ def test_a_search_narrows_the_page_and_stays_in_the_address(visit: Callable[...,
     page = visit(place)
     page.get_by_role("searchbox").fill("test_dog")
     assert page.locator("article:visible").count() == 1
-    assert page.locator(".filters output").inner_text() == "1 of 6"
+    assert page.locator(".filters output").inner_text() == "1 of 8"
     if place == "server":
         assert page.url.endswith("?q=test_dog")
         page.reload()
@@ -258,6 +259,42 @@ def test_the_table_fits_a_telephone(visit: Callable[..., Any]) -> None:
     wide = page.locator("#long .probes .scroll")
     wide.focus()
     assert wide.evaluate("(e) => e === document.activeElement")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_comparison_has_groups_in_a_plot_and_pairs_in_a_table(visit: Callable[..., Any], scripts: bool) -> None:
+    page = visit(java_script_enabled=scripts)
+    card = page.get_by_role("article", name="a skin · 4 groups: light, medium, dark, very dark")
+    assert card.locator(".claim .meaning").inner_text().startswith("Failed: skin differs by more than 0.1 among 4 ")
+    rows = card.locator(".groups li:not(.group-axis)")
+    assert [row.split("\n")[0] for row in rows.all_inner_texts()] == [f"{name} 3 images" for name in SKINS]
+    plots = rows.locator("svg")
+    places = [plot.locator(".group-mean").bounding_box()["x"] for plot in plots.all()]
+    assert places == sorted(places, reverse=True)
+    assert all(plot.locator(".group-dot").count() == 3 for plot in plots.all())
+    table = card.get_by_role("region", name="Differences of pairs").get_by_role("table")
+    assert table.get_by_role("row").count() == 1 + 6
+    assert table.get_by_role("rowheader", name="light − medium").count() == 1
+    assert table.get_by_role("columnheader").all_inner_texts()[1:4] == ["Verdict", "Difference", "Interval"]
+    units = card.get_by_role("region", name="Figures of very dark")
+    assert not units.is_visible()
+    card.get_by_text("The figure of every image").click()
+    assert units.get_by_role("rowheader", name="very dark 0.png").is_visible()
+
+
+def test_a_comparison_on_a_telephone_and_on_paper(visit: Callable[..., Any]) -> None:
+    page = visit(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    card = page.locator("#skin")
+    rows = card.locator(".groups li:not(.group-axis)")
+    for row in rows.all():
+        plot, box = row.locator("svg").bounding_box(), row.bounding_box()
+        assert plot["width"] == pytest.approx(box["width"], abs=1)
+    wide = card.locator(".scroll:has(.pairs)")
+    wide.focus()
+    assert wide.evaluate("(e) => e === document.activeElement")
+    page.emulate_media(media="print")
+    assert card.get_by_text("very dark 2.png").is_visible()
+    assert wide.evaluate("(e) => getComputedStyle(e).overflow") == "visible"
 
 
 def test_a_poor_figure_is_marked_by_a_word(visit: Callable[..., Any]) -> None:

@@ -1,5 +1,6 @@
 """From image and model to explanation: the same in any portions, and errors before any pass."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pytest_lime.images import Image
 from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.testing import FakeModel, planted_and, planted_linear
 
+Extend = Callable[[SampleStream, int], None]
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 # 16 cells: more than are enumerated.
 OPTIONS: dict[str, Any] = {"segmenter": "grid", "segments": 16, "samples": 120, "batch_size": 10}
@@ -90,13 +92,13 @@ class TestReproducible:
 
     @pytest.mark.parametrize("sampler", ["antithetic", "bernoulli"])
     @pytest.mark.parametrize("portions", [(50, 50), (10, 90), (30, 0, 70)])
-    def test_portions_are_what_is_drawn_at_once(self, sampler: str, portions: tuple[int, ...]) -> None:
+    def test_portions_are_what_is_drawn_at_once(self, sampler: str, portions: tuple[int, ...], extend: Extend) -> None:
         # The portions are multiples of the batch size, so that every batch is the same one.
         options = LimeOptions(**{**OPTIONS, "sampler": sampler})
         at_once, in_portions = (stream_of(options) for _ in range(2))
-        at_once.extend(100)
+        extend(at_once, 100)
         for portion in portions:
-            in_portions.extend(portion)
+            extend(in_portions, portion)
         assert at_once.samples == in_portions.samples == 100
         # The image first, and once more for a look.
         assert at_once.passes == in_portions.passes == 101
@@ -104,25 +106,25 @@ class TestReproducible:
         # Batches fall otherwise.
         assert_same(in_portions.look(), at_once.look(), 1e-12)
 
-    def test_looking_changes_nothing(self) -> None:
+    def test_looking_changes_nothing(self, extend: Extend) -> None:
         options = LimeOptions(**OPTIONS)
         looked, plain = (stream_of(options) for _ in range(2))
-        looked.extend(50)
+        extend(looked, 50)
         early = looked.look()
-        looked.extend(50)
-        plain.extend(50)
+        extend(looked, 50)
+        extend(plain, 50)
         assert_same(plain.look(), early)
-        plain.extend(50)
+        extend(plain, 50)
         assert_same(looked.look(), plain.look())
         assert early.samples == 50
 
-    def test_masks_come_to_their_end(self) -> None:
+    def test_masks_come_to_their_end(self, extend: Extend) -> None:
         stream = stream_of(LimeOptions(segmenter="grid", segments=4))
         assert stream.most == 16
-        stream.extend(10)
+        extend(stream, 10)
         assert stream.look().covariance.any()
-        stream.extend(10**6)
-        stream.extend(1)
+        extend(stream, 10**6)
+        extend(stream, 1)
         assert stream.samples == 16
         assert not stream.look().covariance.any()
 

@@ -247,6 +247,20 @@ class TestFidelity:
         assert verdict.interval[0] == -math.inf
         json.dumps(verdict.as_json(), allow_nan=False)
 
+    @pytest.mark.parametrize("d", [4, 16])
+    @pytest.mark.parametrize("samples", [20, 1000])
+    @pytest.mark.parametrize("r2", [0.0, 0.5])
+    def test_of_a_score_that_no_mask_changes_there_is_no_variance_to_explain(
+        self, d: int, samples: int, r2: float
+    ) -> None:
+        explanation = explained(planted_linear([0.0] * d), samples=samples)
+        (warning,) = explanation.warnings()
+        verdict = judged(fidelity(r2), explanation)
+        assert (verdict.status, verdict.figure, verdict.interval) == ("inconclusive", "no R², gap +0", (-math.inf, 1.0))
+        assert verdict.note == f"R² has no value: {warning.partition(',')[0]}"
+        assert samples_to_decide(explanation, fidelity(r2)) == 0
+        json.dumps(verdict.as_json(), allow_nan=False)
+
     def test_a_bound_within_the_interval_stays_open(self) -> None:
         explanation = explained(MIXED, samples=200)
         found = float(explanation.heldout_fit())
@@ -352,3 +366,51 @@ def test_no_covariance_leaves_it_open_and_the_record_is_json(explanation_of: Bui
     verdict = judged(claim, explanation_of(WEIGHTS, covariance=np.full((1, 8, 8), np.inf)))
     assert (verdict.status, verdict.holds) == ("inconclusive", True)
     json.dumps(verdict.as_json(), allow_nan=False)
+
+
+class Settled(Claim):
+    """A claim of one's own about figures that settle late."""
+
+    least_samples = 600
+
+    def __init__(self, holds: bool = True) -> None:
+        self.holds = holds
+
+    def judge(self, explanation: Explanation) -> Verdict:
+        return Verdict(meaning="", estimate=1, interval=(1, 1), relation=">=", bound=0 if self.holds else 2, note="own")
+
+
+class TestLeastSamples:
+    def sampled(self, samples: int, **changes: Any) -> Explanation:
+        """Explain as `auto` does where it stops at so many samples."""
+        explanation = explained(MIXED, samples=samples)
+        return dataclasses.replace(explanation, **{"anytime": True, **changes})
+
+    @pytest.mark.parametrize("holds", [True, False])
+    def test_below_them_nothing_is_decided(self, holds: bool) -> None:
+        verdict = judged(Settled(holds), self.sampled(500))
+        assert (verdict.status, verdict.needs, verdict.estimate) == ("inconclusive", 600, 1)
+        assert verdict.note == (
+            "own; Settled needs at least 600 samples and has 500: raise max_samples (4,000) to 600, or give samples as "
+            "a number"
+        )
+
+    def test_from_them_on_it_is(self) -> None:
+        assert judged(Settled(), self.sampled(600)).status == "pass"
+        assert judged(Settled(), self.sampled(600)).note == "own"
+
+    def test_a_number_that_was_asked_for_counts(self) -> None:
+        explanation = explained(MIXED, samples=500)
+        assert not explanation.anytime
+        assert judged(Settled(), explanation).status == "pass"
+        assert judged(fidelity(0.0, 10), explanation).status == "pass"
+
+    def test_what_is_open_anyway_is_not_promised_a_decision(self) -> None:
+        explanation = self.sampled(200)
+        found = float(explanation.heldout_fit())
+        verdict = judged(fidelity(round(found, 3), 1.0), explanation)
+        assert (verdict.status, verdict.needs) == ("inconclusive", 0)
+        assert verdict.note.startswith("fidelity needs at least 1,000 samples and has 200: ")
+        assert judged(fidelity(0.0, 10), explanation).outlook == (
+            "about 1,000 samples in all should decide it, if the estimate stays"
+        )

@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from pytest_lime import LimeOptions, OptionError
-from pytest_lime.options import OPTION_NAMES, PRESETS, check_names, from_text, resolve
+from pytest_lime.options import OPTION_NAMES, PRESETS, check_names, check_number, from_text, resolve
 
 REGRESSOR = Ridge()
 Layer = tuple[str, dict[str, Any]]
@@ -369,3 +369,40 @@ def test_numbers_beyond_all_measure(values: dict[str, Any]) -> None:
 def test_parameters_in_text_have_a_name_and_a_value_each(text: str) -> None:
     with pytest.raises(OptionError, match="each name once"):
         from_text("segmenter_parameters", text)
+
+
+class TestCheckNumber:
+    @pytest.mark.parametrize("value", [0, 1, 0.25, np.float32(0.5), np.array(0.5), True + 0.0])
+    def test_numbers_of_every_kind(self, value: Any) -> None:
+        found = check_number("share", value, 0, 1)
+        assert (type(found), found) == (float, float(value))
+
+    @pytest.mark.parametrize(
+        "value", [True, "0.5", None, math.nan, math.inf, 10**400, 1j, [0.5], np.array([0.5]), b"1"]
+    )
+    def test_what_is_no_number(self, value: Any) -> None:
+        for limits in ((0, 1), ()):
+            with pytest.raises(OptionError, match=r"^share=.* must be a number"):
+                check_number("share", value, *limits)
+
+    @pytest.mark.parametrize(
+        ("limits", "rule"),
+        [
+            ({"low": 0, "high": 1}, " in [0, 1]."),
+            ({"low": 0, "high": 1, "ends": False}, " between 0 and 1, both excluded."),
+            ({"low": 0}, " of at least 0."),
+            ({"low": 0, "ends": False}, " greater than 0."),
+        ],
+    )
+    def test_the_limits_and_whether_their_ends_count(self, limits: dict[str, Any], rule: str) -> None:
+        ends = [value for name, value in limits.items() if name != "ends"]
+        for end in ends:
+            if limits.get("ends", True):
+                assert check_number("x", end, **limits) == end
+            else:
+                with pytest.raises(OptionError) as caught:
+                    check_number("x", end, **limits)
+                assert str(caught.value) == f"x={end} must be a number{rule}"
+        with pytest.raises(OptionError) as caught:
+            check_number("x", -0.1, **limits)
+        assert str(caught.value) == f"x=-0.1 must be a number{rule}"

@@ -18,6 +18,7 @@ from pytest_lime.records import (
     VERSION,
     count_verdicts,
     file_stem,
+    plain,
     read_results,
     verdict_of,
     write_atomically,
@@ -187,6 +188,27 @@ class TestWriting:
         with pytest.raises(ValueError, match="JSON"):
             write_results({"weight": float("nan")}, tmp_path)
         assert not list(tmp_path.iterdir())
+
+
+class TestPlain:
+    def test_values_are_those_of_json(self) -> None:
+        given: Any = {"pair": (1, 2.5), "none": None, "in": {"a": [True, "猫", "\ud83d\ude00"]}, 3: "three"}
+        assert plain(given) == {
+            "pair": [1, 2.5],
+            "none": None,
+            "in": {"a": [True, "猫", "\N{GRINNING FACE}"]},
+            "3": "three",
+        }
+
+    def test_half_a_surrogate_pair_is_escaped_wherever_it_is(self) -> None:
+        found = plain({"a\ud800": ["b\udfff", {"c": "d\udce9"}]})
+        assert found == {"a\\ud800": ["b\\udfff", {"c": "d\\udce9"}]}
+        json.dumps(found, ensure_ascii=False).encode()
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), {1, 2}])
+    def test_what_is_no_json(self, value: object) -> None:
+        with pytest.raises((TypeError, ValueError)):
+            plain({"value": value})
 
 
 class TestReading:

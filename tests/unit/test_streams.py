@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pytest_lime.perturbation import MaskStream
 from pytest_lime.streams import GROWTH, GROWTH_OF_SLOW, STEP, Bench, SampleStream, TopLabels, _version_of
 from pytest_lime.testing import FakeModel
 
+Extend = Callable[[SampleStream, int], None]
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 # 16 cells: more than are enumerated.
 OPTIONS: dict[str, Any] = {"segmenter": "grid", "segments": 16, "samples": 120, "batch_size": 40}
@@ -196,20 +198,20 @@ class TestLooks:
         assert self.looks(sampler=masks) == [37]
         assert not explained(FakeModel(), sampler=masks).anytime
 
-    def test_intervals_hold_at_every_look_only_where_there_are_several(self) -> None:
+    def test_intervals_hold_at_every_look_only_where_there_are_several(self, extend: Extend) -> None:
         looked = stream_of(decides=True, samples="auto")
-        looked.extend(120)
+        extend(looked, 120)
         plain = stream_of()
-        plain.extend(120)
+        extend(plain, 120)
         anytime, once = looked.look(), plain.look()
         assert (anytime.anytime, once.anytime) == (True, False)
         assert_same(anytime, once)
         wider, plainly = (np.diff(one.interval[0], axis=1) for one in (anytime, once))
         assert (wider > plainly).all()
 
-    def test_an_image_more_than_due_may_be_drawn(self) -> None:
+    def test_an_image_more_than_due_may_be_drawn(self, extend: Extend) -> None:
         stream = stream_of()
-        stream.extend(150)
+        extend(stream, 150)
         assert (stream.samples, stream.due) == (150, 0)
 
 
@@ -344,9 +346,9 @@ class TestStored:
         assert (first.passes, second.passes, second.complete) == (2**segments + 2, 0, True)
         assert_same(second, first)
 
-    def test_a_part_of_all_masks_is_gone_on_with(self, cache: Cache) -> None:
+    def test_a_part_of_all_masks_is_gone_on_with(self, cache: Cache, extend: Extend) -> None:
         stream = stream_of(model_of(), cache=cache, segments=9)
-        stream.extend(100)
+        extend(stream, 100)
         assert not stream.look().complete
         stream.store()
         rest = explained(model_of(), cache=cache, segments=9)
@@ -383,11 +385,11 @@ class TestStored:
         assert_same(again, first)
         assert explained(model_of(), cache=cache).passes == 0
 
-    def test_one_that_was_opened_before_does_not_replace_a_longer_one(self, cache: Cache) -> None:
+    def test_one_that_was_opened_before_does_not_replace_a_longer_one(self, cache: Cache, extend: Extend) -> None:
         # As the stream of a test ahead, or of another worker.
         stream = stream_of(model_of(), cache=cache)
         longer = explained(model_of(), cache=cache, samples=300)
-        stream.extend(120)
+        extend(stream, 120)
         stream.look()
         stream.store()
         again = explained(model_of(), cache=cache, samples=300)
@@ -463,7 +465,20 @@ class TestStored:
         assert again.precision_shift is not None
         np.testing.assert_allclose(again.precision_shift, first.precision_shift, rtol=0, atol=ROUNDING)
 
-    @pytest.mark.parametrize("arrays", [{}, {"said": np.zeros((1, 4))}, {"said": np.full((1, 16), np.nan)}])
+    @pytest.mark.parametrize(
+        "arrays",
+        [
+            {},
+            {"said": np.zeros((1, 16))},
+            {"said": np.zeros((1, 4)), "classes": np.array([0])},
+            {"said": np.full((1, 16), np.nan), "classes": np.array([0])},
+            {"said": np.zeros((2, 16)), "classes": np.array([0])},
+            {"said": np.zeros((0, 16)), "classes": np.array([], dtype=np.int64)},
+            {"said": np.zeros((1, 16)), "classes": np.array([3])},
+            {"said": np.zeros((1, 16)), "classes": np.array([-1])},
+        ],
+        ids=lambda arrays: ", ".join(f"{name} {array.tolist()}" for name, array in arrays.items())[-40:],
+    )
     def test_other_opinions_are_made_anew(self, arrays: dict[str, Any], cache: Cache) -> None:
         first = explained(model_of(), cache=cache, opinions=("occlusion",))
         (path,) = entries(cache, "opinion")
@@ -789,17 +804,55 @@ class TestOpinions:
         passes = stream.look().passes
         assert stream.look().passes == passes
 
-    def test_those_of_another_target_or_model_are_others(self, cache: Cache) -> None:
-        first = explained(model_of(), 0, cache=cache, opinions=("occlusion",))
-        other = explained(model_of(), 1, cache=cache, opinions=("occlusion",))
-        assert other.passes >= 16
-        assert np.abs(other.opinions["occlusion"] - first.opinions["occlusion"]).max() > 1e-6
+    def test_occlusion_of_another_likely_class_is_known(self, cache: Cache) -> None:
+        explained(model_of(), 0, cache=cache, opinions=("occlusion",))
+        for target in (1, [2, 0]):
+            other = explained(model_of(), target, cache=cache, opinions=("occlusion",))
+            assert other.passes == 0
+            alone = explained(model_of(), target, opinions=("occlusion",))
+            np.testing.assert_array_equal(other.opinions["occlusion"], alone.opinions["occlusion"])
+        assert len(entries(cache, "opinion")) == 1
+
+    def test_occlusion_of_a_class_that_is_not_likely_has_a_place_of_its_own(self, cache: Cache) -> None:
+        model = model_of(40)
+        order = explained(model, cache=cache, opinions=("occlusion",)).prediction.argsort()
+        least, likely = int(order[0]), int(order[-3])
+        first = explained(model, least, cache=cache, opinions=("occlusion",))
+        assert first.passes == 120 + 16
+        for target in (least, likely):
+            again = explained(model, target, cache=cache, opinions=("occlusion",))
+            assert again.passes == 0
+            alone = explained(model, target, opinions=("occlusion",))
+            np.testing.assert_allclose(again.opinions["occlusion"], alone.opinions["occlusion"], rtol=0, atol=ROUNDING)
+        assert len(entries(cache, "opinion")) == 2
+
+    def test_gradcam_of_another_class_is_another(self, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[int, ...]] = []
+
+        def answer(names: list[str], *, classes: Any, **_: Any) -> dict[str, Any]:
+            asked.append(tuple(classes))
+            return {names[0]: np.repeat(np.array(classes, dtype=np.float64)[:, None], 16, axis=1)}
+
+        monkeypatch.setattr(module, "second_opinions", answer)
+        for target, times in ((0, 1), (1, 2), (1, 2), ([0, 1], 3)):
+            found = explained(model_of(), target, cache=cache, opinions=("gradcam",))
+            assert len(asked) == times
+            assert found.opinions["gradcam"][:, 0].tolist() == list(found.targets)
+
+    def test_those_of_another_model_are_others(self, cache: Cache) -> None:
+        explained(model_of(), 0, cache=cache, opinions=("occlusion",))
         model = model_of()
         model.net[1].weight.data.mul_(2)  # type: ignore[index]  # a Sequential
         doubled = explained(model, 0, cache=cache, opinions=("occlusion",))
+        assert doubled.passes == 122 + 16
         np.testing.assert_array_equal(
             doubled.opinions["occlusion"], explained(model, 0, opinions=("occlusion",)).opinions["occlusion"]
         )
+
+    def test_a_second_check_of_one_image_in_one_process(self, cache: Cache) -> None:
+        bench = Bench(model_of(), LimeOptions(**OPTIONS), cache)
+        first, second = (run(bench, IMAGE, target, opinions=("occlusion",)) for target in (0, 1))
+        assert (first.passes, second.passes) == (122 + 16, 0)
 
     def test_those_of_another_version_of_their_package_are_others(
         self, cache: Cache, monkeypatch: pytest.MonkeyPatch

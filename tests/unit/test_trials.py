@@ -481,6 +481,14 @@ USED, UNUSED, UNCLEAR = (0.1, 0.3), (0.78, 0.8), (0.1, 0.79)
 
 
 class TestConclude:
+    def test_a_trial_of_too_few_samples_decides_nothing(self, explanation_of: Build) -> None:
+        explanation = dataclasses.replace(explanation_of(RISING), anytime=True)
+        claims = (stable(2, at_least=0.5), Own(told("fail")))
+        check = concluded(claims, FakeLab(explanation, seeds=[explanation]))
+        assert [verdict.status for verdict in check.verdicts] == ["inconclusive", "fail"]
+        assert (check.verdicts[0].estimate, check.verdicts[0].needs) == (1.0, 1000)
+        assert "stable needs at least 1,000 samples and has 400: raise max_samples" in check.verdicts[0].note
+
     def test_verdicts_keep_the_order_of_the_claims(self, explanation_of: Build) -> None:
         claims = (
             necessity(LEFT, at_most=0.5),

@@ -581,7 +581,7 @@ def test_numbers_below_each_other_have_their_points_below_each_other() -> None:
 def test_a_track_places_its_marks_on_the_scale() -> None:
     chart = track(estimate=1.0, interval=(1.0, 2.0), relation=">=", bound=3.0, scale=(0.0, 4.0))
     assert chart is not None
-    assert (chart.estimate, chart.bound) == ("25%", "75%")
+    assert (chart.estimate, chart.bounds) == ("25%", ("75%",))
     assert chart.interval == Bar("25%", "25%")
     assert chart.accepted == Bar("75%", "25%")
     assert chart.bound_label is not None
@@ -617,7 +617,7 @@ def test_a_track_keeps_marks_outside_its_scale_at_the_edge() -> None:
 def test_a_track_without_a_scale_makes_one_that_holds_all_its_marks(scale: tuple[float, float] | None) -> None:
     chart = track(estimate=-2.0, interval=(-3.0, -1.0), relation=">=", bound=0.0, scale=scale)
     assert chart is not None
-    places = [chart.interval.x if chart.interval else "", chart.estimate or "", chart.bound or ""]
+    places = [chart.interval.x if chart.interval else "", chart.estimate or "", *chart.bounds]
     assert all(0 < float(place.rstrip("%")) < 100 for place in places)
     positive = track(estimate=2.0, interval=None, relation=">=", bound=1.0, scale=None)
     assert positive is not None
