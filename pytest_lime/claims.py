@@ -238,7 +238,7 @@ def samples_to_decide(explanation: Explanation, claim: Claim) -> int:
         return 0
 
     def judged(factor: float) -> Verdict:
-        return _judge(dataclasses.replace(explanation, covariance=explanation.covariance / factor), claim)
+        return _judge(explanation.foresee(factor), claim)
 
     def decided(factor: float) -> bool:
         return judged(factor).status != "inconclusive"

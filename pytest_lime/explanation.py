@@ -163,6 +163,8 @@ class Explanation:
         By how much the precision of the passes moves the scores of the whole image, against float32.
     minus : int or None
         The class whose scores are taken off those of the target, in a `contrast`.
+    foreseen : float
+        So many times as many samples are made believe, in a `foresee`.
     """
 
     image: Image
@@ -198,6 +200,7 @@ class Explanation:
     anytime: bool = False
     precision_shift: Array | None = None
     minus: int | None = None
+    foreseen: float = 1.0
 
     def __repr__(self) -> str:
         return (
@@ -247,6 +250,13 @@ class Explanation:
         units = (self.samples + 1) // 2 if self.paired else self.samples
         errors = errors_either_side(units, alpha) if sides == 2 else errors_to_one_side(units, alpha)
         return float(ndtr(-errors))
+
+    def foresee(self, times: float) -> Explanation:
+        """Return the explanation as it would be with so many `times` as many samples, if every estimate stayed.
+
+        Variances fall with the number of samples. Look at it for what it decides; the rest is as it was.
+        """
+        return dataclasses.replace(self, covariance=self.covariance / times, foreseen=self.foreseen * times)
 
     def order(self, k: int, target: Any = None) -> Order:
         """Return what is sure of which superpixels are the `k` of largest weight.
@@ -397,7 +407,7 @@ class Explanation:
         )
         return dataclasses.replace(
             self,
-            **{**fit_fields(fitted), "rounding": rounding},
+            **{**fit_fields(fitted), "rounding": rounding, "covariance": fitted.covariance / self.foreseen},
             targets=(self.targets[first],),
             minus=self.targets[second],
             labels=(f"{self.labels[first]} − {self.labels[second]}",),
@@ -701,7 +711,7 @@ class Explanation:
         if not self.complete and total > 0:
             pull = (missed - missed.sum() / spread.sum() * spread) / total
             pairs = pull[: len(pull) // 2 * 2].reshape(-1, 2).mean(axis=1) if self.paired else pull
-            half = self._quantile() * float(pairs.std(ddof=1)) / math.sqrt(len(pairs))
+            half = self._quantile() * float(pairs.std(ddof=1)) / math.sqrt(len(pairs) * self.foreseen)
         return self._figure(heldout, (heldout - half, min(1.0, heldout + half)), words.format(heldout))
 
     def surrogate_gap(self, target: Any = None) -> Figure:

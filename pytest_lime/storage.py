@@ -82,6 +82,7 @@ RULES: dict[str, tuple[Callable[[Any, Mapping[str, int]], Any], str]] = {
     "Explanation.minus": (lambda value, sizes: value is None or 0 <= value < sizes["M"], "be in class_names"),
     "Explanation.covariance": (lambda value, _: not np.isnan(value).any(), "not be NaN"),
     "Explanation.freedom": (lambda value, _: value > 0, "be above 0"),
+    "Explanation.foreseen": (lambda value, _: value > 0, "be above 0"),
     "Explanation.masks": (lambda value, _: value.max() <= 1, "be 0 or 1"),
     "Explanation.sample_weights": (lambda value, _: value.min() >= 0 and value.any(), "be at least 0 and not all 0"),
 }

@@ -35,7 +35,7 @@ REGION: Any = LEFT
 # 4×4 cells of 4×4 pixels: 0 and 1 add to the score each on its own, 5 and 6 only together, and 15 takes off.
 MIXED = planted_sum([[0], [1], [5, 6], [15]], 16, [0.4, 0.2, 0.3, -0.1])
 FIRST_TWO, PAIR, CORNER, NOTHING = Box(0, 0, 8, 4), Box(4, 4, 12, 8), Box(12, 12, 16, 16), Box(12, 0, 16, 4)
-FEW: dict[str, Any] = {"sampler": "bernoulli", "samples": 24}
+FEW: dict[str, Any] = {"sampler": "bernoulli", "samples": 19}
 
 
 def judged(claim: Claim, explanation: Explanation) -> Verdict:
@@ -156,7 +156,7 @@ class TestDensityGap:
         assert judged(density_gap(PAIR), many).status == "pass"
         assert judged(density_gap(CORNER), many).status == "fail"
         # About as many as that would have done.
-        assert 24 < samples_to_decide(few, density_gap(PAIR)) <= 1000
+        assert 19 < samples_to_decide(few, density_gap(PAIR)) <= 1000
 
     def test_words(self, explanation_of: Build) -> None:
         verdict = judged(density_gap(LEFT), explanation_of(WEIGHTS))
@@ -192,6 +192,11 @@ class TestContrast:
         assert judged(contrast(PAIR, "other"), both).status == "pass"
         few = explained(MIXED, ["planted", "other"], **FEW)
         assert judged(contrast(PAIR, "other"), few).status == "inconclusive"
+        needed = samples_to_decide(few, contrast(PAIR, "other"))
+        assert 19 < needed <= 1000
+        # The difference is fitted anew, to so many samples as well.
+        low, high = few.foresee(needed / 19).contrast("other").region_weight(PAIR).interval
+        assert low > 0 or high < 0
 
     def test_what_both_classes_share_cancels(self) -> None:
         constant = explained(planted_linear([0.0] * 8, 0.5), ["planted", "other"])
@@ -265,6 +270,14 @@ class TestFidelity:
         explanation = explained(MIXED, samples=200)
         found = float(explanation.heldout_fit())
         assert judged(fidelity(round(found, 3), 1.0), explanation).status == "inconclusive"
+
+    def test_it_is_foreseen_what_decides_it(self) -> None:
+        few = explained(MIXED, samples=200)
+        low, high = few.heldout_fit().interval
+        # Half of the way from the estimate to its end: four times as many samples.
+        claim = fidelity(float(few.heldout_fit()) - (high - low) / 4, 10.0)
+        assert judged(claim, few).status == "inconclusive"
+        assert samples_to_decide(few, claim) == pytest.approx(800, abs=150)
 
     def test_words(self, explanation_of: Build) -> None:
         verdict = judged(fidelity(0.6, 0.2), explanation_of(WEIGHTS))
