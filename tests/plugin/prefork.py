@@ -8,6 +8,7 @@ of its plugins or of pytest-lime is imported beforehand: a worker sets them up a
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -36,6 +37,11 @@ def serve(address: str) -> None:
     """Fork a child for each connection to the socket `address`, until this process is ended."""
     for module, name in HEAVY.items():
         getattr(import_module(module), name)
+    # A collection in a fork would look at all of torch, and so copy every page that it is on.
+    gc.freeze()
+    if sys.dont_write_bytecode:
+        # Each worker would compile the plugin anew, its assertions rewritten.
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(Path(address).with_name("compiled"))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
