@@ -79,7 +79,7 @@ def main() -> None:
         "seeds": arguments.seeds,
         "samples": SAMPLES,
         "reference": REFERENCE,
-        "rows": [row._asdict() for row in rows],
+        "rows": summary(rows),
     }
     text = table(rows, found)
     print(f"\n{text}\n")
@@ -327,6 +327,22 @@ def work(folder: Path, name: str, seeds: range) -> list[Row]:
                 )
             )
     return rows
+
+
+def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return what became of each claim, over all runs."""
+    claims: dict[tuple[str, ...], list[Row]] = collections.defaultdict(list)
+    for row in rows:
+        claims[row.kind, row.case, row.claim, row.text, row.reference, row.reference_decides].append(row)
+    found = []
+    for key, listed in claims.items():
+        counts = collections.Counter(row.status for row in listed)
+        names = ("kind", "case", "claim", "text", "reference", "reference_decides")
+        middle = float(np.median([row.samples if row.status in DECIDED else np.inf for row in listed]))
+        found.append(
+            {**dict(zip(names, key, strict=True)), **counts, "median": middle if np.isfinite(middle) else None}
+        )
+    return found
 
 
 def table(rows: Sequence[Row], found: dict[str, Any]) -> str:
