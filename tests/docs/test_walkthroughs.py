@@ -95,7 +95,12 @@ class OnnxNet(torch.nn.Module):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tracing, and of the exporter that needs no further package
             torch.onnx.export(
-                net, (example,), file, dynamo=False, input_names=["batch"], dynamic_axes={"batch": {0: "copies"}}
+                net,
+                (example,),
+                file,  # type: ignore[arg-type]  # the stubs know paths alone
+                dynamo=False,
+                input_names=["batch"],
+                dynamic_axes={"batch": {0: "copies"}},
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

@@ -151,7 +151,7 @@ def random_samples(d, n):
     return masks, odds / odds.sum(axis=1, keepdims=True), cosine_distance(masks)
 
 
-class PeersBase(lime_base.LimeBase):
+class PeersBase(lime_base.LimeBase):  # type: ignore[name-defined, misc]  # imported at run time
     """The package's own, but that it selects forward once: the first steps are the same however many follow.
 
     It fits a ridge regression for each superpixel at each step, which is slow, so at 60 superpixels it takes
