@@ -13,6 +13,7 @@ from pytest_lime.kernels import cosine_distance, exponential
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.surrogate import fit as fit_surrogate
 from pytest_lime.testing import planted_and, planted_sum
+from pytest_lime.verdicts import UNDECIDED
 
 SEEDS = 400
 D = 20
@@ -237,12 +238,16 @@ def test_verdicts_on_top_overlap_that_are_decided_are_right(explained):
             # Superpixels of the same true weight may come in any order, so several counts are true.
             ends = np.array([np.lexsort((first, -weights.round(9)))[:k] for first in (inside, ~inside)])
             least, most = inside[ends].sum(axis=1)
-            for at_least in range(1, k + 1):
-                verdicts = [
-                    judge(explanation, (top_overlap(region, int(k), at_least=at_least),)).verdicts[0]
-                    for explanation in found
+            claims = [top_overlap(region, int(k), at_least=at_least) for at_least in range(1, k + 1)]
+            verdicts = [judge(explanation, (claims[0],)).verdicts[0] for explanation in found]
+            for at_least, claim in enumerate(claims, start=1):
+                # Of the claims on one region only the bound differs, by which a verdict decides itself.
+                bounded = [dataclasses.replace(verdict, bound=at_least, status=UNDECIDED) for verdict in verdicts]
+                statuses = np.array([verdict.status for verdict in bounded])
+                judged = [judge(explanation, (claim,)).verdicts[0] for explanation in found[:5]]
+                assert [(verdict.status, verdict.bound) for verdict in judged] == [
+                    (verdict.status, at_least) for verdict in bounded[:5]
                 ]
-                statuses = np.array([verdict.status for verdict in verdicts])
                 wrong = (statuses == "pass") & (most < at_least) | (statuses == "fail") & (least >= at_least)
                 assert wrong.mean() <= 0.05, (place, k, at_least)
                 decided += (statuses != "inconclusive").sum()
