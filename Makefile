@@ -21,7 +21,7 @@ demo: $(VENV)/.package ## Run the example suite on a real network and write its 
 	@echo "Open the report in a browser: $(abspath $(REPORT)/index.html)"
 
 test: $(VENV)/.package ## Run all tests against the installed package.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 browser: $(VENV)/.package ## Run the tests of the report in Chromium; without one they fail.
 	PYTEST_LIME_REQUIRE_BROWSER=1 $(BIN)/pytest tests/report

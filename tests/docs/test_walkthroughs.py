@@ -5,7 +5,6 @@ To renew the pictures of the page: ``PYTEST_LIME_WRITE_DOCS=1 pytest tests/docs`
 same weights, since it takes less than half of the time; pictures, and the tests of the page, are of torch itself.
 """
 
-import io
 import os
 import re
 import shutil
@@ -87,24 +86,18 @@ def execute(block: Block, names: dict[str, Any]) -> dict[str, Any]:
 
 
 class OnnxNet(torch.nn.Module):
-    """`net`, with onnxruntime to compute it."""
+    """`net`, written to `file` for onnxruntime to compute it."""
 
-    def __init__(self, net: torch.nn.Module, example: torch.Tensor) -> None:
+    def __init__(self, net: torch.nn.Module, example: torch.Tensor, file: Path) -> None:
         super().__init__()
-        file = io.BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tracing, and of the exporter that needs no further package
             torch.onnx.export(
-                net,
-                (example,),
-                file,  # type: ignore[arg-type]  # the stubs know paths alone
-                dynamo=False,
-                input_names=["batch"],
-                dynamic_axes={"batch": {0: "copies"}},
+                net, (example,), file, dynamo=False, input_names=["batch"], dynamic_axes={"batch": {0: "copies"}}
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        self.session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         (scores,) = self.session.run(None, {"batch": batch.contiguous().numpy(force=True)})
@@ -112,14 +105,14 @@ class OnnxNet(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def setup() -> dict[str, Any]:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     names = execute(SETUP, {})
     if os.environ.get(WRITE):
         return names
     model = names["model"]
     photographs = [model.prepare(load_image(names[name])) for name in ("CAT", "BIKE", "CUP", "PALACE")]
     batch = model.normalise(torch.from_numpy(np.stack(photographs)))
-    fast = OnnxNet(model.net, batch[:1])
+    fast = OnnxNet(model.net, batch[:1], tmp_path_factory.mktemp("network") / "network.onnx")
     # Sums of some thousand float32 terms in another order, in a network of fifty layers.
     with torch.inference_mode():
         torch.testing.assert_close(fast(batch), model.net(batch), rtol=0, atol=1e-4)

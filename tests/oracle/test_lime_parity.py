@@ -3,7 +3,7 @@
 import functools
 from importlib import metadata
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,29 +151,33 @@ def random_samples(d, n):
     return masks, odds / odds.sum(axis=1, keepdims=True), cosine_distance(masks)
 
 
-class PeersBase(lime_base.LimeBase):  # type: ignore[name-defined, misc]  # imported at run time
-    """The package's own, but that it selects forward once: the first steps are the same however many follow.
+TAKEN: dict[bytes, Any] = {}
+
+
+def steps_once(forward_selection):
+    """Return the package's own method, which takes its steps once: the first are the same however many follow.
 
     It fits a ridge regression for each superpixel at each step, which is slow, so at 60 superpixels it takes
     `FEW` steps at most. What scikit-learn would check of each of the arguments is left out.
     """
 
-    taken: ClassVar[dict[bytes, Any]] = {}
-
-    def forward_selection(self, data, labels, weights, num_features):
-        key = data.tobytes() + labels.tobytes()
-        if key not in self.taken:
+    def take(data, labels, weights, num_features):
+        key = data.tobytes() + labels.tobytes() + weights.tobytes()
+        if key not in TAKEN:
             steps = FEW if data.shape[1] == 60 else data.shape[1]
             with config_context(assume_finite=True, skip_parameter_validation=True):
-                self.taken[key] = super().forward_selection(data, labels, weights, steps)
-        assert min(num_features, data.shape[1]) <= len(self.taken[key])
-        return self.taken[key][:num_features]
+                TAKEN[key] = forward_selection(data, labels, weights, steps)
+        assert min(num_features, data.shape[1]) <= len(TAKEN[key])
+        return TAKEN[key][:num_features]
+
+    return take
 
 
 def peers_fit(samples, method, count, regressor=None):
     """What the package's own `LimeBase` finds for every class: weights with 0 for what it does not choose."""
     masks, scores, distances = samples
-    base = PeersBase(lambda distances: np.sqrt(np.exp(-(distances**2) / 0.25**2)), random_state=0)
+    base = lime_base.LimeBase(lambda distances: np.sqrt(np.exp(-(distances**2) / 0.25**2)), random_state=0)
+    base.forward_selection = steps_once(base.forward_selection)
     found = SimpleNamespace(weights=np.zeros((CLASSES, masks.shape[1])), intercept=[], r2=[], local_pred=[])
     for label in range(CLASSES):
         intercept, weights, score, local = base.explain_instance_with_data(

@@ -120,8 +120,8 @@ def run(
             # The inner run judges warnings by its own configuration, not by ours.
             warnings.resetwarnings()
             warnings.simplefilter("default")
-            # Hypothesis would be imported anew, for its line in the summary, by each inner run.
-            how = ["-p", "no:hypothesispytest", *([] if mode == "bare" else [mode])]
+            # Plugins of others, which no test here is about, would be imported anew by each inner run and worker.
+            how = ["-p", "no:hypothesispytest", "-p", "no:anyio", *([] if mode == "bare" else [mode])]
             return pytester.runpytest_inprocess(*how, *arguments)
 
     return run_once
