@@ -37,12 +37,12 @@ def errors_to_one_side(units: int, alpha: float) -> float:
 
     ``√{2(nρ²+1)/(nρ²) · log(√(nρ²+1)/(2α) + 1)}``, the one-sided normal mixture of Howard, Ramdas, McAuliffe and
     Sekhon, Time-uniform, nonparametric, nonasymptotic confidence sequences, Annals of Statistics 49 (2021), with ρ
-    as for two sides of α each.
+    as for two sides of α each. With a variance that is estimated it holds for many units, as the one of two sides does.
 
     Parameters
     ----------
     units, alpha
-        As for `errors_either_side`; the mean ever lies beyond this one end with a chance of `alpha`.
+        As for `errors_either_side`; the mean ever lies beyond this one end with a chance of `alpha`, below ½.
 
     >>> round(errors_to_one_side(1000, 0.05), 2), round(errors_to_one_side(100, 0.05), 2)
     (2.87, 2.89)

@@ -21,7 +21,7 @@ from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions, as_whole_number
 from pytest_lime.positives import share_interval
-from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds
+from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds, signs
 from pytest_lime.regions import Box, Region, as_region, check_region
 from pytest_lime.surrogate import Fit, fit
 
@@ -164,7 +164,7 @@ class Explanation:
     minus : int or None
         The class whose scores are taken off those of the target, in a `contrast`.
     foreseen : float
-        So many times as many samples are made believe, in a `foresee`.
+        How many times as many samples `foresee` supposes; 1 for what was measured.
     """
 
     image: Image
@@ -238,13 +238,13 @@ class Explanation:
         half = self._quantile(comparisons) * self.standard_errors + self.rounding[:, None]
         return np.stack([self.weights - half, self.weights + half], axis=-1)
 
-    def _quantile(self, comparisons: int = 1, *, sides: int = 2) -> float:
-        """Return t such that ±t standard errors hold `confidence`, for each of `comparisons` at once."""
-        return float(-stdtrit(self.freedom, self._tail(comparisons, sides=sides)))
+    def _quantile(self, count: int = 1, *, sides: int = 2) -> float:
+        """Return how many standard errors to one or two `sides` hold `confidence` for `count` intervals at once."""
+        return float(-stdtrit(self.freedom, self._tail(count, sides=sides)))
 
-    def _tail(self, comparisons: int = 1, *, sides: int = 2) -> float:
-        """Return the chance that a single look may leave to each of one or two `sides` of an interval."""
-        alpha = (1 - self.confidence) / comparisons
+    def _tail(self, count: int = 1, *, sides: int = 2) -> float:
+        """Return the chance that a single look may leave to each side of one of `count` intervals."""
+        alpha = (1 - self.confidence) / count
         if not self.anytime:
             return alpha / sides
         units = (self.samples + 1) // 2 if self.paired else self.samples
@@ -420,12 +420,12 @@ class Explanation:
 
     def speaks(self, target: Any = None) -> bool | None:
         """Return whether any superpixel speaks for `target`; None where the samples do not tell."""
-        # As in `order(1)`: whether the strongest one does.
         row, reach = self.row(target), self._quantile(comparisons(self.superpixels, 1), sides=1)
-        half = reach * self.standard_errors[row] + self.rounding[row]
-        if (self.weights[row] > half).any():
-            return True
-        return False if (self.weights[row] <= -half).all() else None
+        # Those of `order(1)`, without the comparisons of all with all.
+        positive, negative = signs(
+            self.weights[row], self.standard_errors[row], reach=reach, rounding=float(self.rounding[row])
+        )
+        return True if positive.any() else False if negative.all() else None
 
     @user_error
     def heatmap(self, target: Any = None, upsampling: str = "nearest") -> Array:
@@ -581,7 +581,7 @@ class Explanation:
         """Return the share of the positive weight that lies in `region`, ``Σ β⁺ r / Σ β⁺``.
 
         It is 0, and its interval all of [0, 1], where no superpixel has a positive weight. Noise has a positive part,
-        too, so this figure leans towards the region's share of the superpixels; its interval does not
+        too, so this figure leans towards the region's share of the superpixels. Its interval allows for that
         (`pytest_lime.positives.share_interval`), and is stretched to hold the figure.
         """
         self.need_sign("mass")

@@ -171,9 +171,9 @@ def leave_units_out(solution: Solution, *, paired: bool) -> tuple[Array, Array, 
     With u_i the influence of sample i on the weights, ``s_i A⁻¹ (z_i − z̄) r_i``, the covariance is ``Σ u uᵀ`` over
     independent units: the sandwich estimator of White (1980), which needs neither equal variances nor a linear model.
     A fit leaves residuals that are too small; those of a unit are multiplied by ``(I − H)^(−½)``, so that the
-    covariance is right on average where variances are equal (HC2 of MacKinnon and White 1985; for pairs, CR2 of Bell
-    and McCaffrey 2002). The jackknife forms HC3 and CR3, ``(I − H)⁻¹``, have errors that are too large while samples
-    are few.
+    covariance is right on average where variances are the inverse of the weights, and nearly so elsewhere (HC2 of
+    MacKinnon and White 1985; for pairs, CR2 of Bell and McCaffrey 2002, without their degrees of freedom). The
+    jackknife forms HC3 and CR3, ``(I − H)⁻¹``, have errors that are too large while samples are few.
     """
     n, d = solution.masks.shape
     units = (n + 1) // 2 if paired else n

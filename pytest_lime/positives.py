@@ -72,8 +72,9 @@ def share_interval(
 
     A share b is left out when ``Σ β⁺ (r − b)`` surely lies to one side of 0 (Fieller's way to a ratio: E. C. Fieller,
     Some problems in interval estimation, Journal of the Royal Statistical Society B 16, 1954). The sum is made
-    of `straightened` parts, and surely means by more than `reach` of its standard errors (delta method), with what
-    the parts lean by, and rounding, on top.
+    of `straightened` parts, and surely means by more than `reach` of its standard errors (delta method, with a slope
+    at which each part by itself reaches as far up as its weight may lie), with what the parts lean by, and rounding,
+    on top.
 
     Parameters
     ----------
@@ -90,12 +91,16 @@ def share_interval(
     Returns
     -------
     (low, high)
-        Within [0, 1]; all of it where the positive weight may be none.
+        Within [0, 1]; all of it where no share can be told from another, as where the positive weight may be none.
     """
     errors = np.sqrt(np.diagonal(covariance))
     # Without an error every weight is endlessly far from 0.
     steps = np.divide(weights, errors, out=np.copysign(np.full_like(weights, np.inf), weights), where=errors > 0)
-    parts, slopes = straightened(np.where(np.isinf(steps), 0.0, steps))
+    known = np.where(errors > 0, steps, 0.0)
+    parts, slopes = straightened(known)
+    # At and below 0 an estimate hardly moves with what is seen, and yet the weight may lie above: by itself it reaches
+    # as far as the interval of a weight does.
+    slopes = np.maximum(slopes, (np.maximum(known + reach, 0.0) - parts - leaning(known)) / reach)
     parts = np.where(errors > 0, errors * parts, np.maximum(weights, 0.0))
     slopes = np.where(errors > 0, slopes, weights > 0)
     # A weight that is surely below 0 counts for nothing, rounded or not.

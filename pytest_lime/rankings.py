@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Order", "comparisons", "iou", "iou_bounds", "overlap_bounds"]
+__all__ = ["Order", "comparisons", "iou", "iou_bounds", "overlap_bounds", "signs"]
 
 Array = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
@@ -59,8 +59,7 @@ class Order:
             spread = variances[:, None] + variances[None, :] - 2 * covariance
         errors = np.sqrt(np.where(np.isfinite(spread), np.maximum(spread, 0.0), np.inf))
         ahead = weights[:, None] - weights[None, :] > reach * errors + 2 * rounding
-        half = reach * np.sqrt(variances) + rounding
-        return cls(ahead, weights > half, weights <= -half)
+        return cls(ahead, *signs(weights, np.sqrt(variances), reach=reach, rounding=rounding))
 
     def strongest(self, k: int) -> tuple[Chosen, Chosen]:
         """Return which superpixels are surely among the `k` strongest, and which of the others may be.
@@ -72,6 +71,12 @@ class Order:
         rivals = (~self.ahead).sum(axis=1) - 1
         surely = rivals < k
         return surely, ~surely & (self.ahead.sum(axis=0) < k)
+
+
+def signs(weights: Array, errors: Array, *, reach: float, rounding: float) -> tuple[Chosen, Chosen]:
+    """Return which weights are surely above 0, and which surely are not; `errors` are their standard errors."""
+    half = reach * errors + rounding
+    return weights > half, weights <= -half
 
 
 def overlap_bounds(order: Order, inside: Chosen, k: int) -> tuple[float, float]:

@@ -128,6 +128,33 @@ class TestShareInterval:
         # 5 % to either side, and 3 standard errors of so many runs.
         assert max(missed_low, missed_high) / runs < 0.05 + 0.015
 
+    @pytest.mark.parametrize("true", [0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0])
+    @pytest.mark.parametrize("inside", [True, False])
+    def test_a_weak_weight_alone_is_held(self, true: float, inside: bool) -> None:
+        """Beside a strong one: drawn below 0 it does not move its estimate, and still may lie above."""
+        rng = np.random.default_rng(int(4 * true))
+        weights, shares = np.array([true, 20.0]), np.array([1.0, 0.0] if inside else [0.0, 1.0])
+        truth, runs = float(weights @ shares / weights.sum()), 3000
+        ends = [
+            share_interval(weights + noise, np.eye(2), shares, reach=1.96, rounding=0.0)
+            for noise in rng.standard_normal((runs, 2))
+        ]
+        low, high = np.array(ends).T
+        # 2.5 % to either side, and 3 standard errors of so many runs.
+        assert max((truth < low).mean(), (truth > high).mean()) < 0.025 + 0.009
+
+    @pytest.mark.parametrize("reach", [1.0, 1.96, 3.13, 4.4])
+    def test_a_share_rises_with_its_weight_and_never_less_than_its_weight_alone_may(self, reach: float) -> None:
+        seen = np.linspace(-8, 8, 161)
+        shares = np.array([1.0, 0.0])
+        ends = [share_interval(np.array([one, 40.0]), np.eye(2), shares, reach=reach, rounding=0.0) for one in seen]
+        low, high = np.array(ends).T
+        assert (np.diff(low) >= -1e-9).all()
+        # What a part leans by falls with what is seen far below 0, and the end with it, a little.
+        assert (np.diff(high) >= -0.0025).all()
+        # The strong one, at its lower end, would leave it more.
+        assert (high >= np.maximum(seen + reach, 0) / (np.maximum(seen + reach, 0) + 40) - 1e-6).all()
+
     def test_the_plain_share_would_not_hold_it(self) -> None:
         """What the estimate is straightened for: with 50 weights of 0 outside, noise pulls a share of 1 below 0.8."""
         rng = np.random.default_rng(0)

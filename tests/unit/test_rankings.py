@@ -1,4 +1,4 @@
-"""Rankings: the overlap of a region with the strongest superpixels, and what intervals of the weights leave of it."""
+"""Rankings: the overlap of a region with the strongest superpixels, and what errors of the weights leave of it."""
 
 import itertools
 
