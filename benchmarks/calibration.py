@@ -210,7 +210,7 @@ def main() -> None:
     found = {
         "environment": measuring.environment(),
         "seconds": round(time.perf_counter() - began),
-        "seeds": arguments.seeds,
+        "seeds": min(len(listed) for row, listed in outcomes.items() if not FORMULAS[row.formula].exact),
         "rows": [{**row._asdict(), **summary(row, listed)} for row, listed in sorted(outcomes.items())],
     }
     text = table(outcomes, found)
@@ -238,19 +238,26 @@ def parse() -> argparse.Namespace:
 
 
 def study(arguments: argparse.Namespace) -> Outcomes:
-    """Run all formulas with all seeds, in processes."""
+    """Run all formulas with all seeds, in processes; an interruption ends it with the seeds that are done."""
     outcomes: Outcomes = collections.defaultdict(list)
     with ProcessPoolExecutor(arguments.jobs, multiprocessing.get_context("spawn")) as pool:
-        tasks = []
-        for name, formula in FORMULAS.items():
-            seeds = range(-(-arguments.seeds // 10) if formula.exact else arguments.seeds)
-            for d, start in itertools.product(formula.sizes, seeds[::CHUNK]):
-                tasks.append(pool.submit(work, name, d, seeds[start : start + CHUNK]))
-        for done, task in enumerate(as_completed(tasks), start=1):
-            for row, listed in task.result().items():
-                outcomes[row] += listed
-            if done % 20 == 0 or done == len(tasks):
-                say(f"{done} of {len(tasks)} parts")
+        tasks = [
+            pool.submit(work, name, d, range(start, min(start + CHUNK, arguments.seeds)))
+            # So that an interruption leaves about as many seeds of each.
+            for start in range(0, arguments.seeds, CHUNK)
+            for name, formula in FORMULAS.items()
+            if not formula.exact or start < arguments.seeds / 10
+            for d in formula.sizes
+        ]
+        try:
+            for done, task in enumerate(as_completed(tasks), start=1):
+                for row, listed in task.result().items():
+                    outcomes[row] += listed
+                if done % 20 == 0 or done == len(tasks):
+                    say(f"{done} of {len(tasks)} parts")
+        except KeyboardInterrupt:
+            say("interrupted: with the seeds that are done")
+            pool.shutdown(wait=False, cancel_futures=True)
     return outcomes
 
 
