@@ -33,7 +33,7 @@ from pytest_lime.images import load_image
 from pytest_lime.laboratory import Laboratory
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
-from pytest_lime.options import LimeOptions, as_whole_number, resolve
+from pytest_lime.options import LimeOptions, as_whole_number, check_number, resolve
 from pytest_lime.prefetch import Prefetch
 from pytest_lime.progress import Progress
 from pytest_lime.records import PAGE, file_stem, plain
@@ -43,7 +43,7 @@ from pytest_lime.sampling import sample
 from pytest_lime.sets import CheckSet, ImageCheck, check_share
 from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.trials import Trial, conclude, sampled
-from pytest_lime.verdicts import Check, open_claims
+from pytest_lime.verdicts import Check, Verdict, barely_alive, open_claims
 from pytest_lime.workers import plain_node_id
 
 if TYPE_CHECKING:
@@ -295,6 +295,10 @@ class Lime:
             An argument, an image, a region or the model is not as it must be.
         """
         caller = "lime.compare_groups"
+        margin = check_number(f"{caller}: margin", margin, 0, ends=False)
+        for name, flag in {"rate": rate, "paired": paired}.items():
+            if not isinstance(flag, bool):
+                raise OptionError(f"{caller}: {name}={one_line(flag)} must be True or False.")
         _check_claims(caller, (statistic,), (Claim, Callable))
         _check_one_class(caller, target)
         listed = {name: _listed(images, f"{caller}: group {name!r}") for name, images in _named_groups(groups).items()}
@@ -325,6 +329,12 @@ class Lime:
                 seed=resolved.seed,
                 statistic=what,
             )
+            if seen.unknown:
+                what = "whether the claim holds is not known"
+                if not rate:
+                    what = f"the figure is not known to half of the margin, {margin / 2:.3g}"
+                told = f"{what} of {seen.unknown} of {seen.cost['images']} images: raise max_samples"
+                found = dataclasses.replace(found, notes=(*found.notes, told))
         record = describe_comparison(
             found,
             sizes=sizes,
@@ -361,7 +371,13 @@ class Lime:
                         f"{caller}: image {place + 1} of {len(images)} has no figure to compare: "
                         f"{verdict.note or verdict.figure}; choose another statistic."
                     )
-                seen.add(place, float(verdict.holds if narrow is None else verdict.estimate), check.explanation)
+                if narrow is None:
+                    # Where it is open whether the claim holds, the estimate says so.
+                    figure = float(verdict.holds if verdict.status == "inconclusive" else verdict.status == "pass")
+                    known = verdict.status != "inconclusive"
+                else:
+                    figure, known = verdict.estimate, _is_known(verdict, narrow)
+                seen.add(place, figure, check.explanation, known=known)
         return seen
 
     @user_error
@@ -594,12 +610,14 @@ class _Seen:
         ends = list(itertools.accumulate(map(len, groups.values()), initial=0))
         self.groups = dict(zip(groups, map(range, ends, ends[1:]), strict=True))
         self.cost: dict[str, Any] = {"images": 0, "samples": 0, "passes": 0, "seconds": 0.0, "device": ""}
+        self.unknown = 0
         self._figures: dict[int, float] = {}
         self._names: dict[int, str] = {}
         self._target: tuple[int, str] | None = None
 
-    def add(self, place: int, figure: float, explanation: Explanation) -> None:
-        """Take the figure of the image at `place`."""
+    def add(self, place: int, figure: float, explanation: Explanation, *, known: bool) -> None:
+        """Take the figure of the image at `place`, and whether it is known as well as was asked."""
+        self.unknown += not known
         self._figures[place], self._names[place] = figure, explanation.image.name
         self._target = explanation.targets[0], explanation.labels[0]
         self.cost["images"] += 1
@@ -660,8 +678,15 @@ class _Asked:
         """Return how many claims more samples should decide."""
         if not self.narrow or not check.verdicts:
             return open_claims(check)
-        low, high = check.verdicts[0].interval
-        return int(not high - low <= 2 * self.narrow)
+        verdict = check.verdicts[0]
+        dead = verdict.samples > 0 and barely_alive(check.explanation)
+        return int(dead or not _is_known(verdict, self.narrow))
+
+
+def _is_known(verdict: Verdict, narrow: float) -> bool:
+    """Whether a figure lies within `narrow` to either side."""
+    low, high = verdict.interval
+    return high - low <= 2 * narrow
 
 
 @contextlib.contextmanager

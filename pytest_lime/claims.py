@@ -28,6 +28,7 @@ __all__ = [
     "density_gap",
     "fidelity",
     "judge",
+    "looks_the_same",
     "mass",
     "named",
     "pointing",
@@ -583,12 +584,7 @@ class _RegionClaim(Claim):
             notes.append(
                 f"{hidden:.0%} of {self.region!r} lies in the part of the image that the model's crop cuts away"
             )
-        flat = _flat(explanation, self.region)
-        if flat > 0.25:
-            notes.append(
-                f"{flat:.0%} of {self.region!r} looks the same hidden as shown, so its weight says nothing: "
-                "choose another fill"
-            )
+        notes += looks_the_same(explanation, self.region)
         speaks, label = explanation.speaks(), explanation.labels[0]
         if np.abs(explanation.weights[0]).max() <= explanation.rounding[0]:
             notes.append(f"no mask changes the score of {label!r}: try another fill, or look whether the model works")
@@ -598,10 +594,12 @@ class _RegionClaim(Claim):
         return "; ".join(notes)
 
 
-def _flat(explanation: Explanation, region: Region) -> float:
-    """Return the share of `region`, as the model sees it, in superpixels that their fill does not change."""
-    mask = explanation.region_mask(region)
-    return float(explanation.unchanged[explanation.segments][mask].mean())
+def looks_the_same(explanation: Explanation, region: Region, what: str = "its weight") -> list[str]:
+    """Return, as one note or none, that much of `region` looks the same hidden, so that `what` says nothing."""
+    flat = explanation.unchanged_share(region)
+    if flat <= 0.25:
+        return []
+    return [f"{flat:.0%} of {region!r} looks the same hidden as shown, so {what} says nothing: choose another fill"]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

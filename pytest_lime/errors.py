@@ -106,13 +106,19 @@ def nearest(name: object, names: Iterable[object]) -> str:
     return f"; the nearest is {known[found[0]]!r}" if found else ""
 
 
-def printable(text: str) -> str:
-    r"""Return `text` with an escape for what no encoding can hold: half of a surrogate pair.
+# Terminals obey them, and pages and XML must not hold them.
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
-    >>> printable("caf\udce9")
-    'caf\\udce9'
+
+def printable(text: str) -> str:
+    r"""Return `text` with escapes for what no encoding can hold, half of a surrogate pair, and for control characters.
+
+    Line breaks and tabs stay.
+
+    >>> printable("caf\udce9"), printable("\x1b[2J")
+    ('caf\\udce9', '\\x1b[2J')
     """
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text.encode("utf-8", "backslashreplace").decode().translate(CONTROLS)
 
 
 def one_line(value: object, limit: int = 80) -> str:

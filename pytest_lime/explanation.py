@@ -19,7 +19,7 @@ from pytest_lime.drawing import Card, figure_words
 from pytest_lime.errors import OptionError, RegionError, TargetError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
-from pytest_lime.options import LimeOptions, as_whole_number
+from pytest_lime.options import LimeOptions, as_whole_number, check_number
 from pytest_lime.positives import share_interval
 from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds, signs
 from pytest_lime.regions import Box, Region, as_region, check_region
@@ -251,11 +251,25 @@ class Explanation:
         errors = errors_either_side(units, alpha) if sides == 2 else errors_to_one_side(units, alpha)
         return float(ndtr(-errors))
 
+    def read_only(self) -> Explanation:
+        """Return the explanation with arrays that cannot be written to, such as by a claim that sorts one in place."""
+        fields: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields.update({name: _locked(value) for name, value in fields.items() if isinstance(value, np.ndarray)})
+        fields["opinions"] = {name: _locked(said) for name, said in self.opinions.items()}
+        return Explanation(**fields)
+
+    @user_error
     def foresee(self, times: float) -> Explanation:
         """Return the explanation as it would be with so many `times` as many samples, if every estimate stayed.
 
         Variances fall with the number of samples. Look at it for what it decides; the rest is as it was.
+
+        Raises
+        ------
+        OptionError
+            `times` is no number above 0.
         """
+        times = check_number("foresee: times", times, 0, ends=False)
         return dataclasses.replace(self, covariance=self.covariance / times, foreseen=self.foreseen * times)
 
     def order(self, k: int, target: Any = None) -> Order:
@@ -575,6 +589,10 @@ class Explanation:
         mask = region if isinstance(region, np.ndarray) else self.region_mask(region)
         area = np.bincount(self.segments.ravel())
         return np.asarray(np.bincount(self.segments.ravel(), weights=mask.ravel()) / area)
+
+    def unchanged_share(self, region: Region) -> float:
+        """Return the share of `region`, as the model sees it, in superpixels that look the same hidden as shown."""
+        return float(self.unchanged[self.segments][self.region_mask(region)].mean())
 
     @user_error
     def mass(self, region: Region, target: Any = None) -> Figure:
@@ -909,6 +927,13 @@ class Explanation:
 
     def _figure(self, value: float, interval: tuple[float, float], words: str) -> Figure:
         return Figure(value, interval=interval, words=words, samples=self.samples, confidence=self.confidence)
+
+
+def _locked(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view of `array` that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def no_sign(what: str, surrogate: Any) -> OptionError:

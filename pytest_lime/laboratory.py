@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.cache import digest
-from pytest_lime.errors import OptionError, one_line
+from pytest_lime.errors import OptionError, nearest, one_line
 from pytest_lime.explanation import Explanation
 from pytest_lime.fills import fill_image
 from pytest_lime.footprints import project_region
 from pytest_lime.forward import Canvas, Portion
 from pytest_lime.models.protocol import Model, normalisation
-from pytest_lime.probes import Intervention
+from pytest_lime.probes import TRANSFORMS, Intervention
 from pytest_lime.regions import Region, same_region
 from pytest_lime.sampling import sample
 from pytest_lime.scenes import Scene
@@ -104,7 +104,18 @@ class Laboratory:
         return self._explain(self._scene, seed=seed)
 
     def transformed(self, name: str) -> Explanation:
-        """Explain the image after ``"hflip"`` or ``"brightness"``; its superpixels keep their numbers and go along."""
+        """Explain the image after ``"hflip"`` or ``"brightness"``; its superpixels keep their numbers and go along.
+
+        Raises
+        ------
+        OptionError
+            There is no such transformation.
+        """
+        if name not in TRANSFORMS:
+            raise OptionError(
+                f"transformation {one_line(name)} must be one of {', '.join(map(repr, TRANSFORMS))}"
+                f"{nearest(name, TRANSFORMS)}."
+            )
         scene = self._scene
         change: Callable[[NDArray[Any]], NDArray[Any]]
         if name == "hflip":

@@ -6,7 +6,10 @@ import dataclasses
 
 from pytest_lime.regions import Region
 
-__all__ = ["Intervention"]
+__all__ = ["TRANSFORMS", "Intervention"]
+
+# What may be done to an image that leaves its explanation as it is.
+TRANSFORMS = ("hflip", "brightness")
 
 # Where hiding a region leaves no more than this share of the score under every fill, the model uses it …
 USED = 0.5

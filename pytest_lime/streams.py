@@ -357,7 +357,7 @@ class SampleStream:
             complete=complete,
             rounding=self._resolution,
         )
-        return Explanation(
+        found = Explanation(
             image=scene.image,
             pixels=scene.pixels,
             view=scene.view,
@@ -380,9 +380,11 @@ class SampleStream:
             batch_size=self.bench.engine.batch_size(self.canvas.shape),
             device=str(self.bench.engine.device),
             options=options,
-            opinions=self._opinions,
+            opinions=dict(self._opinions),
             precision_shift=shift,
         )
+        # Some of these arrays are this stream's own, and all are what other claims are judged on.
+        return found.read_only()
 
     def _received(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return image and fill as the distances between pixels take them: after the model's normalisation."""

@@ -15,12 +15,12 @@ from scipy.special import ndtr, stdtrit
 
 from pytest_lime.agreement import rank_agreement
 from pytest_lime.anytime import errors_either_side
-from pytest_lime.claims import SETTLED, Claim, named, samples_to_decide, settled, unsettled
+from pytest_lime.claims import SETTLED, Claim, looks_the_same, named, samples_to_decide, settled, unsettled
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
 from pytest_lime.options import as_whole_number, check_number
 from pytest_lime.perturbation import MaskStream
-from pytest_lime.probes import Intervention
+from pytest_lime.probes import TRANSFORMS, Intervention
 from pytest_lime.regions import Region, as_region, distinct_regions, same_region
 from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
 
@@ -41,7 +41,6 @@ __all__ = [
 __tracebackhide__ = is_for_the_user
 
 Array = NDArray[np.float64]
-TRANSFORMS = ("hflip", "brightness")
 # Contexts of the first look of `no_reliance`, and by which each later look has more.
 CONTEXTS = 16
 # Orders that the curves of `faithful` are compared with: none may do as well for a p-value of 1/20.
@@ -408,6 +407,9 @@ class _NoReliance(_RegionTrial):
             if complete and len(found) == budget:
                 off = 2 * float(explanation.rounding[0])
                 interval = float(found.mean()) - off, float(found.mean()) + off
+            if explanation.unchanged[inside].all():
+                # Nothing was hidden, so that nothing was tried.
+                return self._verdict(explanation, found, (-math.inf, math.inf))
             verdict = self._verdict(explanation, found, interval)
             if verdict.status != "inconclusive" or len(found) >= budget:
                 return verdict
@@ -422,7 +424,12 @@ class _NoReliance(_RegionTrial):
             bound=self.at_most,
             figure=f"{found.mean():+.3g}",
             samples=2 * len(found),
-            note=f"{len(found)} contexts, each with and without the region",
+            note="; ".join(
+                [
+                    f"{len(found)} contexts, each with and without the region",
+                    *looks_the_same(explanation, self.region, "what it adds"),
+                ]
+            ),
         )
 
 
@@ -668,7 +675,7 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = Tr
             verdict = settled(named(claim.conduct(lab), claim, "conduct"), explanation, claim)
         else:
             verdict = next(judged)
-            if verdict.status == "inconclusive" and not unsettled(explanation, claim):
+            if verdict.status == "inconclusive" and not verdict.needs and not unsettled(explanation, claim):
                 verdict = dataclasses.replace(verdict, needs=samples_to_decide(explanation, claim))
         verdicts.append(_confronted(verdict, claim, interventions))
     return Check(explanation, tuple(verdicts), interventions)

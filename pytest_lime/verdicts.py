@@ -16,7 +16,7 @@ from pytest_lime.explanation import Explanation
 from pytest_lime.probes import Intervention
 from pytest_lime.regions import Region
 
-__all__ = ["Check", "Status", "Verdict", "decide", "open_claims", "verdict_lines", "worst"]
+__all__ = ["Check", "Status", "Verdict", "barely_alive", "decide", "open_claims", "verdict_lines", "worst"]
 
 Status = Literal["pass", "fail", "inconclusive"]
 Relation = Literal[">=", "<="]
@@ -269,9 +269,13 @@ def open_claims(check: Check) -> int:
     Besides the inconclusive ones these are all that rest on samples, while the class is alive in a handful of them
     only: with none of them alive yet every figure would be 0 without any error.
     """
-    explanation = check.explanation
-    dead = not explanation.complete and explanation.alive[0] * explanation.samples < FEWEST_ALIVE
+    dead = barely_alive(check.explanation)
     return sum(verdict.status == "inconclusive" or (dead and verdict.samples > 0) for verdict in check.verdicts)
+
+
+def barely_alive(explanation: Explanation) -> bool:
+    """Whether the class is alive in so few samples that nothing is decided yet."""
+    return bool(not explanation.complete and explanation.alive[0] * explanation.samples < FEWEST_ALIVE)
 
 
 def verdict_lines(verdict: Verdict, indent: str) -> list[str]:

@@ -149,13 +149,15 @@ def test_wrong_arguments(groups_suite: Callable[[str], None], run: Run, insides:
             (TWO, HOLDS, {"paired": True, "source": id}),
             (TWO, lambda image: None, {"margin": 0.9}),
             (TWO, HOLDS, {"source": lambda image: [], "margin": 0.9}),
+            (TWO, HOLDS, {"rate": "no"}),
+            (TWO, HOLDS, {"paired": None}),
         ],
     )
     def test_it(lime, groups, statistic, options):
         lime.compare_groups(groups, "cat", statistic, **{"margin": 0.9, **options})
     """)
     result = run()
-    result.assert_outcomes(failed=10)
+    result.assert_outcomes(failed=12)
     result.stdout.fnmatch_lines(
         [
             "E*OptionError: lime.compare_groups: groups=* must map the names of two groups or more *",
@@ -168,9 +170,55 @@ def test_wrong_arguments(groups_suite: Callable[[str], None], run: Run, insides:
             "E*OptionError: lime.compare_groups: paired=True compares images by their place *",
             "E*OptionError: image 1 of 6: lime.compare_groups: <lambda> returned None for *; it must return a claim.",
             "E*OptionError: lime.compare_groups: source returned [[][]] for *",
+            "E*OptionError: lime.compare_groups: rate='no' must be True or False.",
+            "E*OptionError: lime.compare_groups: paired=None must be True or False.",
         ]
     )
     assert insides(result) == []
+
+
+@bare
+def test_figures_that_the_samples_do_not_tell(groups_suite: Callable[[str], None], run: Run) -> None:
+    """What is not known is said; a rate counts verdicts, not estimates; numbers of numpy are numbers."""
+    groups_suite("""
+    class Told(Claim):
+        # Known of every image but by no interval, and with a status of its own.
+        name = "told"
+
+        def __init__(self, status, interval):
+            self.status, self.interval = status, interval
+
+        def judge(self, explanation):
+            return Verdict(
+                meaning="m", estimate=1.0, interval=self.interval, relation=">=", bound=0.5, status=self.status
+            )
+
+    GROUPS = {"first": pictures(12), "second": pictures(12, first=50)}
+
+    def test_rates_are_of_verdicts(lime):
+        found = lime.compare_groups(
+            GROUPS, "cat", Told("fail", (1, 1)), margin=np.float32(0.9), rate=True, samples=50,
+        )
+        assert [group.mean for group in found.groups] == [0.0, 0.0]
+        assert found.notes == ()
+
+    def test_open_ones_are_counted(lime):
+        found = lime.compare_groups(
+            GROUPS, "cat", Told("inconclusive", (-10, 10)), margin=0.9, rate=True, max_samples=100,
+        )
+        assert "whether the claim holds is not known of 24 of 24 images: raise max_samples" in found.notes
+
+    def test_wide_ones_are_counted(lime):
+        found = lime.compare_groups(GROUPS, "cat", mass(CORNER, at_least=0.5), margin=0.2, samples=40, spread=0.05)
+        (note,) = [note for note in found.notes if "not known" in note]
+        assert "to half of the margin, 0.1" in note
+
+    def test_too_few_with_a_number_of_numpy(lime):
+        lime.compare_groups(
+            {"a": pictures(4), "b": pictures(4, 9)}, "cat", Brightness(), margin=np.float32(0.1), spread=5.0
+        )
+    """)
+    run("--lime-inconclusive=pass").assert_outcomes(passed=4)
 
 
 PASSES = """

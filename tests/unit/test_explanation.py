@@ -399,6 +399,20 @@ class TestRegions:
             explanation_of(WEIGHTS).overlap(Mask(np.ones((5, 5))), k=1)
 
 
+class TestForesee:
+    def test_variances_fall_with_the_number_of_samples(self, explanation_of: Build) -> None:
+        now = explanation_of(WEIGHTS, error=0.1)
+        later = now.foresee(2).foresee(2)
+        np.testing.assert_allclose(later.standard_errors, now.standard_errors / 2)
+        np.testing.assert_array_equal(later.weights, now.weights)
+        assert later.foreseen == 4
+
+    @pytest.mark.parametrize("times", [0, -1, math.nan, math.inf, "x", None, True])
+    def test_misuse(self, explanation_of: Build, times: Any) -> None:
+        with pytest.raises(OptionError, match=r"foresee: times=.* must be a number"):
+            explanation_of(WEIGHTS).foresee(times)
+
+
 class TestMass:
     @pytest.mark.parametrize(
         ("region", "share"),

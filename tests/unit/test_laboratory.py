@@ -213,6 +213,11 @@ class TestExplanations:
         mirrored = lab.transformed("hflip")
         assert mirrored.weights == pytest.approx(lab.explanation.weights, abs=1e-6)
 
+    @pytest.mark.parametrize("name", ["vflip", "hflips", None, 3])
+    def test_another_transformation_is_told(self, name: Any) -> None:
+        with pytest.raises(OptionError, match=r"transformation .* must be one of 'hflip', 'brightness'"):
+            laboratory(FakeModel(), fill=(0, 0, 0), **GRID).transformed(name)
+
     def test_with_less_light(self) -> None:
         lab = laboratory(FakeModel(), fill=(0, 0, 0), **GRID)
         darker = lab.transformed("brightness")

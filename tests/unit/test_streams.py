@@ -106,6 +106,19 @@ class TestPortions:
         np.testing.assert_array_equal(np.concatenate(rows)[1:], MaskStream("hadamard", 16, 0).draw(120))
         assert_same(stream.look(), explained(FakeModel()), ROUNDING)
 
+    def test_nobody_writes_into_what_is_stored_and_judged(self) -> None:
+        # A claim that sorts the scores would otherwise change them for every later test.
+        stream = stream_of()
+        stream.add(stream.bench.engine.submit([stream.portion()]).results()[0])  # type: ignore[list-item]
+        seen = stream.look()
+        arrays = {name: value for name, value in vars(seen).items() if isinstance(value, np.ndarray)}
+        assert {"prediction", "weights", "masks", "sample_scores", "pixels", "segments"} <= set(arrays)
+        for array in (*arrays.values(), *seen.opinions.values()):
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = array
+        # The stream itself goes on.
+        assert_same(stream.look(), seen, 0.0)
+
     def test_room_for_one_row_is_room_for_the_image(self) -> None:
         stream = stream_of()
         portion = stream.portion(1)

@@ -206,6 +206,17 @@ class TestNoReliance:
         assert (verdict.status, verdict.estimate, verdict.samples) == (status, 0.25, 256)
         assert np.ptp(verdict.interval) < 1e-3
 
+    @pytest.mark.parametrize(("flat", "status"), [((15,), "inconclusive"), ((14,), "pass"), ((), "pass")])
+    def test_what_looks_the_same_hidden_was_not_tried(self, flat: tuple[int, ...], status: str) -> None:
+        lab = planted_lab(planted_linear([*OBJECT, 0.0]), samples=500)
+        unchanged = np.isin(np.arange(16), flat)
+        lab.explanation = dataclasses.replace(lab.explanation, unchanged=unchanged)
+        verdict = conducted(no_reliance(MARK, at_most=0.05), lab)
+        assert verdict.status == status
+        told = "100% of Box(12, 12, 16, 16) looks the same hidden as shown, so what it adds says nothing"
+        assert (told in verdict.note) == (status == "inconclusive")
+        json.dumps(verdict.as_json(), allow_nan=False)
+
     def test_a_region_that_takes_from_the_score_passes(self) -> None:
         lab = planted_lab(planted_sum([[0], [15]], 16, [0.9, -0.4]), samples=200)
         verdict = conducted(no_reliance(MARK, at_most=0), lab)
@@ -587,6 +598,16 @@ class TestConclude:
         assert open_.needs > lab.explanation.samples
         assert (trial.needs, closed.needs) == (0, 0)
         assert "samples in all should decide it" in open_.outlook
+
+    def test_what_a_claim_of_ones_own_says_that_it_needs_stays(self, explanation_of: Build) -> None:
+        class Wide(Claim):
+            def judge(self, explanation: Explanation) -> Verdict:
+                return Verdict(
+                    meaning="m", estimate=0.5, interval=(0, 1), relation=">=", bound=0.5, samples=400, needs=900
+                )
+
+        (verdict,) = concluded((Wide(),), FakeLab(explanation_of(RISING))).verdicts
+        assert (verdict.status, verdict.needs) == ("inconclusive", 900)
 
     @pytest.mark.parametrize("returned", [None, True])
     def test_something_else_than_a_verdict_is_told(self, explanation_of: Build, returned: Any) -> None:
