@@ -10,6 +10,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,6 +107,10 @@ class OnnxNet(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    # What is first imported while there is a pytester is forgotten with it, but not by what has it already: later
+    # tests in this process would meet two copies.
+    for name in ("checker", "report.render"):
+        import_module(f"pytest_lime.{name}")
     names = execute(SETUP, {})
     if os.environ.get(WRITE):
         return names
