@@ -214,9 +214,7 @@ def main() -> None:
         "rows": [{**row._asdict(), **summary(row, listed)} for row, listed in sorted(outcomes.items())],
     }
     text = table(outcomes, found)
-    print(f"\n{text}\n")
-    measuring.write(arguments.json, found)
-    say(f"written: {arguments.json}")
+    measuring.publish(text, found, arguments.json)
     if arguments.write_docs:
         measuring.put_between(PAGE, "calibration", text)
         say("written: docs/statistics.md")

@@ -177,6 +177,13 @@ def write(path: Path, results: Mapping[str, Any]) -> None:
     beside.replace(path)
 
 
+def publish(text: str, found: Mapping[str, Any], path: Path) -> None:
+    """Print the table of a study, and write its figures."""
+    print(f"\n{text}\n")
+    write(path, found)
+    say(f"written: {path}")
+
+
 def put_between(path: Path, marker: str, text: str) -> None:
     """Replace what stands in a document between ``<!-- marker -->`` and ``<!-- /marker -->``.
 

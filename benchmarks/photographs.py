@@ -30,6 +30,7 @@ from benchmarks.samplers import find, network
 from pytest_lime import Box, Claim, Ellipse, LimeOptions, density_gap, mass, pointing, top_iou, top_overlap
 from pytest_lime.claims import judge
 from pytest_lime.explanation import Explanation
+from pytest_lime.images import load_image
 from pytest_lime.models.protocol import Model
 from pytest_lime.options import resolve
 from pytest_lime.regions import Region
@@ -82,9 +83,7 @@ def main() -> None:
         "rows": summary(rows),
     }
     text = table(rows, found)
-    print(f"\n{text}\n")
-    measuring.write(arguments.json, found)
-    say(f"written: {arguments.json}")
+    measuring.publish(text, found, arguments.json)
     if arguments.write_docs:
         measuring.put_between(PAGE, "photographs", text)
         say("written: docs/statistics.md")
@@ -115,19 +114,13 @@ def cases() -> list[Case]:
     model = network()
     for photograph in PHOTOGRAPHS:
         rng = np.random.default_rng(sum(map(ord, photograph)))
-        x0, y0, x1, y1 = model.view(_size(photograph)).box
+        x0, y0, x1, y1 = model.view(load_image(find(photograph)).size).box
         drawn = [_draw(rng, x0, y0, x1 - x0, y1 - y0) for _ in range(REGIONS)]
         claims = tuple(claim for region in drawn for claim in _claims(region))
         # The superpixels do not depend on the region then, so that all regions are judged on the same samples.
         options = {"align_to_regions": False}
         found.append(Case(photograph.partition(".")[0], "random", model, find(photograph), None, claims, options))
     return found
-
-
-def _size(photograph: str) -> tuple[int, int]:
-    from pytest_lime.images import load_image  # noqa: PLC0415
-
-    return load_image(find(photograph)).size
 
 
 def _draw(rng: np.random.Generator, x0: float, y0: float, width: float, height: float) -> Region:
@@ -184,6 +177,12 @@ def _scene(case: Case, options: LimeOptions) -> Scene:
     )
 
 
+def _with_segments(case: Case, segments: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the options of `case` with superpixels that are there already."""
+    kept = {name: value for name, value in case.options.items() if name != "segmenter_parameters"}
+    return {**kept, "segmenter": segments, "align_to_regions": False}
+
+
 class Scored(NamedTuple):
     """A case with what was scored of it."""
 
@@ -196,9 +195,7 @@ class Scored(NamedTuple):
 
     def looks(self, seed: int | None, **options: Any) -> Iterator[Explanation]:
         """Yield what each look of a check sees, or with no `seed` the one look of the reference."""
-        given = {**self.case.options, "segmenter": self.scene.segments, "align_to_regions": False, **options}
-        given["max_samples"] = SAMPLES
-        given.pop("segmenter_parameters", None)
+        given = {**_with_segments(self.case, self.scene.segments), **options, "max_samples": SAMPLES}
         scores = self.reference if seed is None else self.scores[seed]
         number = REFERENCE_SEED if seed is None else seed
         if seed is None:
@@ -238,9 +235,7 @@ def scored(folder: Path) -> dict[str, Scored]:
             continue
         with np.load(path) as arrays:
             segments = arrays["segments"].astype(np.int64)
-            options = {**case.options, "segmenter": segments, "align_to_regions": False}
-            options.pop("segmenter_parameters", None)
-            scene = _scene(case, resolve(("photographs", options)))
+            scene = _scene(case, resolve(("photographs", _with_segments(case, segments))))
             found[f"{case.kind} {case.name}"] = Scored(
                 case,
                 scene,

@@ -101,27 +101,34 @@ class Notepad:
         self._found.append(Asked(self._test, self._lime.model, image, target, claims, options))
 
 
-class _Listener:
-    """The plugin that puts `Notepad` in place."""
+class _Breakages:
+    """Plugins that note which tests broke."""
 
     def __init__(self) -> None:
-        self.found: list[Asked] = []
         self.broken: list[str] = []
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.pluginmanager.register(_Fixtures(functools.partial(Notepad, found=self.found)), "notepad")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self.broken.append(f"{report.nodeid}: {report.longreprtext[-500:]}")
 
 
-class _Clock:
+class _Listener(_Breakages):
+    """The plugin that puts `Notepad` in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Asked] = []
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(_Fixtures(functools.partial(Notepad, found=self.found)), "notepad")
+
+
+class _Clock(_Breakages):
     """The plugin that puts `Stopwatch` in place, and reads off the records what the checks came to."""
 
     def __init__(self, most: int | None) -> None:
+        super().__init__()
         self.found: list[Timed] = []
-        self.broken: list[str] = []
         self._most = most
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -133,8 +140,7 @@ class _Clock:
         items[:] = [item for item in items if "lime" in getattr(item, "fixturenames", ())][: self._most]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.broken.append(f"{report.nodeid}: {report.longreprtext[-500:]}")
+        super().pytest_runtest_logreport(report)
         made = [timed for timed in self.found if not timed.status]
         for timed, record in zip(made, getattr(report, "lime_records", ()), strict=False):
             timed.status = record["status"]
