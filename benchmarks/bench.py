@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks import measuring, projects
 from benchmarks.measuring import RESULTS, ROOT, THREADS, race, read, say, write
 
-# Those of one race run against each other, and each part keeps the seconds of its contenders and of ours.
+# Who runs against ours; each part keeps the seconds of its contenders and of ours.
 RACE = {
     "engine": ("bare",),
     "lime": ("lime", "lime_arranged"),
@@ -88,14 +88,18 @@ def measure(arguments: argparse.Namespace) -> bool:
         wanted = [part for part in wanted if known.get(part, {}).get("settings") != settings(arguments)]
     keep = functools.partial(store, arguments)
     failed = []
-    racing = [part for part in wanted if part in RACE]
+    # The bare passes alone with ours, so that no peer's minutes lie between the two whose ratio is to be near 1.
+    alone = [part for part in wanted if part == "engine"]
+    beside = [part for part in wanted if part in RACE and part != "engine"]
+    races: dict[str, Callable[[], None]] = {
+        "+".join(parts): functools.partial(measure_race, arguments, parts, keep) for parts in (alone, beside) if parts
+    }
     single: dict[str, Callable[[], None]] = {
         part: functools.partial(MEASURES[part], arguments, functools.partial(keep, part))
         for part in wanted
         if part not in RACE
     }
-    queue = {"+".join(racing): lambda: measure_race(arguments, racing, keep)} if racing else {}
-    for name, work in {**queue, **single}.items():
+    for name, work in {**races, **single}.items():
         say(f"{name}:")
         try:
             work()
@@ -127,17 +131,19 @@ def measure_race(arguments: argparse.Namespace, parts: list[str], keep: Callable
 
     contenders, facts = line_up(parts, samples=arguments.samples, photographs=arguments.photographs)
     shared = {name: fact for name, fact in facts.items() if name not in contenders or name == "ours"}
+    # What is near 1 takes more rounds to tell.
+    rounds = arguments.rounds * 2 + 1 if "engine" in parts else arguments.rounds
 
     def after(seconds: dict[str, list[float]]) -> None:
         for part in parts:
             names = [name for name in RACE[part] if name in contenders]
             found = {name: {**facts[name], "seconds": seconds[name]} for name in names}
             ours = {**facts["ours"], "seconds": seconds["ours"]}
-            whole = len(seconds["ours"]) == arguments.rounds
+            whole = len(seconds["ours"]) == rounds
             # In the middle of a round nobody is ahead.
             keep(part, {**shared, "ours": ours, **found}, whole=whole)
 
-    race(contenders, arguments.rounds, after)
+    race(contenders, rounds, after)
 
 
 def measure_verdict(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
