@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         top_overlap,
     )
     from pytest_lime.errors import (
+        BaselineError,
         CacheWarning,
         ClaimFailed,
         ImageError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from pytest_lime.region_files import load_regions
     from pytest_lime.regions import Box, Ellipse, Mask, Polygon, Region, whole
     from pytest_lime.trials import Trial, faithful, invariant, necessity, no_reliance, sane, stable, sufficiency
+    from pytest_lime.unchanged import unchanged
     from pytest_lime.verdicts import Verdict
 
 __version__ = "0.1.0"
@@ -70,6 +72,7 @@ _HOMES = {
         "top_overlap",
     ),
     "errors": (
+        "BaselineError",
         "CacheWarning",
         "ClaimFailed",
         "ImageError",
@@ -106,11 +109,13 @@ _HOMES = {
         "stable",
         "sufficiency",
     ),
+    "unchanged": ("unchanged",),
     "verdicts": ("Verdict",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BaselineError",
     "Box",
     "CacheWarning",
     "CallableModel",
@@ -158,6 +163,7 @@ __all__ = [
     "sufficiency",
     "top_iou",
     "top_overlap",
+    "unchanged",
     "whole",
 ]
 

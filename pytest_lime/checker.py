@@ -13,7 +13,10 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, M
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pytest_lime.agreement import OCCLUSION
+from pytest_lime.baselines import Shelf
 from pytest_lime.cache import Cache
 from pytest_lime.claims import Claim, check_signs, judge, unsettled
 from pytest_lime.errors import (
@@ -27,10 +30,10 @@ from pytest_lime.errors import (
     user_error,
 )
 from pytest_lime.explainer import check_target, open_stream, run
-from pytest_lime.explanation import Explanation
+from pytest_lime.explanation import Explanation, find_class
 from pytest_lime.groups import SPREAD, Comparison, compare, too_few
 from pytest_lime.images import load_image
-from pytest_lime.laboratory import Laboratory
+from pytest_lime.laboratory import Laboratory, check_network
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
 from pytest_lime.options import LimeOptions, as_whole_number, check_number, resolve
@@ -87,6 +90,8 @@ class Lime:
         What a device that is asked for is in this process.
     ahead : Lookahead
         What later tests will ask for.
+    shelf : Shelf
+        The baselines of the test.
     attempt : int
         How often the test was begun, this time included.
     """
@@ -106,6 +111,7 @@ class Lime:
         progress: Progress,
         device: Callable[[str], str],
         ahead: Lookahead,
+        shelf: Shelf,
         attempt: int = 1,
     ) -> None:
         self.model = model
@@ -120,6 +126,7 @@ class Lime:
         self._progress = progress
         self._device = device
         self._ahead = ahead
+        self._shelf = shelf
         self._attempt = attempt
         # Taking the next number is atomic, so checks in threads do not share one.
         self._numbers = itertools.count()
@@ -160,7 +167,7 @@ class Lime:
         _check_one_class("lime.check", target)
         request = Request(image, target, claims, options)
         resolved = self._resolve("lime.check", options)
-        check_signs(claims, resolved)
+        self._check_suits(claims, resolved)
         bench = self._bench(resolved)
         stream = self._ahead.take(request, bench) or self._open(bench, request)
         number = next(self._numbers)
@@ -303,6 +310,12 @@ class Lime:
         _check_one_class(caller, target)
         listed = {name: _listed(images, f"{caller}: group {name!r}") for name, images in _named_groups(groups).items()}
         resolved = self._resolve(caller, options)
+        if target is not None and (labels := self._bench(resolved).labels) is not None:
+            find_class(target, labels)
+        if isinstance(statistic, Claim) and not rate:
+            _check_one_figure(caller, statistic)
+        if source is None:
+            _check_once(listed)
         units = {name: _units(images, paired, source) for name, images in listed.items()}
         _check_units(units, paired=paired, rate=rate, source=source)
         sizes = {name: len(set(each)) for name, each in units.items()}
@@ -468,7 +481,10 @@ class Lime:
             image, which = listed[place], f"image {place + 1} of {len(listed)}"
             with _naming(which, f"{which}, {one_line(image)}, before the model saw it"):
                 made = tuple(claim if isinstance(claim, Claim) else _made(claim, image, caller) for claim in claims)
-                check_signs(made, resolved)
+                self._check_suits(made, resolved)
+                if narrow:
+                    # Of a function's claim this is seen only now.
+                    _check_one_figure(caller, made[0])
                 loaded = load_image(image)
                 if not isinstance(image, str | os.PathLike):
                     # Arrays have no names of their own.
@@ -491,6 +507,13 @@ class Lime:
         """Return the options of a check; each rerun of a test may go on for as many samples again."""
         resolved = resolve((caller, options), *self._layers)
         return dataclasses.replace(resolved, max_samples=self._attempt * resolved.max_samples)
+
+    def _check_suits(self, claims: Sequence[Claim], options: LimeOptions) -> None:
+        """Refuse, before any pass, claims that neither these options nor this model can answer."""
+        check_signs(claims, options)
+        for claim in claims:
+            if claim.needs_network:
+                check_network(self.model, printable(str(claim.name)))
 
     def _bench(self, options: LimeOptions) -> Bench:
         device = options.device
@@ -544,12 +567,14 @@ class Lime:
         try:
             for stream, explanation in settled:
                 asked = places.pop(id(stream))
-                lab = Laboratory(stream, explanation)
+                lab = Laboratory(stream, explanation, self._shelf)
                 with _naming(asked.which):
                     check = conclude(latest.pop(id(stream)), asked.claims, lab, hide=asked.facts is not None)
                 passes = explanation.passes + lab.passes
                 check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
-                where = "" if asked.facts is None else self._keep(check, asked.number, asked.facts)
+                told = self._shelf.take_told()
+                facts = asked.facts if asked.facts is None or not told else {**asked.facts, "baselines": told}
+                where = "" if facts is None else self._keep(check, asked.number, facts)
                 yield asked.place, check, where
         finally:
             settled.close()
@@ -596,7 +621,7 @@ class Lime:
             raise ClaimFailed(check.message(where))
         if status == "inconclusive" and self._inconclusive == "warn":
             told = ": ".join(filter(None, (check.headline, check.leaning)))
-            remedy = "add images" if isinstance(check, Comparison) else "raise max_samples (or samples)"
+            remedy = check.remedy if isinstance(check, Comparison) else "raise max_samples (or samples)"
             warnings.warn(
                 InconclusiveWarning(f"{told}; {remedy}, or say --lime-inconclusive=fail"),
                 stacklevel=4,
@@ -769,8 +794,10 @@ def _units(images: Sequence[Any], paired: bool, source: Callable[[Any], Hashable
     units = [source(image) for image in images]
     for unit, image in zip(units, images, strict=True):
         try:
-            known = hash(unit) is not None and unit == unit  # noqa: PLR0124  (NaN is not itself)
-        except TypeError:
+            # NaN is not itself, and of tensors those of the same values are different ones.
+            one = isinstance(unit, np.generic) or not hasattr(unit, "shape")
+            known = one and hash(unit) is not None and bool(unit == unit)  # noqa: PLR0124
+        except Exception:  # whatever a user's object does when it is compared
             known = False
         if not known:
             raise OptionError(
@@ -778,6 +805,30 @@ def _units(images: Sequence[Any], paired: bool, source: Callable[[Any], Hashable
                 "something that can be compared, such as a text or a number."
             )
     return units
+
+
+def _check_once(groups: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse an image that is given twice: it would count as two, and two groups would not be independent."""
+    seen: dict[Any, str] = {}
+    for name, images in groups.items():
+        for image in images:
+            key = os.path.realpath(image) if isinstance(image, str | os.PathLike) else id(image)
+            if key in seen:
+                twice = f"in group {name!r}" if seen[key] == name else f"in the groups {seen[key]!r} and {name!r}"
+                raise OptionError(
+                    f"lime.compare_groups: {one_line(image)} is given twice, {twice}, and would count as two images: "
+                    "leave one out."
+                )
+            seen[key] = name
+
+
+def _check_one_figure(caller: str, claim: Claim) -> None:
+    if not claim.one_figure:
+        instead = "predicted(at_least=…, rank=None)" if claim.name == "predicted" else "another claim"
+        raise OptionError(
+            f"{caller}: the figure of {one_line(claim)} is now of one kind and now of another, which cannot be "
+            f"compared: give {instead}, or compare how often it holds with rate=True."
+        )
 
 
 def _check_units(units: Mapping[str, list[Hashable]], *, paired: bool, rate: bool, source: Any) -> None:

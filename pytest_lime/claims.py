@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "looks_the_same",
     "mass",
     "named",
+    "naming",
     "pointing",
     "predicted",
     "samples_to_decide",
@@ -64,6 +66,10 @@ class Claim(abc.ABC):
     needs_sign : bool
         It asks what speaks for a class or against it, which the weights of a tree do not tell; such a
         surrogate is then refused.
+    needs_network : bool
+        It asks the network itself, which a model that is no torch network has not.
+    one_figure : bool
+        Its estimate is always of the same kind, so that those of several images can be compared.
     others : tuple of labels and indices
         Classes besides the target whose scores it needs: they are explained from the same samples.
     least_samples : int
@@ -91,6 +97,8 @@ class Claim(abc.ABC):
     regions: tuple[Region, ...] = ()
     opinions: tuple[str, ...] = ()
     needs_sign: bool = False
+    needs_network: bool = False
+    one_figure: bool = True
     others: tuple[Any, ...] = ()
     least_samples: int = 0
     wants_use: bool | None = None
@@ -183,7 +191,21 @@ def _name(claim: Claim) -> str:
 def _judge(explanation: Explanation, claim: Claim) -> Verdict:
     if claim.needs_sign:
         explanation.need_sign(_name(claim))
-    return settled(named(claim.judge(explanation), claim), explanation, claim)
+    with naming(claim):
+        verdict = claim.judge(explanation)
+    return settled(named(verdict, claim), explanation, claim)
+
+
+@contextlib.contextmanager
+def naming(claim: Claim) -> Iterator[None]:
+    """Let an `OptionError` name the claim that it is about."""
+    try:
+        yield
+    except OptionError as error:
+        name = _name(claim)
+        if str(error).startswith(name):
+            raise
+        raise OptionError(f"{name}: {error}") from error.__cause__
 
 
 def unsettled(explanation: Explanation, claim: Claim) -> bool:
@@ -876,6 +898,10 @@ class _Predicted(Claim):
         if rank is not None and (isinstance(rank, bool) or not hasattr(rank, "__index__") or rank < 1):
             raise OptionError(f"predicted: rank={one_line(rank)} must be a whole number of at least 1, or None.")
 
+    @property
+    def one_figure(self) -> bool:  # type: ignore[override]  # a constant of other claims
+        return self.at_least is None or self.rank is None
+
     def __repr__(self) -> str:
         parts = [f"at_least={self.at_least!r}"] if self.at_least is not None else []
         parts += [f"rank={self.rank!r}"] if self.rank != 1 or not parts else []
@@ -955,6 +981,7 @@ class _Fidelity(Claim):
     gap: float
     name = "fidelity"
     needs_sign = True
+    one_figure = False
     least_samples = SETTLED
 
     def __post_init__(self) -> None:

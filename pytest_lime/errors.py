@@ -10,6 +10,7 @@
     ├── ModelError        a model that breaks its contract (shape, NaN, range)
     ├── SegmentationError superpixels that cannot be explained
     ├── RecordError       a results file that cannot be read or written
+    ├── BaselineError     a stored explanation that is missing, damaged, or of something else
     └── ClaimFailed       a claim that does not hold; also an AssertionError
 
 Each message is one sentence of object, value, rule and remedy. The only warnings,
@@ -25,6 +26,7 @@ from difflib import get_close_matches
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
+    "BaselineError",
     "CacheWarning",
     "ClaimFailed",
     "ImageError",
@@ -72,6 +74,10 @@ class SegmentationError(LimeError, ValueError):
 
 class RecordError(LimeError, OSError):
     """A results file that cannot be read or written."""
+
+
+class BaselineError(LimeError, OSError):
+    """A stored explanation that is missing, damaged, or of something else."""
 
 
 class ClaimFailed(LimeError, AssertionError):
@@ -123,7 +129,11 @@ def printable(text: str) -> str:
 
 def one_line(value: object, limit: int = 80) -> str:
     """Return ``repr(value)`` on one line of at most `limit` characters, for use in a message."""
-    text = printable(" ".join(repr(value).split()))
+    try:
+        text = repr(value)
+    except Exception:  # a whole number of 5,000 digits, or a class of the user's own
+        text = f"<{type(value).__name__} that cannot be written>"
+    text = printable(" ".join(text.split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -159,7 +169,8 @@ def user_error(function: Callable[P, T]) -> Callable[P, T]:
             if error.__traceback__ is None or error.__traceback__.tb_next is not None:
                 raise
             known = [name for name in inspect.signature(function).parameters if name not in ("self", "options")]
-            failure = OptionError(f"{error}; the arguments are {', '.join(known)}.")
+            listed = f"the arguments are {', '.join(known)}" if known else "it takes none"
+            failure = OptionError(f"{error}; {listed}.")
         raise failure from failure.__cause__
 
     return wrapper

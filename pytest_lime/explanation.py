@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -705,6 +706,17 @@ class Explanation:
         if OCCLUSION not in self.opinions or not self.signed:
             return None
         row = self.row(target)
+        # Message, warnings and report ask for it, and its interval takes longer than all else that they say.
+        if row not in self._occlusion:
+            self._occlusion[row] = self._occlusion_agreement(row, target)
+        return self._occlusion[row]
+
+    @functools.cached_property
+    def _occlusion(self) -> dict[int, Figure | None]:
+        """What `occlusion_agreement` found, by row."""
+        return {}
+
+    def _occlusion_agreement(self, row: int, target: Any) -> Figure | None:
         said, covariance = self.opinions[OCCLUSION][row], self.covariance[row]
         if why_undefined(self.weights[row], said, covariance, float(self.rounding[row])):
             return None
@@ -864,6 +876,27 @@ class Explanation:
             left_out=len(self.targets[SHOWN:]),
         )
 
+    def overlay(self, target: Any = None, k: int = 4) -> NDArray[np.uint8]:
+        """Return a picture of the heatmap over what the model sees in light grays, H×W×3 uint8.
+
+        Parameters
+        ----------
+        target : label or index, optional
+            Of the classes explained; default the first.
+        k : int
+            So many superpixels of largest weight, either way, get numbers.
+
+        Raises
+        ------
+        OptionError, TargetError
+            `k` or `target` cannot be.
+        """
+        check_k(k)
+        seen = np.moveaxis(self.pixels, 0, -1)
+        photo = seen if seen.shape[2] == 3 else np.repeat(seen.mean(axis=2, keepdims=True), 3, axis=2)
+        card = self._card(target, min(k, self.superpixels))
+        return np.asarray(notebooks.overlay(photo.astype(np.float32), self.segments, card), dtype=np.uint8)
+
     def _card(self, target: Any, k: int, sign: str = "both") -> Card:
         """Return what is shown of `target` and its `k` strongest superpixels."""
         row = self.row(target)
@@ -981,7 +1014,9 @@ def check_k(k: Any, superpixels: int | None = None, *, name: str = "k") -> None:
     if number is None or number < 1:
         raise OptionError(f"{name}={one_line(k)} must be a whole number of at least 1.")
     if superpixels is not None and number > superpixels:
-        raise OptionError(f"k={k} is more than the {superpixels} superpixels of the image; lower k, or raise segments.")
+        raise OptionError(
+            f"k={one_line(k)} is more than the {superpixels} superpixels of the image; lower k, or raise segments."
+        )
 
 
 def find_class(target: Any, class_names: tuple[str, ...]) -> int:

@@ -79,12 +79,20 @@ class Canvas:
     superpixels : int
     passes : int
         Images that the model has seen of it.
+    name : str
+        What errors call the image.
     """
 
     def __init__(
-        self, engine: Engine, pixels: NDArray[np.float32], fill: NDArray[np.float32], segments: NDArray[np.int64]
+        self,
+        engine: Engine,
+        pixels: NDArray[np.float32],
+        fill: NDArray[np.float32],
+        segments: NDArray[np.int64],
+        name: str = "",
     ) -> None:
         self.engine = engine
+        self.name = name
         self.shape: tuple[int, ...] = pixels.shape
         self.superpixels = int(segments.max()) + 1
         self.passes = 0
@@ -145,9 +153,10 @@ class Portion:
 
 
 class Pending:
-    """Scores that the device may still be working on."""
+    """Scores that the device may still be working on, of images called `names`."""
 
-    def __init__(self, kept: list[list[torch.Tensor]]) -> None:
+    def __init__(self, kept: list[list[torch.Tensor]], names: Sequence[str]) -> None:
+        self._names = names
         self._scores = [torch.cat(parts) for parts in kept]
         self._copied: torch.cuda.Event | None = None
         if any(scores.is_cuda for scores in self._scores):
@@ -169,7 +178,7 @@ class Pending:
         """
         if self._copied is not None:
             self._copied.synchronize()
-        return [_to_host(scores) for scores in self._scores]
+        return [_to_host(scores, name) for scores, name in zip(self._scores, self._names, strict=True)]
 
 
 class Engine:
@@ -289,7 +298,7 @@ class Engine:
                 done += len(scores)
                 if tick is not None:
                     tick(done)
-        return Pending(kept)
+        return Pending(kept, [portion.canvas.name for portion in portions])
 
     def alone(self, canvas: Canvas) -> Scores:
         """Return the scores of all classes for the image of `canvas` by itself, (classes,)."""
@@ -466,12 +475,13 @@ def _out_of_memory(error: Exception) -> bool:
     )
 
 
-def _to_host(scores: torch.Tensor) -> Scores:
+def _to_host(scores: torch.Tensor, name: str) -> Scores:
     values = scores.cpu().double().numpy()
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).any(axis=1).sum())
+        of = f"copies of {name!r}, with values in [0, 1]" if name else "images in [0, 1]"
         raise ModelError(
-            f"the model returned NaN or infinity for {bad} of {len(values)} images in [0, 1]; scores must be finite: "
+            f"the model returned NaN or infinity for {bad} of {len(values)} {of}; scores must be finite: "
             "check its weights, its mean and std, and its precision."
         )
     return values

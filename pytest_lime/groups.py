@@ -156,12 +156,22 @@ class Comparison:
 
     @property
     def leaning(self) -> str:
-        """The pairs that stayed open, and what the estimates alone say."""
-        return "; ".join(
-            f"{_sentence(one, self.margin)}, which alone {'holds' if abs(one.estimate) < self.margin else 'fails'}"
-            for one in self.differences
-            if one.status == "inconclusive"
-        )
+        """What the estimates alone say of the pairs that stayed open: of the gravest, which the headline has, first."""
+        told = []
+        for one in self._gravest():
+            if one.status == "inconclusive":
+                verb = "holds" if abs(one.estimate) < self.margin else "fails"
+                told.append(
+                    f"{_sentence(one, self.margin)}, which alone {verb}" if told else f"the estimate alone {verb}"
+                )
+        return "; ".join(told)
+
+    @property
+    def remedy(self) -> str:
+        """What would decide what is open."""
+        if self.groups and not self.rates and len({figure for group in self.groups for figure in group.figures}) == 1:
+            return "choose a statistic that differs from image to image, or compare rates"
+        return "add images"
 
     def message(self, report: str = "") -> str:
         """Return every group and the gravest pairs with their figures, in several lines; `report` is a path."""
@@ -510,10 +520,10 @@ class _Welch(NamedTuple):
     def of(cls, first: tuple[float, float, int], second: tuple[float, float, int]) -> _Welch:
         """Return the difference of two groups: mean, standard deviation and number of units of each."""
         (mean, spread, units), (other_mean, other_spread, other_units) = first, second
-        if min(units, other_units) < 2 or max(spread, other_spread) == 0:
-            return cls(mean - other_mean, math.nan, 0.0)
         own = spread / math.sqrt(units)
         error = math.hypot(own, other_spread / math.sqrt(other_units))
+        if min(units, other_units) < 2 or error == 0:
+            return cls(mean - other_mean, math.nan, 0.0)
         share = (own / error) ** 2
         freedom = 1 / (share**2 / (units - 1) + (1 - share) ** 2 / (other_units - 1))
         return cls(mean - other_mean, error, freedom)

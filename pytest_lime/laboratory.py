@@ -12,25 +12,27 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.cache import digest
-from pytest_lime.errors import OptionError, nearest, one_line
+from pytest_lime.errors import ModelError, OptionError, nearest, one_line
 from pytest_lime.explanation import Explanation
-from pytest_lime.fills import fill_image
+from pytest_lime.fills import fill_image, looks_unchanged
 from pytest_lime.footprints import project_region
 from pytest_lime.forward import Canvas, Portion
-from pytest_lime.models.protocol import Model, normalisation
+from pytest_lime.models.protocol import Model, check_model, normalisation, prepare
 from pytest_lime.probes import TRANSFORMS, Intervention
 from pytest_lime.regions import Region, same_region
 from pytest_lime.sampling import sample
 from pytest_lime.scenes import Scene
 from pytest_lime.streams import Bench, SampleStream
 
-__all__ = ["Laboratory"]
+__all__ = ["Laboratory", "check_network"]
 
 Array = NDArray[np.float64]
 PROBE = "probe"
 # The second of two fills, and what it is where the check itself has that one.
 OTHER_FILL, ELSE = "blur", "image_mean"
 DARKER = 0.7
+# Of passes that must not depend on what shares their batch.
+BATCH = 16
 
 
 class Laboratory:
@@ -41,6 +43,8 @@ class Laboratory:
     stream : SampleStream
     explanation : Explanation
         What came of it.
+    shelf : object, optional
+        Where the baselines of the test are, for claims that compare with one.
 
     Attributes
     ----------
@@ -48,8 +52,9 @@ class Laboratory:
         Images that the model has seen here.
     """
 
-    def __init__(self, stream: SampleStream, explanation: Explanation) -> None:
+    def __init__(self, stream: SampleStream, explanation: Explanation, shelf: Any = None) -> None:
         self.explanation = explanation
+        self.shelf = shelf
         self.passes = 0
         self._bench, self._scene = stream.bench, stream.scene
         self._target = explanation.targets[0]
@@ -138,27 +143,72 @@ class Laboratory:
             The model has no torch network, or one that cannot be copied.
         """
         model = self._bench.model
-        if not isinstance(getattr(model, "net", None), torch.nn.Module):
-            raise OptionError(
-                f"sane needs a torch network whose weights can be shuffled (TorchModel, TimmModel, HuggingFaceModel); "
-                f"{type(model).__name__} has none: leave the claim out."
-            )
-        return self._explain(self._scene, model=_shuffled(model))
+        check_network(model, "sane")
+        shuffled = self._other(_shuffled(model), samples=self.explanation.samples)
+        # What a model says of itself it may say of its shuffled copy, too.
+        shuffled.asked = self._bench.asked and digest(self._bench.asked, "shuffled")
+        return self._sampled(shuffled, self._scene, self._target)
 
-    def _explain(self, scene: Scene, *, seed: int | None = None, model: Model | None = None) -> Explanation:
+    def again(
+        self, *, samples: int, segments: NDArray[np.int64] | None = None, model: Model | None = None
+    ) -> Explanation:
+        """Explain the image by the first so many masks, in passes of their own and batches of one size.
+
+        What other passes share a batch can move a score by rounding; here nothing but the model can.
+
+        Parameters
+        ----------
+        samples : int
+        segments : H×W int64 array, optional
+            Other superpixels.
+        model : Model, optional
+            Another model, which must have the class and see the same of the image.
+
+        Raises
+        ------
+        LimeError
+            The other model has not, or does not.
+        """
+        scene = self._scene
+        if segments is not None and not np.array_equal(segments, scene.segments):
+            scene = self._cut(segments)
+        bench = self._other(None if model is None else check_model(model), samples=samples, batch_size=BATCH)
+        bench.asked = bench.asked and digest(bench.asked, "in batches of one size", BATCH)
+        if model is None:
+            return self._sampled(bench, scene, self._target)
+        pixels, view = prepare(bench.model, scene.image)
+        if pixels.shape != scene.pixels.shape or view.box != scene.view.box:
+            raise ModelError(
+                f"{one_line(model)} sees {pixels.shape[2]}×{pixels.shape[1]} pixels of {scene.image.name!r} and "
+                f"{one_line(self._bench.model)} {scene.pixels.shape[2]}×{scene.pixels.shape[1]}, or another part of "
+                "it: two models are compared on the same superpixels."
+            )
+        named = bench.labels is not None and self._bench.labels is not None
+        return self._sampled(bench, scene, self.explanation.labels[0] if named else self._target)
+
+    def _cut(self, segments: NDArray[np.int64]) -> Scene:
+        """Return the scene on other superpixels."""
+        scene, options = self._scene, self._bench.options
+        zero, _ = normalisation(self._bench.model)
+        filled = fill_image(scene.pixels, segments, options.fill, seed=options.seed, zero=zero)
+        unchanged = looks_unchanged(scene.pixels, filled, segments)
+        return dataclasses.replace(scene, segments=segments, filled=filled, unchanged=unchanged)
+
+    def _explain(self, scene: Scene, **changes: Any) -> Explanation:
+        return self._sampled(self._other(samples=self.explanation.samples, **changes), scene, self._target)
+
+    def _other(self, model: Model | None = None, **changes: Any) -> Bench:
+        """Return a bench of the same model, or of another one, with some other options."""
         bench = self._bench
-        changes: dict[str, Any] = {"samples": self.explanation.samples}
-        if seed is not None:
-            changes["seed"] = seed
         options = dataclasses.replace(bench.options, **changes)
-        other = Bench(model or bench.model, options, bench.cache, device=str(bench.engine.device))
-        if model is not None:
-            # What a model says of itself it may say of its shuffled copy, too.
-            other.asked = bench.asked and digest(bench.asked, "shuffled")
-        pace = bench.engine.pace(scene.pixels.shape)
+        return Bench(model or bench.model, options, bench.cache, device=str(bench.engine.device))
+
+    def _sampled(self, other: Bench, scene: Scene, target: Any) -> Explanation:
+        """Explain `target` with as many samples as the options of `other` say."""
+        pace = self._bench.engine.pace(scene.pixels.shape)
         if pace.settled:
             other.engine.pace(scene.pixels.shape).recall(pace.size, pace.layout)
-        ((stream, explanation),) = sample(other.engine, [SampleStream(other, scene, self._target)])
+        ((stream, explanation),) = sample(other.engine, [SampleStream(other, scene, target)])
         self.passes += stream.passes
         return explanation
 
@@ -184,6 +234,15 @@ class Laboratory:
         if cache and key:
             cache.put(PROBE, key, {}, {"scores": np.concatenate(found)})
         return found
+
+
+def check_network(model: Model, claim: str) -> None:
+    """Raise an `OptionError` where `claim` asks the network of a model that has none."""
+    if not isinstance(getattr(model, "net", None), torch.nn.Module):
+        raise OptionError(
+            f"{claim} needs a torch network whose weights can be shuffled (TorchModel, TimmModel, HuggingFaceModel); "
+            f"{type(model).__name__} has none: leave the claim out."
+        )
 
 
 def _is_sound(scores: NDArray[Any], count: int) -> bool:

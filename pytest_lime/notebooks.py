@@ -114,10 +114,7 @@ def html(
     left_out : int
         How many classes more were explained.
     """
-    factor = max(1, LONGEST_PHOTO // max(photo.shape[:2]))
-    photo = np.clip(photo, 0, 1).repeat(factor, axis=0).repeat(factor, axis=1)
-    rows, columns = (np.arange(shown) * seen // shown for shown, seen in zip(photo.shape, segments.shape, strict=False))
-    labels = segments[rows[:, None], columns[None]]
+    photo, labels, factor = _enlarged(photo, segments, LONGEST_PHOTO)
     return _template().render(
         name=name,
         summary=summary,
@@ -125,6 +122,30 @@ def html(
         sections=[_section(card, photo, labels, sharp=factor > 1) for card in cards],
         left_out=left_out,
     )
+
+
+def overlay(photo: NDArray[np.float32], segments: NDArray[np.int64], card: Card, longest: int = 224) -> NDArray[Any]:
+    """Return the heatmap of one class over a photograph in light grays, H×W×3 uint8.
+
+    Parameters
+    ----------
+    photo, segments, card
+        As for `html`.
+    longest : int
+        A picture of half of it or less is enlarged in whole pixels.
+    """
+    photo, labels, _ = _enlarged(photo, segments, longest)
+    return _levels(_overlay(photo, labels, card))
+
+
+def _enlarged(
+    photo: NDArray[np.float32], segments: NDArray[np.int64], longest: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+    """Return a photograph enlarged in whole pixels up to `longest`, the label of each of its pixels, and the factor."""
+    factor = max(1, longest // max(photo.shape[:2]))
+    photo = np.clip(photo, 0, 1).repeat(factor, axis=0).repeat(factor, axis=1)
+    rows, columns = (np.arange(shown) * seen // shown for shown, seen in zip(photo.shape, segments.shape, strict=False))
+    return photo, segments[rows[:, None], columns[None]], factor
 
 
 @cache

@@ -36,6 +36,8 @@ SELECTIONS = ("none", "highest_weights", "forward", "lasso_path")
 PRECISIONS = ("float32", "bfloat16", "float16")
 INCONCLUSIVE = ("fail", "warn", "pass")
 MOST_SUPERPIXELS = 1000
+# More samples than this would take a day of the fastest accelerator.
+MOST_SAMPLES = 10**9
 
 # What the peers do where they are not told otherwise. Each names every option of method,
 # so that none of another layer mixes in.
@@ -104,20 +106,22 @@ def _whole_number(name: str, least: int, most: float = math.inf) -> Callable[[An
     def check(value: Any) -> int:
         number = as_whole_number(value)
         if number is None or not least <= number <= most:
-            upper = "" if most == math.inf else f" and at most {most:.0f}"
+            upper = "" if most == math.inf else f" and at most {most:,.0f}"
             raise OptionError(f"{name}={one_line(value)} must be a whole number of at least {least}{upper}.")
         return number
 
     return check
 
 
-def _auto_or_whole_number(name: str, least: int) -> Callable[[Any], Any]:
+def _auto_or_whole_number(name: str, least: int, most: int) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if isinstance(value, str) and value == "auto":
             return value
         number = as_whole_number(value)
-        if number is None or number < least:
-            raise OptionError(f"{name}={one_line(value)} must be 'auto' or a whole number of at least {least}.")
+        if number is None or not least <= number <= most:
+            raise OptionError(
+                f"{name}={one_line(value)} must be 'auto' or a whole number of at least {least} and at most {most:,}."
+            )
         return number
 
     return check
@@ -239,7 +243,7 @@ def _check_alpha(value: Any) -> Any:
 def _check_num_features(value: Any) -> int | None:
     if value is None or (isinstance(value, str) and value == "all"):
         return None
-    return _whole_number("num_features", 1)(value)
+    return _whole_number("num_features", 1, MOST_SUPERPIXELS)(value)
 
 
 def _check_fill(value: Any) -> Any:
@@ -392,8 +396,8 @@ class LimeOptions:
     segmenter_parameters: Mapping[str, Any] = _option((), _check_segmenter_parameters)
     align_to_regions: bool = _option(True, _boolean("align_to_regions"))
     fill: Any = _option("segment_mean", _check_fill)
-    samples: Any = _option("auto", _auto_or_whole_number("samples", 2))
-    max_samples: int = _option(4000, _whole_number("max_samples", 2))
+    samples: Any = _option("auto", _auto_or_whole_number("samples", 2, MOST_SAMPLES))
+    max_samples: int = _option(4000, _whole_number("max_samples", 2, MOST_SAMPLES))
     sampler: Any = _option("hadamard", _check_sampler)
     distance: Any = _option("cosine", _named("distance", DISTANCES, "a function from N×d masks to N distances"))
     kernel: Any = _option("exponential", _named("kernel", KERNELS, "a function from N distances to N weights"))
@@ -406,7 +410,7 @@ class LimeOptions:
     seed: int = _option(0, _whole_number("seed", 0, 2**32 - 1))
     device: str = _option("auto", _check_device)
     precision: str = _option("float32", _named("precision", PRECISIONS))
-    batch_size: Any = _option("auto", _auto_or_whole_number("batch_size", 1))
+    batch_size: Any = _option("auto", _auto_or_whole_number("batch_size", 1, MOST_SAMPLES))
 
     def __init__(self, **given: Any) -> None:
         check_names(given, "LimeOptions")
@@ -425,6 +429,8 @@ def _json_value(value: Any) -> Any:
         return f"array of shape {'×'.join(map(str, value.shape))}"
     if isinstance(value, Mapping):
         return {name: _json_value(one) for name, one in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, list | tuple):

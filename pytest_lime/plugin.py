@@ -9,18 +9,21 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_lime import workers
+from pytest_lime.environment import describe_environment
 from pytest_lime.errors import InconclusiveWarning, LimeError, OptionError, nearest
+from pytest_lime.leftovers import Leftovers, from_root
 from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
 from pytest_lime.results import Results
-from pytest_lime.workplace import CACHE_SIZE, Workplace
+from pytest_lime.workplace import CACHE_SIZE, FOLDER, Workplace
 
 if TYPE_CHECKING:
+    from pytest_lime.baselines import Shelf
     from pytest_lime.checker import Lime
     from pytest_lime.models import Model
 
@@ -66,8 +69,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lime-cache", metavar="DIR", help="folder for superpixels and samples (default: in the cache of pytest)"
     )
     group.addoption("--lime-no-cache", action="store_true", help="compute everything anew, and store nothing")
+    group.addoption(
+        "--lime-baselines",
+        metavar="DIR",
+        help=f"folder of the baselines of unchanged() (default: {FOLDER}, beside each test file)",
+    )
+    group.addoption("--lime-update", action="store_true", help="write baselines that are missing or have changed")
+    group.addoption(
+        "--lime-update-new-only", action="store_true", help="write baselines that are missing, and compare the others"
+    )
     parser.addini("lime_report", "folder of the report, from the ini file's folder (default: lime-report)")
     parser.addini("lime_inconclusive", f"what an inconclusive check does: {', '.join(INCONCLUSIVE)} (default: warn)")
+    parser.addini("lime_baselines", "folder of the baselines, from the ini file's folder")
     parser.addini("lime_cache", "folder for superpixels and samples, from the ini file's folder")
     parser.addini("lime_cache_size", f"megabytes that this folder may hold (default: {CACHE_SIZE})")
     for name in OPTION_NAMES:
@@ -94,9 +107,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"{spelt} must be one of {', '.join(INCONCLUSIVE)}{nearest(inconclusive, INCONCLUSIVE)}."
         )
-    results = Results(config, layers=layers, inconclusive=inconclusive)
+    workplace = Workplace(config)
+    leftovers = Leftovers(config, workplace.baselines, FOLDER)
+    results = Results(config, layers=layers, inconclusive=inconclusive, leftovers=leftovers)
     config.stash[RESULTS] = results
-    config.stash[WORKPLACE] = Workplace(config)
+    config.stash[WORKPLACE] = workplace
+    config.pluginmanager.register(leftovers, "pytest-lime-leftovers")
     config.pluginmanager.register(results, "pytest-lime-results")
 
 
@@ -153,7 +169,8 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
         made = Lime(
             check_model(model),
             layers=_layers(request.node),
-            place=_place(request),
+            place=(place := _place(request)),
+            shelf=_shelf(request, place),
             folder=results.folder,
             shown=results.shown,
             inconclusive=results.inconclusive,
@@ -170,6 +187,25 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
     except LimeError as error:
         return error
     return made
+
+
+def _shelf(request: pytest.FixtureRequest, place: Mapping[str, Any]) -> Shelf:
+    """Return the baselines of a test."""
+    from pytest_lime.baselines import Shelf  # noqa: PLC0415  (imports numpy)
+
+    workplace = request.config.stash[WORKPLACE]
+    path = request.node.path
+    # Beside its file a test is known by the name of that, so that the folder may be moved as a whole.
+    beside = f"{path.name}::{place['test'].partition('::')[2]}"
+    folder, test = workplace.baselines or path.parent / FOLDER, place["test"] if workplace.baselines else beside
+    return Shelf(
+        folder,
+        shown=from_root(folder, request.config),
+        test=test,
+        mode=workplace.update,
+        command=f"{place['rerun']} --lime-update",
+        environment=describe_environment(),
+    )
 
 
 def _layers(item: pytest.Item) -> list[tuple[str, Any]]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
-import platform
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +14,9 @@ from typing import Any
 import pytest
 
 from pytest_lime import workers
+from pytest_lime.environment import describe_environment
 from pytest_lime.errors import RecordError, count_words, one_line
+from pytest_lime.leftovers import Leftovers
 from pytest_lime.records import (
     FORMAT,
     PAGE,
@@ -34,7 +34,6 @@ from pytest_lime.records import (
 __all__ = ["Results", "describe_counts", "junit_properties", "summary_line"]
 
 FOLDER = "lime-report"
-PACKAGES = ("pytest-lime", "pytest", "torch", "numpy", "scikit-image", "scikit-learn", "pillow")
 JUDGED = {"fail": "failed", "inconclusive": "inconclusive", "expected": "failed as expected", "pass": "passed"}
 WORDS = {
     "fail": "FAIL",
@@ -57,14 +56,23 @@ class Results:
         What command line and ini file say of the options of explanations.
     inconclusive : str
         What an inconclusive check does to its test.
+    leftovers : Leftovers
+        Watches for baselines that are not needed any more.
     """
 
     def __init__(
-        self, config: pytest.Config, *, layers: Sequence[tuple[str, Mapping[str, Any]]], inconclusive: str
+        self,
+        config: pytest.Config,
+        *,
+        layers: Sequence[tuple[str, Mapping[str, Any]]],
+        inconclusive: str,
+        leftovers: Leftovers,
     ) -> None:
         self.config = config
         self.layers = layers
         self.inconclusive = inconclusive
+        self._leftovers = leftovers
+        self._unused: list[str] = []
         self.draw_all = bool(config.getoption("lime_report_all"))
         self.asked_for = self.draw_all or config.getoption("lime_report") is not None
         self.folder, self.shown = self._choose_folder()
@@ -133,6 +141,7 @@ class Results:
         """Collect the records that a test's report carries."""
         for problem in getattr(report, "lime_problems", ()):
             self.failed_to_write(problem)
+        self._leftovers.note(report)
         # A rerun replaces the attempt before it.
         rerun = str(report.outcome) == "rerun"
         for record in getattr(report, "lime_records", ()):
@@ -162,6 +171,7 @@ class Results:
         if workers.is_worker(self.config):
             return
         records = list(self._records.values())
+        self._unused = self._leftovers.find(records, session)
         if not (records or self.asked_for) or self.config.getoption("collectonly", False):
             return
         if is_foreign(self.folder):
@@ -238,6 +248,8 @@ class Results:
                 terminalreporter.line(f"  {summary_line(record)}")
         if records:
             terminalreporter.line(describe_counts(records))
+        for line in baseline_lines(records, self._unused):
+            terminalreporter.line(line)
         if self._written:
             terminalreporter.line(f"report: {self._written}")
         for problem in self._problems:
@@ -255,18 +267,9 @@ def _outcome(report: pytest.TestReport) -> tuple[str, str]:
 
 
 def _environment(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    versions = {}
-    for package in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
     # Where too few images would have been compared, none was explained.
     devices = sorted({record["explanation"]["device"] for record in records} - {""})
-    return {
-        **versions,
-        "python": platform.python_version(),
-        "platform": platform.platform(terse=True) + f" {platform.machine()}",
-        "device": ", ".join(devices) or "none used",
-    }
+    return {**describe_environment(), "device": ", ".join(devices) or "none used"}
 
 
 def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
@@ -285,6 +288,20 @@ def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
         + (f"{unjudged} explained without a claim; " if unjudged else "")
         + f"{passes:,} forward {'pass' if passes == 1 else 'passes'} in {seconds:.1f} s"
     )
+
+
+def baseline_lines(records: Sequence[Mapping[str, Any]], unused: Sequence[str]) -> list[str]:
+    """Return what was written of baselines, and which of them no test compared with, a line each."""
+    told = [one for record in records for one in record.get("baselines", ())]
+    lines = [
+        f"baseline {one['action']}: {one['file']}" + (f" ({one['words']})" if one["words"] else "")
+        for one in told
+        if one["action"] in ("written", "updated")
+    ]
+    kept = sum(one["action"] == "kept" for one in told)
+    lines += [f"{count_words(kept, 'baseline')} needed no update"] if kept else []
+    lines += [f"unused baseline: {file} (no test compares with it; delete it if none will)" for file in unused]
+    return lines
 
 
 def junit_properties(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, object]]:

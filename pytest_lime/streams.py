@@ -161,7 +161,7 @@ class SampleStream:
         self._target, self._beside, self._wished = target, beside, opinions
         options = bench.options
         self._masks = MaskStream(options.sampler, scene.superpixels, options.seed)
-        self.canvas = Canvas(bench.engine, scene.pixels, scene.filled, scene.segments)
+        self.canvas = Canvas(bench.engine, scene.pixels, scene.filled, scene.segments, scene.image.name)
         self.adaptive = decides and options.samples == "auto" and self._masks.length is None
         wished = min(UNASKED, options.max_samples) if options.samples == "auto" else options.samples
         self.most: int = self._masks.length or (options.max_samples if self.adaptive else wished)

@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from scipy.special import ndtr, stdtrit
 
 from pytest_lime.agreement import rank_agreement
 from pytest_lime.anytime import errors_either_side
-from pytest_lime.claims import SETTLED, Claim, looks_the_same, named, samples_to_decide, settled, unsettled
+from pytest_lime.claims import SETTLED, Claim, looks_the_same, named, naming, samples_to_decide, settled, unsettled
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
 from pytest_lime.options import as_whole_number, check_number
@@ -70,6 +70,12 @@ class Lab(Protocol):
 
     def randomised(self) -> Explanation:
         """Explain the image by the network with its weights shuffled."""
+
+    def again(self, *, samples: int, segments: NDArray[np.int64] | None = None, model: Any = None) -> Explanation:
+        """Explain the image by the first so many masks, on superpixels and by a model that may be others."""
+
+    shelf: Any
+    """The baselines of the test (`pytest_lime.baselines.Shelf`); None where there is no test."""
 
 
 class Trial(Claim):
@@ -508,6 +514,7 @@ class _Sane(Trial):
     at_most: float
     name = "sane"
     least_samples = SETTLED
+    needs_network = True
 
     def __post_init__(self) -> None:
         check_number(f"{self.name}: at_most", self.at_most, 0, 1)
@@ -672,7 +679,9 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = Tr
         if isinstance(claim, Trial):
             if claim.needs_sign:
                 explanation.need_sign(claim.name)
-            verdict = settled(named(claim.conduct(lab), claim, "conduct"), explanation, claim)
+            with naming(claim):
+                verdict = claim.conduct(lab)
+            verdict = settled(named(verdict, claim, "conduct"), explanation, claim)
         else:
             verdict = next(judged)
             if verdict.status == "inconclusive" and not verdict.needs and not unsettled(explanation, claim):

@@ -99,7 +99,7 @@ class Verdict:
             put("samples", operator.index(self.samples))
             put("top", operator.index(self.top))
             put("needs", operator.index(self.needs))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise OptionError(
                 "Verdict: estimate, bound, both ends of interval and scale are numbers, samples, top and needs whole "
                 f"numbers ({error})."

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pytest_lime.lookahead import Lookahead
     from pytest_lime.progress import Progress
 
-__all__ = ["CACHE_SIZE", "Workplace"]
+__all__ = ["CACHE_SIZE", "FOLDER", "Workplace"]
 
+# Of baselines, beside their tests.
+FOLDER = "lime-baselines"
 # In megabytes.
 CACHE_SIZE = 1024
 # So many tests are looked at, at most, in search of those to come.
@@ -34,6 +36,10 @@ class Workplace:
     ----------
     next : pytest.Item or None
         The test that runs after the one at hand; a worker of pytest-xdist knows of no other.
+    baselines : Path or None
+        The folder that the user named for baselines; None where they are beside their tests.
+    update : ``"compare"``, ``"new"`` or ``"update"``
+        What is written of baselines.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -41,6 +47,8 @@ class Workplace:
         self.next: pytest.Item | None = None
         self._size = self._check_size()
         self._folder = self._check_folder()
+        self.baselines = self._named_folder("baselines")
+        self.update = self._check_update()
 
     def _check_size(self) -> int:
         text = self._config.getini("lime_cache_size") or str(CACHE_SIZE)
@@ -55,20 +63,31 @@ class Workplace:
         return int(size * 10**6)
 
     def _check_folder(self) -> Path | None:
-        """Return the folder that the user named; None leaves it to the cache of pytest."""
-        given, ini = self._config.getoption("lime_cache"), self._config.getini("lime_cache")
-        off = self._config.getoption("lime_no_cache")
-        if given is not None and off:
+        """Return the folder that the user named for the cache; None leaves it to the cache of pytest."""
+        if self._config.getoption("lime_cache") is not None and self._config.getoption("lime_no_cache"):
             raise pytest.UsageError("--lime-cache and --lime-no-cache say the opposite; give one of them.")
+        folder = self._named_folder("cache")
+        return workers.cache_of_controller(self._config) if folder and workers.is_worker(self._config) else folder
+
+    def _check_update(self) -> str:
+        given = [name for name in ("lime_update", "lime_update_new_only") if self._config.getoption(name)]
+        if len(given) > 1:
+            raise pytest.UsageError(
+                "--lime-update replaces baselines that have changed, and --lime-update-new-only compares with them; "
+                "give one of them."
+            )
+        return {"lime_update": "update", "lime_update_new_only": "new"}[given[0]] if given else "compare"
+
+    def _named_folder(self, what: str) -> Path | None:
+        """Return the folder that command line or ini file name for ``"cache"`` or ``"baselines"``."""
+        given, ini = self._config.getoption(f"lime_{what}"), self._config.getini(f"lime_{what}")
         if given == "":
-            raise pytest.UsageError("--lime-cache: no folder is named; say --lime-cache=DIR.")
+            raise pytest.UsageError(f"--lime-{what}: no folder is named; say --lime-{what}=DIR.")
         if not (given or ini):
             return None
-        if workers.is_worker(self._config):
-            return workers.cache_of_controller(self._config)
         invoked = Path(self._config.invocation_params.dir)
         base = invoked if given or not self._config.inipath else self._config.inipath.parent
-        spelt = f"--lime-cache={given}" if given else f"lime_cache={ini} in {self._config.inipath}"
+        spelt = f"--lime-{what}={given}" if given else f"lime_{what}={ini} in {self._config.inipath}"
         folder = Path(os.path.abspath(base / Path(given or ini).expanduser()))  # noqa: PTH100  (resolve would follow links)
         try:
             is_file = folder.exists() and not folder.is_dir()

@@ -479,3 +479,26 @@ def test_the_report_shows_the_set(set_suite: Callable[[str], None], run: Run, py
     result.assert_outcomes(passed=1)
     page = (pytester.path / "lime-report" / "index.html").read_text(encoding="utf-8")
     assert "2 of 3 images hold and 2 must (mostly=0.5)" in page
+
+
+def test_scores_that_are_no_numbers_name_the_image(suite: Callable[..., None], run: Run) -> None:
+    suite("""
+    import torch
+    from pytest_lime.testing import FakeModel
+
+    class Dazzled(FakeModel):
+        def predict(self, batch):
+            scores = super().predict(batch)
+            scores[(batch.mean(dim=(1, 2, 3)) > 0.9)] = torch.nan
+            return scores
+
+    @pytest.fixture(scope="session")
+    def lime_model():
+        return Dazzled()
+
+    def test_it(lime):
+        lime.check_all([IMAGE, IMAGE // 2, IMAGE // 8 + 223], "cat", HOLDS, samples=64)
+    """)
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*ModelError: *the model returned NaN or infinity for * of * copies of 'array 3', *"])

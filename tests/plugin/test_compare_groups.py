@@ -134,6 +134,9 @@ def test_too_few_images_are_not_looked_at(
 @bare
 def test_wrong_arguments(groups_suite: Callable[[str], None], run: Run, insides: Callable[..., list[str]]) -> None:
     groups_suite("""
+    import torch
+    from pytest_lime import fidelity
+
     TWO = {"first": pictures(3), "second": pictures(3)}
 
     @pytest.mark.parametrize(
@@ -151,13 +154,26 @@ def test_wrong_arguments(groups_suite: Callable[[str], None], run: Run, insides:
             (TWO, HOLDS, {"source": lambda image: [], "margin": 0.9}),
             (TWO, HOLDS, {"rate": "no"}),
             (TWO, HOLDS, {"paired": None}),
+            (TWO, HOLDS, {"source": lambda image: torch.ones(2), "margin": 0.9}),
+            ({"one": pictures(3), "two": [IMAGE, IMAGE]}, HOLDS, {}),
+            ({"one": ["a.png", "b.png"], "two": ["c.png", "./a.png"]}, HOLDS, {}),
+            (TWO, predicted(at_least=0.5), {}),
+            (TWO, fidelity(r2=0.5), {}),
+            (TWO, lambda image: fidelity(r2=0.5), {}),
         ],
     )
     def test_it(lime, groups, statistic, options):
         lime.compare_groups(groups, "cat", statistic, **{"margin": 0.9, **options})
+
+    def test_a_misspelt_class(lime):
+        lime.compare_groups({name: [f"{name}.png"] for name in "ab"}, "cst", HOLDS, margin=0.001)
+
+    def test_kinds_that_can_be_counted(lime):
+        lime.compare_groups(TWO, "cat", predicted(at_least=0.5), margin=0.9, rate=True)
+        lime.compare_groups(TWO, "cat", predicted(at_least=0.5, rank=None), margin=0.9)
     """)
-    result = run()
-    result.assert_outcomes(failed=12)
+    result = run("--lime-inconclusive=pass")
+    result.assert_outcomes(failed=19, passed=1)
     result.stdout.fnmatch_lines(
         [
             "E*OptionError: lime.compare_groups: groups=* must map the names of two groups or more *",
@@ -172,6 +188,13 @@ def test_wrong_arguments(groups_suite: Callable[[str], None], run: Run, insides:
             "E*OptionError: lime.compare_groups: source returned [[][]] for *",
             "E*OptionError: lime.compare_groups: rate='no' must be True or False.",
             "E*OptionError: lime.compare_groups: paired=None must be True or False.",
+            "E*OptionError: lime.compare_groups: source returned tensor(* for *; it must return something that *",
+            "E*OptionError: lime.compare_groups: array([[]* is given twice, in group 'two', and would count as two *",
+            "E*OptionError: lime.compare_groups: './a.png' is given twice, in the groups 'one' and 'two', and *",
+            "E*OptionError: lime.compare_groups: the figure of predicted(at_least=0.5) is now of one kind and *",
+            "E*OptionError: lime.compare_groups: the figure of fidelity(* compare how often it holds with rate=True.",
+            "E*OptionError: image 1 of 6: lime.compare_groups: the figure of fidelity(*",
+            "E*TargetError: the model has no class 'cst' among *; the nearest is 'cat'.",
         ]
     )
     assert insides(result) == []

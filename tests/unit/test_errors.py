@@ -10,6 +10,7 @@ from pytest_lime import errors
 from pytest_lime.errors import ClaimFailed, LimeError, OptionError, nearest, one_line, user_error
 
 BASES = {
+    "BaselineError": OSError,
     "ClaimFailed": AssertionError,
     "ImageError": ValueError,
     "ModelError": ValueError,
@@ -63,6 +64,16 @@ def test_one_line_keeps_short_values_and_cuts_long_ones() -> None:
     assert one_line([1, 2]) == "[1, 2]"
     assert one_line("x" * 200) == "'" + "x" * 78 + "…"
     assert len(one_line("x" * 200, limit=20)) == 20
+
+
+def test_one_line_says_what_cannot_be_written() -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    assert one_line(Broken()) == "<Broken that cannot be written>"
+    # Python writes no whole number of more than 4,300 digits.
+    assert one_line(10**5000) == "<int that cannot be written>"
 
 
 def test_one_line_joins_the_lines_of_a_repr() -> None:

@@ -489,8 +489,22 @@ class TestWords:
         assert found.leaning == ""
         found = judged(LIGHT, DARK, margin=0.03)
         assert found.headline.startswith("it is open whether the figure is alike in 2 groups to within 0.03: 'a' - 'b'")
-        assert found.leaning.endswith(", which alone holds")
-        assert judged(LIGHT, DARK, margin=0.01).leaning.endswith(", which alone fails")
+        # The pair itself is in the headline.
+        assert found.leaning == "the estimate alone holds"
+        assert judged(LIGHT, DARK, margin=0.01).leaning == "the estimate alone fails"
+        assert found.remedy == "add images"
+
+    def test_several_open_pairs(self) -> None:
+        figures = {name: dict(enumerate(values)) for name, values in {"a": LIGHT, "b": DARK, "c": DARK}.items()}
+        first, *others = compare(figures, margin=0.03).leaning.split("; ")
+        assert first.startswith("the estimate alone ")
+        assert len(others) == 2
+        assert all(one.startswith("'") and ", which alone " in one for one in others)
+
+    def test_figures_that_are_all_the_same(self) -> None:
+        found = judged([0.3] * 20, [0.3] * 20, paired=True)
+        assert found.status == "inconclusive"
+        assert found.remedy == "choose a statistic that differs from image to image, or compare rates"
 
     def test_what_is_not_known(self) -> None:
         told = judged([1, 0], [1, 0], paired=True, rates=False).message()

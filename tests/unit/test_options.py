@@ -100,8 +100,8 @@ def test_accepted(name: str, value: Any) -> None:
         ("segmenter", 3, "label map"),
         ("segmenter", np.zeros((2, 2)), "label map"),
         ("segmenter", np.zeros((2, 2, 2), dtype=int), "label map"),
-        ("segments", 1, "at least 2 and at most 1000"),
-        ("segments", 1001, "at most 1000"),
+        ("segments", 1, "at least 2 and at most 1,000"),
+        ("segments", 1001, "at most 1,000"),
         ("segments", 10.0, "whole number"),
         ("segments", True, "whole number"),
         ("align_to_regions", 1, "True or False"),
@@ -116,6 +116,12 @@ def test_accepted(name: str, value: Any) -> None:
         ("fill", ("a", "b", "c"), "must be"),
         ("samples", 1, "at least 2"),
         ("samples", "many", "whole number"),
+        ("samples", 10**9 + 1, "at most 1,000,000,000"),
+        # Python writes no whole number of so many digits.
+        pytest.param("samples", 10**5000, "at most 1,000,000,000", id="samples-many-digits"),
+        pytest.param("max_samples", 10**5000, "at most 1,000,000,000", id="max_samples-many-digits"),
+        pytest.param("num_features", 10**5000, "at most 1,000", id="num_features-many-digits"),
+        pytest.param("batch_size", 10**5000, "at most 1,000,000,000", id="batch_size-many-digits"),
         ("sampler", "antithetik", "the nearest is 'antithetic'"),
         ("sampler", [[0, 1]], "N×d array"),
         ("sampler", np.array([0, 1]), "N×d array"),
@@ -144,7 +150,7 @@ def test_accepted(name: str, value: Any) -> None:
         ("num_features", 0, "at least 1"),
         ("preset", "limee", "the nearest is 'lime'"),
         ("preset", 3, "must be one of 'lime', 'captum', 'matlab'"),
-        ("seed", 2**32, "at most 4294967295"),
+        ("seed", 2**32, "at most 4,294,967,295"),
         ("confidence", 0, "between 0 and 1"),
         ("confidence", 1, "between 0 and 1"),
         ("confidence", 95, "between 0 and 1"),
@@ -406,3 +412,10 @@ class TestCheckNumber:
         with pytest.raises(OptionError) as caught:
             check_number("x", -0.1, **limits)
         assert str(caught.value) == f"x=-0.1 must be a number{rule}"
+
+
+def test_parameters_that_no_file_holds_are_written_as_text() -> None:
+    options = LimeOptions(
+        segmenter=lambda pixels: pixels, segmenter_parameters={"a": float("nan"), "b": [float("-inf")]}
+    )
+    assert options.as_json()["segmenter_parameters"] == {"a": "nan", "b": ["-inf"]}

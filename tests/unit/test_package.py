@@ -19,6 +19,7 @@ import pytest_lime
 
 ROOT = Path(pytest_lime.__file__).parent
 PUBLIC = [
+    "BaselineError",
     "Box",
     "CacheWarning",
     "CallableModel",
@@ -66,11 +67,12 @@ PUBLIC = [
     "sufficiency",
     "top_iou",
     "top_overlap",
+    "unchanged",
     "whole",
 ]
 # From the bottom to the top; a package stands for all modules in it.
 LAYERS = [
-    {"errors", "extras", "options", "regions", "region_files", "images", "records", "states", "probes"},
+    {"errors", "extras", "options", "regions", "region_files", "images", "records", "states", "probes", "environment"},
     {
         "anytime",
         "footprints",
@@ -108,10 +110,11 @@ LAYERS = [
         "explainer",
         "laboratory",
     },
-    {"verdicts", "groups", "sets", "claims", "trials"},
+    {"verdicts", "groups", "sets", "claims", "trials", "baselines", "unchanged"},
     {"report"},
     {
         "results",
+        "leftovers",
         "workers",
         "progress",
         "prefetch",

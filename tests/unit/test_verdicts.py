@@ -199,6 +199,7 @@ class TestVerdict:
             ({"relation": []}, r"relation=\[\] must be"),
             ({"estimate": None}, "are numbers"),
             ({"estimate": "many"}, "are numbers"),
+            ({"estimate": 10**400}, "are numbers"),
             ({"estimate": math.nan}, "estimate=nan"),
             ({"bound": math.nan}, "bound=nan"),
             ({"interval": 0.5}, "both ends of interval"),

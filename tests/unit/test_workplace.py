@@ -21,7 +21,13 @@ def config_of(
     cache: Any = None,
 ) -> Any:
     """Return what a workplace asks of pytest's configuration."""
-    options = {"lime_cache": given, "lime_no_cache": no_cache}
+    options = {
+        "lime_cache": given,
+        "lime_no_cache": no_cache,
+        "lime_baselines": None,
+        "lime_update": False,
+        "lime_update_new_only": False,
+    }
     return SimpleNamespace(
         getoption=options.__getitem__,
         getini=lambda name: (ini or {}).get(name, ""),
