@@ -90,6 +90,7 @@ def test_it_runs_in_a_process_of_its_own(pytester: pytest.Pytester) -> None:
     assert "lime-report" not in {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.parametrize("mode", ["bare"], indirect=True)
 def test_another_model_that_looks_elsewhere_fails(run: Run, pytester: pytest.Pytester) -> None:
     assert main(["init", str(pytester.path / "looks")]) == 0
     conftest = pytester.path / "looks" / "conftest.py"
