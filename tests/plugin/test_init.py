@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -22,23 +22,27 @@ HEAD = "looks/test_where_it_looks.py::test_the_cat_is_recognised_by_its_head"
 BACKGROUND = "looks/test_where_it_looks.py::test_the_background_does_not_matter"
 
 
+@pytest.fixture(scope="session")
+def _libraries(request: pytest.FixtureRequest) -> None:
+    """Import what the suites import, since pytester forgets what is first imported in its test, and some of it can be
+    imported only once.
+    """
+    if find_spec("torchvision"):
+        request.getfixturevalue("torchvision")
+    if find_spec("timm"):
+        import_module("timm")
+    if find_spec("transformers"):
+        transformers = import_module("transformers")
+        _ = transformers.ResNetConfig, transformers.ResNetForImageClassification, transformers.ViTImageProcessor
+
+
 @pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> str:
+def kind(request: pytest.FixtureRequest, _libraries: None, pytester: pytest.Pytester) -> str:
     """A kind of model whose library is there, with its suite in the folder looks."""
     kind = str(request.param)
-    # Imported here, since pytester forgets what is first imported in an inner run.
-    _imported(KINDS[kind].package)
+    pytest.importorskip(KINDS[kind].package)
     assert main(["init", str(pytester.path / "looks"), "--model", kind]) == 0
     return kind
-
-
-def _imported(package: str) -> ModuleType:
-    try:
-        return import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        pytest.skip(f"{package} is not installed")
 
 
 @pytest.fixture
