@@ -7,13 +7,13 @@ import importlib.util
 import os
 import subprocess
 import sys
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from numpy.typing import NDArray
 from PIL import Image as PILImage
 
 from pytest_lime.cli import main
@@ -286,7 +286,7 @@ class TestContents:
             assert max(map(len, text.splitlines())) <= 120
 
     def test_yaml_asks_what_python_asks(self) -> None:
-        suite = yaml.safe_load(source("torch", "test_where_it_looks.lime.yaml"))
+        suite = import_module("yaml").safe_load(source("torch", "test_where_it_looks.lime.yaml"))
         module = ast.parse(source("torch", "test_where_it_looks.py"))
         # The call of lime.check in the first test, and what HEAD is.
         calls = [node for node in ast.walk(module) if isinstance(node, ast.Call)]
@@ -340,7 +340,7 @@ def make_spots() -> Any:
     from onnx import TensorProto, checker, helper, numpy_helper  # noqa: PLC0415  (only some of the tests need it)
 
     spot = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], dtype=np.float32) / 3
-    weights = {
+    weights: dict[str, NDArray[np.float32]] = {
         "spots": np.stack([np.stack([sign * spot] * 3) for sign in (1, -1)]),
         "faint": np.full(2, -0.05, dtype=np.float32),
         "many": np.array([[160, 160], [-160, -160]], dtype=np.float32),
