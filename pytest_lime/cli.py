@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pytest-lime", description="Tests for where an image classifier looks.")
     parser.add_argument("--version", action="version", version=f"pytest-lime {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_init(commands)
     _add_explain(commands)
     _add_show(commands)
     given = parser.parse_args(arguments)
@@ -51,6 +52,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status
+
+
+def _add_init(commands: Any) -> None:
+    init = commands.add_parser(
+        "init",
+        help="write a starter suite that runs at once",
+        description="Write a starter suite that runs at once: conftest.py, tests in Python and YAML, a photograph.",
+    )
+    init.add_argument(
+        "folder", nargs="?", default=".", type=Path, metavar="DIR", help="folder, which may be new (default: this one)"
+    )
+    init.add_argument(
+        "--model",
+        default="torch",
+        metavar="KIND",
+        help="what you work with: torch, onnx, sklearn, huggingface or timm (default: torch)",
+    )
+    init.add_argument("--force", action="store_true", help="replace files that are there")
+    init.set_defaults(run=_init)
 
 
 def _add_explain(commands: Any) -> None:
@@ -115,6 +135,14 @@ def _add_show(commands: Any) -> None:
     )
     show.add_argument("--browser", action="store_true", help="open the report in the web browser too")
     show.set_defaults(run=_show)
+
+
+def _init(given: argparse.Namespace) -> int:
+    from pytest_lime.starters.writer import describe_starter, write_starter  # noqa: PLC0415  (not needed for --help)
+
+    written = write_starter(given.folder, given.model, force=given.force)
+    print("\n".join([*(f"written: {path}" for path in written), *describe_starter(given.folder, given.model)]))
+    return 0
 
 
 def _explain(given: argparse.Namespace) -> int:

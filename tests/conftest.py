@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_lime.streams import SampleStream
 
 pytest_plugins = ["pytester"]
+# Operators live as long as the library that defines them.
+LIBRARIES: list[Any] = []
 
 
 def _extend(stream: SampleStream, count: int) -> None:
@@ -27,3 +32,26 @@ def _extend(stream: SampleStream, count: int) -> None:
 @pytest.fixture(scope="session")
 def extend() -> Callable[[SampleStream, int], None]:
     return _extend
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    """Torchvision, also where its wheel was built for another torch.
+
+    It then lacks its compiled operators and cannot be imported, since it describes two of
+    them; none is used here. Defined without a kernel, they let the rest of it be imported.
+    """
+    try:
+        return import_module("torchvision")
+    except RuntimeError as error:
+        if "operator torchvision::nms does not exist" not in str(error):
+            raise
+    import torch  # noqa: PLC0415  (heavy, and only some of the tests get here)
+
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    LIBRARIES.append(library)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    return import_module("torchvision")

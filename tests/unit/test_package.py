@@ -122,6 +122,7 @@ LAYERS = [
         "workplace",
         "checker",
         "plugin",
+        "starters",
         "cli",
         "__main__",
         "testing",
@@ -344,6 +345,11 @@ class TestShipped:
         files = [file for file in (resources.files("pytest_lime.report") / folder).iterdir() if file.is_file()]
         assert {Path(file.name).suffix for file in files} == suffixes
         assert all(file.read_text(encoding="utf-8").strip() for file in files)
+
+    def test_what_a_starter_suite_is_made_of(self) -> None:
+        files = [file for file in resources.files("pytest_lime.starters").iterdir() if file.is_file()]
+        assert {Path(file.name).suffix for file in files} == {".py", ".txt", ".jpg", ".onnx"}
+        assert all(file.read_bytes() for file in files)
 
     def test_the_plugin_is_found_by_pytest(self) -> None:
         points = importlib.metadata.entry_points(group="pytest11", name="lime")

@@ -1,6 +1,5 @@
 """What the tests of several adapters need: a photograph, the libraries, and the same network as a function."""
 
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -9,36 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
-import torch
 from numpy.typing import NDArray
 
 from pytest_lime import CallableModel, Explanation, explain
 from pytest_lime.images import load_image
 
 OPTIONS: dict[str, Any] = {"segmenter": "grid", "segments": 16, "samples": 64, "seed": 0, "fill": "black"}
-# Operators live as long as the library that defines them.
-LIBRARIES: list[torch.library.Library] = []
-
-
-@pytest.fixture(scope="session")
-def torchvision() -> ModuleType:
-    """Torchvision, also where its wheel was built for another torch.
-
-    It then lacks its compiled operators and cannot be imported, since it describes two of
-    them; none is used here. Defined without a kernel, they let the rest of it be imported.
-    """
-    try:
-        return import_module("torchvision")
-    except RuntimeError as error:
-        if "operator torchvision::nms does not exist" not in str(error):
-            raise
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    LIBRARIES.append(library)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    return import_module("torchvision")
 
 
 @pytest.fixture(scope="session")
