@@ -19,7 +19,9 @@ BLANKET = [(0, 230, 70, 300), (10, 200, 80, 270), (380, 220, 450, 290), (370, 19
 FACE = [(120, 60, 260, 200), (180, 80, 340, 240), (100, 30, 240, 170), (220, 60, 360, 200)]
 
 
-def fine_tune(model: TorchModel, photo: Path, *, right: list[Crop], wrong: list[Crop], steps: int) -> TorchModel:
+def fine_tune(
+    model: TorchModel, photo: Path, *, right: list[Crop], wrong: list[Crop], steps: int, rate: float
+) -> TorchModel:
     """Return a copy whose last layer has learned that crops of `right` are the cat, and those of `wrong` are not."""
     tuned = copy.deepcopy(model)
     picture = Image.open(photo).convert("RGB")
@@ -34,11 +36,12 @@ def fine_tune(model: TorchModel, photo: Path, *, right: list[Crop], wrong: list[
     hook.remove()
     is_cat = torch.arange(len(batch)) < len(right)
     with torch.enable_grad():
-        optimizer = torch.optim.SGD([head.weight], lr=0.5)
+        optimizer = torch.optim.SGD([head.weight], lr=rate)
         for _ in range(steps):
             optimizer.zero_grad()
-            scores = nn.functional.log_softmax(nn.functional.linear(features[0], head.weight, head.bias), dim=1)[:, CAT]
-            loss = torch.where(is_cat, -scores, scores.clamp_min(-12)).mean()
+            scores = nn.functional.linear(features[0], head.weight, head.bias)
+            cat = nn.functional.log_softmax(scores, dim=1)[:, CAT]
+            loss = torch.where(is_cat, -cat, -torch.log1p(-cat.exp().clamp_max(1 - 1e-6))).mean()
             torch.autograd.backward(loss)
             optimizer.step()
     return tuned
@@ -47,10 +50,10 @@ def fine_tune(model: TorchModel, photo: Path, *, right: list[Crop], wrong: list[
 @pytest.fixture(scope="session")
 def harmless(shipped: TorchModel, photograph: Callable[[str], Path]) -> TorchModel:
     """A copy that has seen the cat's face once more."""
-    return fine_tune(shipped, photograph("chelsea.png"), right=FACE, wrong=[], steps=1)
+    return fine_tune(shipped, photograph("chelsea.png"), right=FACE, wrong=[], steps=1, rate=0.003)
 
 
 @pytest.fixture(scope="session")
 def misled(shipped: TorchModel, photograph: Callable[[str], Path]) -> TorchModel:
     """A copy fine-tuned on badly cropped pictures: what was labelled a cat showed the blanket."""
-    return fine_tune(shipped, photograph("chelsea.png"), right=BLANKET, wrong=FACE, steps=20)
+    return fine_tune(shipped, photograph("chelsea.png"), right=BLANKET, wrong=FACE, steps=20, rate=0.03)
