@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_lime.errors import (
         CacheWarning,
         ClaimFailed,
+        ClaimWarning,
         ImageError,
         InconclusiveWarning,
         LimeError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         RecordError,
         RegionError,
         SegmentationError,
+        SuiteError,
         TargetError,
     )
     from pytest_lime.explainer import explain
@@ -72,6 +74,7 @@ _HOMES = {
     "errors": (
         "CacheWarning",
         "ClaimFailed",
+        "ClaimWarning",
         "ImageError",
         "InconclusiveWarning",
         "LimeError",
@@ -80,6 +83,7 @@ _HOMES = {
         "RecordError",
         "RegionError",
         "SegmentationError",
+        "SuiteError",
         "TargetError",
     ),
     "explainer": ("explain",),
@@ -116,6 +120,7 @@ __all__ = [
     "CallableModel",
     "Claim",
     "ClaimFailed",
+    "ClaimWarning",
     "Ellipse",
     "Explanation",
     "HuggingFaceModel",
@@ -135,6 +140,7 @@ __all__ = [
     "RegionError",
     "SegmentationError",
     "SklearnModel",
+    "SuiteError",
     "TargetError",
     "TimmModel",
     "TorchModel",

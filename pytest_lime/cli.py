@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_explain(commands)
     _add_show(commands)
+    _add_schema(commands)
     given = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a sign such as × shows a question mark, and no traceback.
@@ -115,6 +116,22 @@ def _add_show(commands: Any) -> None:
     )
     show.add_argument("--browser", action="store_true", help="open the report in the web browser too")
     show.set_defaults(run=_show)
+
+
+def _add_schema(commands: Any) -> None:
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of YAML suites, for editors",
+        description="Print the JSON Schema of YAML suites (test_*.lime.yaml), for editors.",
+    )
+    schema.set_defaults(run=_schema)
+
+
+def _schema(given: argparse.Namespace) -> int:
+    from importlib import resources  # noqa: PLC0415
+
+    print((resources.files("pytest_lime") / "suites.schema.json").read_text(encoding="utf-8"), end="")
+    return 0
 
 
 def _explain(given: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ PUBLIC = [
     "CallableModel",
     "Claim",
     "ClaimFailed",
+    "ClaimWarning",
     "Ellipse",
     "Explanation",
     "HuggingFaceModel",
@@ -43,6 +44,7 @@ PUBLIC = [
     "RegionError",
     "SegmentationError",
     "SklearnModel",
+    "SuiteError",
     "TargetError",
     "TimmModel",
     "TorchModel",
@@ -109,7 +111,7 @@ LAYERS = [
         "laboratory",
     },
     {"verdicts", "groups", "sets", "claims", "trials"},
-    {"report"},
+    {"report", "suites"},
     {
         "results",
         "workers",
@@ -244,8 +246,8 @@ class TestLayers:
         graph = {name: imports_of(name)[0] - {name} for name in MODULES}
         graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
 
-    @pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] == "report"])
-    def test_the_report_knows_nothing_of_models(self, name: str) -> None:
+    @pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] in ("report", "suites")])
+    def test_report_and_suites_know_nothing_of_models(self, name: str) -> None:
         reached, waiting = set(), [name]
         while waiting:
             here = waiting.pop()
