@@ -28,7 +28,7 @@ HOOK = "pytest_generate_tests"
 COMPARED = ("margin", "rate", "paired", "spread")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Call:
     """The call of `lime` that is the body of a case.
 
@@ -36,15 +36,24 @@ class Call:
     ----------
     method : str
         Of `pytest_lime.Lime`.
-    arguments : function without arguments
-        Returns them; regions that need a file are read then.
+    subject : path, list of paths or mapping from names to lists of paths
+        The image, the images, or the groups.
+    claims : function without arguments
+        Returns the claims; regions that need a file are read then.
     named : mapping
         Arguments by name.
+    target : label, index or None
     """
 
     method: str
-    arguments: Callable[[], Sequence[Any]]
-    named: Mapping[str, Any]
+    subject: Any
+    claims: Callable[[], Sequence[Any]]
+    named: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    target: Any = None
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what is given by place."""
+        return (self.subject, self.target, *self.claims())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,19 +178,17 @@ class _Suite:
         own: Mapping[str, Part] = test.value
         said = {**self._defaults, **own}
         if "target" not in said:
-            raise test.error(
-                "a test needs the key 'target', here or in defaults: label, index, or null for the predicted"
-            )
+            raise test.error("a test needs the key 'target', here or in defaults; null is the predicted class")
         options = {**_checked_options(self._defaults), **_checked_options(own)}
         meta = {**_checked_meta(self._defaults), **_checked_meta(own)}
         marks = [mark for each in (self._defaults, own) if "marks" in each for mark in each["marks"].value]
         targets = _each(said["target"])
         models = _models(said["model"]) if "model" in said else [(None, "")]
-        sets = self._groups(own) if GROUPS in own else self._sets(own, said)
+        calls = [(self._comparison(own), "")] if GROUPS in own else self._checks(own, said)
         called = own["compare" if GROUPS in own else "expect"]
         severity = said["severity"].value if "severity" in said else "error"
         cases = []
-        for (make, which), (target, label), (model, named) in itertools.product(sets, targets, models):
+        for (call, which), (target, label), (model, named) in itertools.product(calls, targets, models):
             words = "-".join(filter(None, (which, label, named)))
             cases.append(
                 Case(
@@ -189,7 +196,7 @@ class _Suite:
                     place=test,
                     called=called,
                     model=model,
-                    call=make(target.value),
+                    call=dataclasses.replace(call, target=target.value),
                     severity=severity,
                     meta=meta,
                     marks=marks,
@@ -198,31 +205,21 @@ class _Suite:
             )
         return cases
 
-    def _sets(self, own: Mapping[str, Part], said: Mapping[str, Part]) -> list[tuple[Callable[[Any], Call], str]]:
-        """Return what makes the call for a target, of all images or of each, and how an id tells which."""
-        claims = [AskedClaim(part, self._areas) for part in own["expect"].value]
+    def _checks(self, own: Mapping[str, Part], said: Mapping[str, Part]) -> list[tuple[Call, str]]:
+        """Return the calls for the images of a test, each with what an id calls it."""
+        asked = [AskedClaim(part, self._areas) for part in own["expect"].value]
         images = find_images(own["images"], self._folder)
-        mostly = said["mostly"].value if "mostly" in said else 1.0
         if "per" in said and said["per"].value == "image":
             if "mostly" in own and "per" in own:
                 raise own["mostly"].error("mostly: is of all images together, and per: image makes a case of each")
-            return [
-                (lambda target, image=image: _check(image, target, claims), printable(spelt(image, self._folder)))
-                for image in images
-            ]
+            return [(_check(image, asked), printable(spelt(image, self._folder))) for image in images]
         if len(images) == 1:
-            return [(lambda target: _check(images[0], target, claims), "")]
-        return [
-            (
-                lambda target: Call(
-                    "check_all", lambda: (images, target, *(claim.each for claim in claims)), {"mostly": float(mostly)}
-                ),
-                "",
-            )
-        ]
+            return [(_check(images[0], asked), "")]
+        mostly = float(said["mostly"].value) if "mostly" in said else 1.0
+        return [(Call("check_all", images, lambda: [claim.each for claim in asked], {"mostly": mostly}), "")]
 
-    def _groups(self, own: Mapping[str, Part]) -> list[tuple[Callable[[Any], Call], str]]:
-        """Return what makes the call for a target."""
+    def _comparison(self, own: Mapping[str, Part]) -> Call:
+        """Return the call for the groups of a test."""
         statistic = AskedClaim(own["compare"], self._areas)
         groups = {name: find_images(part, self._folder) for name, part in own[GROUPS].value.items()}
         named = {name: own[name].value for name in COMPARED if name in own}
@@ -232,11 +229,11 @@ class _Suite:
             if not has_placeholder(pattern.value):
                 raise pattern.error(f"source: {pattern.shown} is the same for all images; write {{parent}} or {{stem}}")
             named["source"] = lambda image: filled(pattern.value, image, self._folder)
-        return [(lambda target: Call("compare_groups", lambda: (groups, target, statistic.each), named), "")]
+        return Call("compare_groups", groups, lambda: [statistic.each], named)
 
 
-def _check(image: Path, target: Any, claims: Sequence[AskedClaim]) -> Call:
-    return Call("check", lambda: (image, target, *(claim.claim(image) for claim in claims)), {})
+def _check(image: Path, asked: Sequence[AskedClaim]) -> Call:
+    return Call("check", image, lambda: [one.claim(image) for one in asked])
 
 
 def _each(part: Part) -> list[tuple[Part, str]]:

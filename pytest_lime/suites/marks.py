@@ -93,5 +93,8 @@ def _mark(name: str, place: Part) -> pytest.MarkDecorator:
             raise place.error(f"mark {name!r}: {failure.msg}; register it there, or correct it") from None
     for warning in caught:
         # Of its place in the suite, not of ours.
-        warnings.warn_explicit(warning.message, warning.category, place.file, place.line)
+        try:
+            warnings.warn_explicit(warning.message, warning.category, place.file, place.line)
+        except Warning as error:
+            raise place.error(f"mark {name!r}: {error}") from None
     return mark

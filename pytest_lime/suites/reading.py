@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ __all__ = ["Part", "read"]
 STANDARD = "tag:yaml.org,2002:"
 # So many values a file may hold once its aliases are written out: a few lines of them can stand for billions.
 MOST = 200_000
+# A suite needs about ten levels, and a thousand would need more stack than there is.
+DEEPEST = 100
+TOO_DEEP = f"values are nested more than {DEEPEST} levels deep; a suite needs few"
 # What YAML 1.1 can hold; the rest is refused by its readers, without a place.
 FOREIGN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Numbers to anybody but YAML 1.1, which wants a point, and a sign before the exponent.
@@ -128,6 +132,7 @@ class _Reader:
         # The one in C reads ten times as fast.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
+            self._check_depth(loader)
             root = yaml.compose(self.text, Loader=loader)
             if root is None:
                 raise SuiteError(f"{self.file}:1:1: the file is empty; a suite begins with version: 1.")
@@ -136,8 +141,6 @@ class _Reader:
             raise self._syntax_error(error) from None
         except yaml.YAMLError as error:
             raise SuiteError(f"{self.file}:1:1: this is no YAML: {' '.join(str(error).split())}.") from None
-        except RecursionError:
-            raise SuiteError(f"{self.file}:1:1: values are nested too deeply; a suite needs few levels.") from None
 
     def _syntax_error(self, error: Any) -> SuiteError:
         mark = error.problem_mark or error.context_mark
@@ -156,28 +159,40 @@ class _Reader:
             told = f"this is no YAML: {', '.join(filter(None, (context, problem)))}"
         return SuiteError(f"{self.file}:{line + 1}:{column + 1}: {' '.join(told.split())}.")
 
+    def _check_depth(self, loader: Any) -> None:
+        """Refuse what is nested so deeply that the composer would run out of stack, which ends the process."""
+        depth = 0
+        for event in yaml.parse(self.text, Loader=loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > DEEPEST:
+                    raise self._error(event, TOO_DEEP)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+
     def _part(self, node: yaml.Node) -> Part:
-        mark = node.start_mark
-        here = Part(None, self.file, mark.line + 1, mark.column + 1)
         self._count += 1
         if self._count > MOST:
-            raise here.error(f"with its aliases written out the file holds more than {MOST:,} values; use fewer")
+            raise self._error(node, f"with its aliases written out the file holds more than {MOST:,} values; use fewer")
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, here)
+            return Part(self._value(node), self.file, line, column, node.value)
         if id(node) in self._open:
-            raise here.error("an alias within this value stands for the value itself; write it out")
-        self._open.add(id(node))
+            raise self._error(node, "an alias within this value stands for the value itself; write it out")
         if node.tag not in (f"{STANDARD}seq", f"{STANDARD}map"):
-            raise self._unknown_tag(node, here)
+            raise self._unknown_tag(node)
+        self._open.add(id(node))
+        if len(self._open) > DEEPEST:
+            raise self._error(node, TOO_DEEP)
         if isinstance(node, yaml.MappingNode):
-            keys, values = self._mapping(node, here)
-            part = dataclasses.replace(here, value=values, keys=keys)
+            keys, values = self._mapping(node)
+            part = Part(values, self.file, line, column, keys=keys)
         else:
-            part = dataclasses.replace(here, value=[self._part(one) for one in node.value])
+            part = Part([self._part(one) for one in node.value], self.file, line, column)
         self._open.remove(id(node))
         return part
 
-    def _mapping(self, node: yaml.MappingNode, here: Part) -> tuple[dict[str, Part], dict[str, Part]]:
+    def _mapping(self, node: yaml.MappingNode) -> tuple[dict[str, Part], dict[str, Part]]:
         keys: dict[str, Part] = {}
         values: dict[str, Part] = {}
         merged: list[Part] = []
@@ -188,20 +203,19 @@ class _Reader:
                 continue
             key = self._part(key_node)
             if not isinstance(key.value, str):
-                shown = key.text or key.shown
-                raise key.error(f"key {shown} must be text{key.quirk or '; put it in quotes'}")
+                raise key.error(f"key {key.text or key.shown} must be text{key.quirk or '; put it in quotes'}")
             if key.value in keys:
                 raise key.error(f"key {key.shown} is given twice, first in line {keys[key.value].line}; delete one")
             keys[key.value], values[key.value] = key, value
         # What is written here is stronger than what is merged, and an earlier one than a later.
         for other in merged:
             if not isinstance(other.value, dict):
-                raise other.error("<<: merges a mapping, or a list of mappings")
+                raise other.error(f"<<: {other.shown} must be a mapping, or a list of mappings")
             keys = {**other.keys, **keys}
             values = {**other.value, **values}
         return keys, values
 
-    def _scalar(self, node: yaml.ScalarNode, here: Part) -> Part:
+    def _value(self, node: yaml.ScalarNode) -> str | float | bool | None:
         kind, text = node.tag.removeprefix(STANDARD), node.value
         if kind in ("str", "timestamp", "value", "merge"):
             found = SCIENTIFIC.fullmatch(text) if not node.style else None
@@ -209,33 +223,38 @@ class _Reader:
                 sign, whole, point, exponent_sign, exponent = found.groups()
                 fraction = point if point and len(point) > 1 else ".0"
                 better = f"{sign}{whole or 0}{fraction}e{exponent_sign or '+'}{exponent}"
-                raise here.error(f"{text} is text in YAML 1.1, and no number: write {better}, or put it in quotes")
-            return dataclasses.replace(here, value=text, text=text)
+                raise self._error(
+                    node, f"{text} is text in YAML 1.1, and no number: write {better}, or put it in quotes"
+                )
+            return str(text)
         if kind == "null":
-            return dataclasses.replace(here, text=text)
-        word = text.lower()
-        if kind == "bool" and word in (*TRUE, *FALSE):
-            return dataclasses.replace(here, value=word in TRUE, text=text)
+            return None
+        if kind == "bool" and text.lower() in (*TRUE, *FALSE):
+            return text.lower() in TRUE
         if kind in ("int", "float"):
-            return dataclasses.replace(here, value=self._number(kind, text, here), text=text)
-        raise self._unknown_tag(node, here)
+            return self._number(kind, node)
+        raise self._unknown_tag(node)
 
-    def _number(self, kind: str, text: str, here: Part) -> int | float:
-        shown = one_line(text)[1:-1]
-        if word := re.fullmatch(r"[-+]?\.(inf|nan)", text.lower()):
-            raise here.error(f"{word[0]} is no number that a suite can use; write a finite one")
+    def _number(self, kind: str, node: yaml.ScalarNode) -> int | float:
+        text = node.value
+        if re.fullmatch(r"[-+]?\.(inf|nan)", text.lower()):
+            raise self._error(node, f"{text} is no number that a suite can use; write a finite one")
         try:
             if kind == "int" and WHOLE.fullmatch(text):
                 return int(text.replace("_", ""), 0)
-            if kind == "float" and FLOAT.fullmatch(text) and abs(found := float(text.replace("_", ""))) < float("inf"):
+            if kind == "float" and FLOAT.fullmatch(text) and math.isfinite(found := float(text.replace("_", ""))):
                 return found
         except ValueError:
             pass
-        raise here.error(
-            f"{shown} is no plain decimal number (YAML 1.1 has octal and sexagesimal ones): write it anew, or put it "
-            "in quotes where it is text"
+        raise self._error(
+            node,
+            f"{one_line(text)[1:-1]} is no plain decimal number (YAML 1.1 has octal and sexagesimal ones): write it "
+            "anew, or put it in quotes where it is text",
         )
 
-    def _unknown_tag(self, node: yaml.Node, here: Part) -> SuiteError:
-        tag = node.tag.replace(STANDARD, "!!")
-        return here.error(f"tag {printable(tag)} does not go with this value; a suite has plain values: delete it")
+    def _unknown_tag(self, node: yaml.Node) -> SuiteError:
+        tag = printable(node.tag.replace(STANDARD, "!!"))
+        return self._error(node, f"tag {tag} does not go with this value; a suite has plain values: delete it")
+
+    def _error(self, node: yaml.Node | yaml.Event, words: str) -> SuiteError:
+        return Part(None, self.file, node.start_mark.line + 1, node.start_mark.column + 1).error(words)

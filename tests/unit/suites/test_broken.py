@@ -69,14 +69,14 @@ BROKEN = {
         one("meta: &facts {a: *facts}"),
         "7:11: an alias within this value stands for the value itself; write it out.",
     ),
-    "merge of no mapping": (one("<<: [1]"), "7:10: <<: merges a mapping, or a list of mappings."),
+    "merge of no mapping": (one("<<: [1]"), "7:10: <<: 1 must be a mapping, or a list of mappings."),
     "tag": (
         one("meta: !!python/object:os.system {}"),
         "7:11: tag !!python/object:os.system does not go with this value; a suite has plain values: delete it.",
     ),
     "exponent": (
         expecting("{mass: {region: whole, at_least: 1e-3}}"),
-        "6:46: 1e-3 is text in YAML 1.1, and no number: write 1.0e-3, or put it in quotes.",
+        "6:47: 1e-3 is text in YAML 1.1, and no number: write 1.0e-3, or put it in quotes.",
     ),
     "exponent without sign": (
         one("mostly: 9.5e1"),
