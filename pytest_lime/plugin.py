@@ -131,7 +131,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile 
         return None
     from pytest_lime.suites.collecting import SuiteFile  # noqa: PLC0415  (imports numpy and yaml)
 
-    return SuiteFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]
+    return SuiteFile.from_parent(parent, path=file_path)
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ class Case:
     name : str
         Of the test, with its parameters in brackets.
     place, called : Part
-        The test, and what it expects of its images.
+        The test, and the last of its claims.
     model : Part or None
         Another model than `lime_model`: a fixture's name, or ``module:attribute``.
     call : Call
@@ -185,7 +185,8 @@ class _Suite:
         targets = _each(said["target"])
         models = _models(said["model"]) if "model" in said else [(None, "")]
         calls = [(self._comparison(own), "")] if GROUPS in own else self._checks(own, said)
-        called = own["compare" if GROUPS in own else "expect"]
+        # Where a failure is shown: the test as it is written, down to its last claim.
+        called = own["compare"] if GROUPS in own else own["expect"].value[-1]
         severity = said["severity"].value if "severity" in said else "error"
         cases = []
         for (call, which), (target, label), (model, named) in itertools.product(calls, targets, models):

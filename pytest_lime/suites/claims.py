@@ -86,9 +86,9 @@ CLAIM: Kind = Ref("claim", lambda: CLAIM_FORMS)
 def _own_claims(kind: type[Claim] = Claim) -> Iterator[type[Claim]]:
     """Yield the concrete classes of users, each once."""
     for one in kind.__subclasses__():
-        yield from _own_claims(one)
         if not one.__module__.startswith("pytest_lime.") and not inspect.isabstract(one):
             yield one
+        yield from _own_claims(one)
 
 
 def _name_of(kind: type[Claim]) -> str:

@@ -66,7 +66,7 @@ class SuiteFile(pytest.Module):
             apply_mark(mark, function)
         return function
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """Show an error of ours as its sentence."""
         return str(excinfo.value) if isinstance(excinfo.value, LimeError) else super().repr_failure(excinfo)
 
@@ -86,8 +86,10 @@ def _code(lime: str, method: str, file: str, line: int, called: int) -> types.Co
     """
     tree = ast.parse(f"def case({lime}):\n with severity(): {lime}.{method}(*arguments(), **named)")
     for node in ast.walk(tree):
-        if hasattr(node, "lineno"):
+        if isinstance(node, ast.stmt | ast.expr | ast.arg):
             node.lineno = node.end_lineno = called
+            # Columns are of this text, and say nothing of the file's.
+            node.col_offset = node.end_col_offset = -1
     (definition,) = tree.body
     definition.lineno = line
     return compile(tree, file, "exec")

@@ -27,6 +27,8 @@ FOREIGN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U
 SCIENTIFIC = re.compile(r"([-+]?)(\d+)?(\.\d*)?[eE]([-+]?)(\d+)")
 WHOLE = re.compile(r"[-+]?(0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)")
 FLOAT = re.compile(r"[-+]?(\d[\d_]*)?\.[\d_]*([eE][-+]\d+)?")
+# Braces are YAML's own where no quotes stand round them.
+PLACEHOLDER = re.compile(r"\{(stem|name|suffix|parent)\}")
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 
 
@@ -156,7 +158,8 @@ class _Reader:
             name = at[column:].partition(" ")[0].strip("*,]}") or "…"
             told = f"alias *{name} has no anchor &{name} before it"
         else:
-            told = f"this is no YAML: {', '.join(filter(None, (context, problem)))}"
+            quotes = "; a text with a placeholder needs quotes here" if PLACEHOLDER.search(at) else ""
+            told = f"this is no YAML: {', '.join(filter(None, (context, problem)))}{quotes}"
         return SuiteError(f"{self.file}:{line + 1}:{column + 1}: {' '.join(told.split())}.")
 
     def _check_depth(self, loader: Any) -> None:

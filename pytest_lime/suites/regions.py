@@ -7,7 +7,7 @@ import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_lime.errors import LimeError, is_for_the_user, nearest
 from pytest_lime.region_files import load_regions
@@ -20,6 +20,7 @@ __all__ = ["REGION", "REGION_FORMS", "Area", "Areas"]
 
 __tracebackhide__ = is_for_the_user
 
+T = TypeVar("T")
 WHOLE = "whole"
 # So many files of one region are kept; the images of a set come one after another.
 KEPT = 4
@@ -36,7 +37,7 @@ def _numbers(names: str) -> ListOf:
 
 
 POINT = ListOf("a pair of numbers, x and y", Number(), 2, 2)
-REGION_FORMS = Either(
+REGION_FORMS: Kind = Either(
     (
         Text("the name of a region"),
         Forms(
@@ -172,7 +173,8 @@ class Areas:
             path = self._folder / filled(value.value, image, self._folder)
             said = {name: filled(one.value, image, self._folder) for name, one in texts.items()}
             regions = _told(value, lambda: read(path, image=said.get("image")))
-            return _told(texts["label"], lambda: regions[said["label"]])
+            found: Region = _told(texts["label"], lambda: regions[said["label"]])
+            return found
 
         return Area(None, make)
 
@@ -208,7 +210,7 @@ SHAPES: dict[str, Callable[[Areas, Part, Part], Area]] = {
 }
 
 
-def _told(part: Part, make: Callable[[], Any]) -> Any:
+def _told(part: Part, make: Callable[[], T]) -> T:
     """Return what `make` returns; an error of ours says the place of `part`."""
     try:
         return make()

@@ -52,7 +52,7 @@ def expecting(claim: str) -> str:
     return ONE.replace("predicted", claim)
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[str | bytes, str]] = {
     # Not YAML, or not what YAML is to a suite
     "empty": ("", "1:1: the file is empty; a suite begins with version: 1."),
     "comment alone": ("# nothing\n", "1:1: the file is empty; a suite begins with version: 1."),
@@ -98,6 +98,11 @@ BROKEN = {
     "key that YAML reads as false": (
         one("meta: {no: x}"),
         "7:12: key no must be text; YAML reads no as false: put it in quotes.",
+    ),
+    "placeholder within braces": (
+        REGIONS % "{mask: masks/{stem}.png}",
+        "4:22: this is no YAML: while parsing a flow mapping, did not find expected ',' or '}'; a text with a "
+        "placeholder needs quotes here.",
     ),
     # The file
     "list": ("- name: x\n", "1:1: a suite is a mapping with the keys version and tests, not a list."),
@@ -241,15 +246,15 @@ BROKEN = {
     ),
     "argument's value": (
         expecting("{mass: {region: whole, at_least: 1.5}}"),
-        "6:46: mass: at_least=1.5 must be a number in [0, 1].",
+        "6:47: mass: at_least=1.5 must be a number in [0, 1].",
     ),
     "arguments together": (
         expecting("{mass: {region: whole}}"),
-        "6:15: mass: give exactly one of at_least and at_most",
+        "6:15: mass: give exactly one of at_least and at_most; for both bounds make two claims.",
     ),
     "argument that YAML reads as false": (
         expecting("{contrast: {region: whole, other: no}}"),
-        "6:47: contrast: other: no is no text; YAML reads no as false: put it in quotes.",
+        "6:48: contrast: other: no is no text; YAML reads no as false: put it in quotes.",
     ),
     # Regions
     "region": (
@@ -258,7 +263,7 @@ BROKEN = {
     ),
     "two regions in one": (
         REGIONS % "{box: [0, 0, 8, 8], mask: masks/cat1.png}",
-        "4:30: a region has box or mask, not both.",
+        "4:29: a region has box or mask, not both.",
     ),
     "empty region": (
         REGIONS % "{}",

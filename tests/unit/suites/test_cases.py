@@ -38,7 +38,7 @@ def test_one_image_is_a_check(cases: Cases, folder: Path) -> None:
     assert (case.call.method, case.call.named) == ("check", {})
     assert (image, target) == (folder / "cat1.png", "cat")
     assert list(map(repr, claims)) == [repr(mass(Box(0, 0, 8, 8), at_least=0.5)), repr(predicted(rank=5))]
-    assert (case.place.line, case.called.line) == (5, 9)
+    assert (case.place.line, case.called.line) == (5, 10)
     assert case.facts == {"severity": "error", "meta": {}}
 
 
@@ -53,7 +53,12 @@ def test_several_images_are_a_set_in_order_each_once(cases: Cases, folder: Path)
             mostly: 0.5
         """)
     images, target, claim = case.call.arguments()
-    assert (case.call.method, case.call.named, target, repr(claim)) == ("check_all", {"mostly": 0.5}, 3, "predicted()")
+    assert (case.call.method, case.call.named, target, repr(claim)) == (
+        "check_all",
+        {"mostly": 0.5},
+        3,
+        "predicted(rank=1)",
+    )
     names = [path.relative_to(folder).as_posix() for path in images]
     assert names[:6] == ["light/b.png", "cat1.png", "cat2.png", "dark/a.png", "dark/b.png", "light/a.png"]
     assert names[6:] == ["masks/cat1.png", "masks/cat2.png", "odd[1].png"]
@@ -226,10 +231,10 @@ def test_a_region_of_each_image_is_a_function_of_it(cases: Cases, folder: Path) 
 def test_a_file_that_is_missing_for_an_image_is_told_with_its_place(cases: Cases, folder: Path) -> None:
     (case,) = cases(REGIONS % "{density_gap: {region: mask}}")
     (folder / "masks" / "cat2.png").unlink()
-    with pytest.raises(SuiteError, match=r"^test_it\.lime\.yaml:7:19: Mask\('.*masks/cat2\.png'\): the file does not"):
+    with pytest.raises(SuiteError, match=r"^test_it\.lime\.yaml:7:16: Mask\('.*masks/cat2\.png'\): the file does not"):
         case.call.arguments()
     (case,) = cases((REGIONS % "{density_gap: {region: file}}").replace("label: head", "label: haed"))
-    with pytest.raises(SuiteError, match=r"^test_it\.lime\.yaml:9:57: .*no label 'haed'; the nearest is 'head'"):
+    with pytest.raises(SuiteError, match=r"^test_it\.lime\.yaml:9:53: .*no label 'haed'; the nearest is 'head'"):
         case.call.arguments()
 
 
@@ -307,8 +312,8 @@ class TestOwnClaims:
         assert (claim.least, claim.words, claim.regions[0]) == (1, "", whole())
         assert claim.regions[1].mask((HEIGHT, WIDTH)).sum() == 128
         for claim_text, sentence in {
-            "few_superpixels": r":3:54: claim few_superpixels needs regions\.$",
-            "few_superpixel": r":3:54: there is no claim 'few_superpixel'; the nearest is 'few_superpixels'; ",
+            "few_superpixels": r":3:57: claim few_superpixels needs regions\.$",
+            "few_superpixel": r":3:57: there is no claim 'few_superpixel'; the nearest is 'few_superpixels'; ",
             "{few_superpixels: {regions: [], leest: 1}}": r"has no key 'leest'; the nearest is 'least'; its keys are ",
             "{few_superpixels: {regions: [], words: off}}": r"few_superpixels: words: off is no text; YAML reads off",
         }.items():
@@ -333,7 +338,7 @@ class TestOwnClaims:
             def judge(self, explanation: Any) -> Verdict:
                 raise NotImplementedError
 
-        with pytest.raises(SuiteError, match=r":3:54: broken_claim cannot be made: RuntimeError: no\.$"):
+        with pytest.raises(SuiteError, match=r":3:57: broken_claim cannot be made: RuntimeError: no\.$"):
             cases(self.suite("broken_claim"))
 
     def test_two_of_one_name_are_an_error(self, cases: Cases) -> None:

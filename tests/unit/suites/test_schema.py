@@ -84,7 +84,7 @@ def test_every_example_is_right(name: str, tmp_path: Path) -> None:
 
 
 # What is wrong by the schema is wrong to the reader, and the other way round.
-WRONG = {
+WRONG: dict[str, dict[str, Any]] = {
     "unknown key": {"versions": 1},
     "version": {"version": 2},
     "no tests": {"tests": []},
@@ -105,7 +105,10 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_reader_and_schema_agree_on_what_is_wrong(name: str, tmp_path: Path) -> None:
-    right = {"version": 1, "tests": [{"name": "a", "images": "a.png", "target": 1, "expect": ["predicted"]}]}
+    right: dict[str, Any] = {
+        "version": 1,
+        "tests": [{"name": "a", "images": "a.png", "target": 1, "expect": ["predicted"]}],
+    }
     path = tmp_path / "test_it.lime.yaml"
     path.write_text(json.dumps(right), encoding="utf-8")
     SUITE.check(read(path, path.name), "suite")
