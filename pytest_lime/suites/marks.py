@@ -16,7 +16,7 @@ __all__ = ["MARKS", "apply_mark"]
 
 # What a suite says in another way.
 INSTEAD = {
-    "lime": "write options:",
+    "lime": "write options",
     "parametrize": "give a list of targets or models",
 }
 REASONED = ("skip", "xfail")

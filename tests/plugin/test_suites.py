@@ -278,7 +278,7 @@ def test_a_model_that_is_not_there_is_one_sentence(
     result = run("-p", "no:warnings")
     result.assert_outcomes(errors=3)
     for sentence in (
-        "*test_it.lime.yaml:4:34: fixture 'net_x' is not there; define it in conftest.py.",
+        "*test_it.lime.yaml:4:35: fixture 'net_x' is not there; define it in conftest.py.",
         "*test_it.lime.yaml:5:36: model 'netwrks:make': there is no module 'netwrks' in *",
         "*test_it.lime.yaml:6:5: fixture 'nothing' is not there; define it in conftest.py.",
     ):
@@ -388,17 +388,17 @@ def test_marks(write: Write, run: Run, report: Report) -> None:
     [
         (
             "slo",
-            ":3:24: mark 'slo': 'slo' not found in `markers` configuration option; register it there, or correct it.",
+            ":3:23: mark 'slo': 'slo' not found in `markers` configuration option; register it there, or correct it.",
         ),
-        ("parametrize: [a, [1]]", ":3:24: mark 'parametrize' is not for suites; give a list of targets or models."),
-        ("lime: {seed: 1}", ":3:24: mark 'lime' is not for suites; write options:."),
-        ("two words", ":3:24: mark 'two words' is no name of a mark; it must be of letters, digits and _."),
-        ("xfail: {reasn: x}", ":3:32: mark xfail has no key 'reasn'; the nearest is 'reason'; its keys are *"),
+        ("parametrize: [a, [1]]", ":3:23: mark 'parametrize' is not for suites; give a list of targets or models."),
+        ("lime: {seed: 1}", ":3:23: mark 'lime' is not for suites; write options."),
+        ("two words", ":3:23: mark 'two words' is no name of a mark; it must be of letters, digits and _."),
+        ("xfail: {reasn: x}", ":3:31: mark xfail has no key 'reasn'; the nearest is 'reason'; its keys are *"),
         (
             "xfail: {raises: ClaimFaild}",
-            ":3:40: xfail: raises: 'ClaimFaild' must be an error of pytest-lime; the nearest*",
+            ":3:39: xfail: raises: 'ClaimFaild' must be an error of pytest-lime; the nearest*",
         ),
-        ("skip: 3", ":3:30: skip: 3 must be a reason."),
+        ("skip: 3", ":3:29: skip: 3 must be a reason."),
     ],
 )
 def test_a_wrong_mark_is_one_sentence(mark: str, sentence: str, write: Write, run: Run, mode: str) -> None:
@@ -475,7 +475,7 @@ def test_regions_of_each_image_come_from_files(write: Write, run: Run, pytester:
     result = run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["E*pytest_lime.SuiteError: image 2 of 2: test_it.lime.yaml:3:30: Mask(*b.png'): the file does not exist; *"]
+        ["E*pytest_lime.SuiteError: image 2 of 2: test_it.lime.yaml:3:29: Mask(*b.png'): the file does not exist; *"]
     )
 
 
