@@ -55,8 +55,9 @@ class SuiteFile(pytest.Module):
             "severity": functools.partial(Severity, case.severity),
         }
         lime = LIME_OF_SUITE if case.model else "lime"
-        exec(_code(lime, call.method, str(self.path), case.place.line, max(case.place.line, case.called.line)), names)
-        function: types.FunctionType = names["case"]
+        line = case.place.line
+        code = _code(lime, call.method, str(self.path), max(0, case.called.line - line))
+        function = types.FunctionType(code.replace(co_firstlineno=line), names, code.co_name)
         if case.model and ":" not in case.model.value:
             # Set up with the other fixtures, so that its scope and its parameters count.
             pytest.mark.usefixtures(case.model.value)(function)
@@ -78,18 +79,19 @@ def _seen_from(folder: Path, path: Path) -> str:
         return path.as_posix()
 
 
-@functools.lru_cache(maxsize=1)  # the cases of one test follow each other
-def _code(lime: str, method: str, file: str, line: int, called: int) -> types.CodeType:
-    """Return what defines a function that begins in `line` of the YAML file and calls `lime` in line `called`.
+@functools.lru_cache(maxsize=64)  # of one length are most tests of a suite
+def _code(lime: str, method: str, file: str, length: int) -> types.CodeType:
+    """Return the code of a function that begins in line 1 of the YAML file and calls `lime` `length` lines below.
 
     A traceback then shows the test as it is written there, and warnings name that place.
     """
     tree = ast.parse(f"def case({lime}):\n with severity(): {lime}.{method}(*arguments(), **named)")
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt | ast.expr | ast.arg):
-            node.lineno = node.end_lineno = called
+            node.lineno = node.end_lineno = 1 + length
             # Columns are of this text, and say nothing of the file's.
             node.col_offset = node.end_col_offset = -1
     (definition,) = tree.body
-    definition.lineno = line
-    return compile(tree, file, "exec")
+    definition.lineno = 1
+    codes = [one for one in compile(tree, file, "exec").co_consts if isinstance(one, types.CodeType)]
+    return codes[0]

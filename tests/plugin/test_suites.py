@@ -123,7 +123,8 @@ def test_tests_are_chosen_as_in_python(write: Write, run: Run, pytester: pytest.
     run("-m", "not slow and lime").assert_outcomes(passed=1, failed=1)
     run("test_it.lime.yaml::mostly[cat]").assert_outcomes(passed=1)
     run("test_it.lime.yaml::mostly").assert_outcomes(passed=2)
-    run("-x", "-k", "corner or mostly").assert_outcomes(failed=1, passed=0)
+    # Another worker may have gone on by then.
+    assert run("-x", "-k", "corner or mostly").parseoutcomes()["failed"] == 1
     run("--deselect", "test_it.lime.yaml::the corner does it").assert_outcomes(passed=3)
 
 
@@ -414,14 +415,14 @@ def test_a_wrong_mark_is_one_sentence(mark: str, sentence: str, write: Write, ru
     result.stdout.fnmatch_lines([f"*test_it.lime.yaml{sentence.replace('[', '[[]')}"])
 
 
-def test_an_unknown_mark_warns_at_its_place(write: Write, run: Run) -> None:
+def test_an_unknown_mark_warns_at_its_place(write: Write, run: Run, mode: str) -> None:
     write("""\
         version: 1
         tests:
           - {name: a, marks: [slo], images: a.png, target: bird, expect: [predicted]}
         """)
     result = run("-W", "default")
-    result.assert_outcomes(passed=1, warnings=1)
+    result.assert_outcomes(passed=1, warnings=2 if mode == "-n2" else 1)
     result.stdout.fnmatch_lines(
         ["*test_it.lime.yaml:3", "*test_it.lime.yaml:3: PytestUnknownMarkWarning: *pytest.mark.slo*"]
     )
