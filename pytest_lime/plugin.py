@@ -268,6 +268,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    __tracebackhide__ = True
     try:
         yield
     except pytest.FixtureLookupError as error:
