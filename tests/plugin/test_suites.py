@@ -18,6 +18,8 @@ Run = Callable[..., pytest.RunResult]
 Report = Callable[..., dict[str, dict[str, Any]]]
 Write = Callable[..., Path]
 
+# Where pytest-xdist makes no difference.
+BARE = pytest.mark.parametrize("mode", ["bare"], indirect=True)
 # FakeModel sees a bird in both pictures, and "cat" lies anywhere but in CORNER.
 SUITE = """\
 version: 1
@@ -128,6 +130,7 @@ def test_tests_are_chosen_as_in_python(write: Write, run: Run, pytester: pytest.
     run("--deselect", "test_it.lime.yaml::the corner does it").assert_outcomes(passed=3)
 
 
+@BARE
 def test_the_last_failed_runs_again(write: Write, run: Run) -> None:
     write(PASS_OR_FAIL)
     write(PASS_OR_FAIL.replace("cat", "bird"), "test_other.lime.yml")
@@ -137,21 +140,22 @@ def test_the_last_failed_runs_again(write: Write, run: Run) -> None:
     run("--lf").assert_outcomes(passed=1)
 
 
-def test_collecting_shows_the_cases(write: Write, run: Run, mode: str) -> None:
+@BARE
+def test_collecting_shows_the_cases(write: Write, run: Run) -> None:
     write(SUITE)
     result = run("--collect-only", "-q")
-    if mode != "-n2":
-        result.stdout.fnmatch_lines(
-            [
-                "test_it.lime.yaml::a bird is seen",
-                "test_it.lime.yaml::the corner does it",
-                "test_it.lime.yaml::mostly[[]bird[]]",
-                "test_it.lime.yaml::mostly[[]cat[]]",
-            ]
-        )
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.lime.yaml::a bird is seen",
+            "test_it.lime.yaml::the corner does it",
+            "test_it.lime.yaml::mostly[[]bird[]]",
+            "test_it.lime.yaml::mostly[[]cat[]]",
+        ]
+    )
     assert result.ret == 0
 
 
+@BARE
 def test_which_files_are_suites(write: Write, run: Run) -> None:
     one = PASS_OR_FAIL.replace("cat", "bird")
     write(one, "test_a.lime.yml")
@@ -287,6 +291,7 @@ def test_a_model_that_is_not_there_is_one_sentence(
     assert insides(result) == []
 
 
+@BARE
 def test_a_model_of_python_whose_own_fixture_is_missing(write: Write, run: Run, pytester: pytest.Pytester) -> None:
     pytester.makeconftest("""
         import pytest
@@ -402,9 +407,8 @@ def test_marks(write: Write, run: Run, report: Report) -> None:
         ("skip: 3", ":3:29: skip: 3 must be a reason."),
     ],
 )
-def test_a_wrong_mark_is_one_sentence(mark: str, sentence: str, write: Write, run: Run, mode: str) -> None:
-    if mode != "bare":
-        pytest.skip("collection is the same")
+@BARE
+def test_a_wrong_mark_is_one_sentence(mark: str, sentence: str, write: Write, run: Run) -> None:
     write(f"""\
         version: 1
         tests:
@@ -428,6 +432,7 @@ def test_an_unknown_mark_warns_at_its_place(write: Write, run: Run, mode: str) -
     )
 
 
+@BARE
 def test_options_that_do_not_go_together_name_the_suite(write: Write, run: Run) -> None:
     write("""\
         version: 1

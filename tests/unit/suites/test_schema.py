@@ -15,7 +15,7 @@ import pytest_lime
 from pytest_lime.cli import main
 from pytest_lime.errors import SuiteError
 from pytest_lime.options import OPTION_NAMES
-from pytest_lime.suites.cases import Case
+from pytest_lime.suites.cases import Case, read_cases
 from pytest_lime.suites.claims import CLAIMS
 from pytest_lime.suites.reading import read
 from pytest_lime.suites.schema import SUITE, json_schema
@@ -75,12 +75,19 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_example_is_right(name: str, tmp_path: Path) -> None:
+def test_the_reader_takes_every_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A page has no pictures.
+    monkeypatch.setattr("pytest_lime.suites.cases.find_images", lambda part, folder: [folder / "a.png"])
     path = tmp_path / "test_it.lime.yaml"
     path.write_text(EXAMPLES[name], encoding="utf-8")
-    suite = read(path, path.name)
-    SUITE.check(suite, "suite")
-    assert list(map(str, validator().iter_errors(suite.plain()))) == []
+    assert read_cases(path, path.name)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_schema_takes_every_example(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "test_it.lime.yaml"
+    path.write_text(EXAMPLES[name], encoding="utf-8")
+    assert list(map(str, validator().iter_errors(read(path, path.name).plain()))) == []
 
 
 # What is wrong by the schema is wrong to the reader, and the other way round.
