@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_lime.errors import ClaimFailed, ClaimWarning, OptionError, is_for_the_user, printable
 from pytest_lime.options import LimeOptions
-from pytest_lime.suites.claims import AskedClaim
+from pytest_lime.suites.claims import AskedClaim, all_claims
 from pytest_lime.suites.images import check_pattern, filled, find_images, has_placeholder, spelt
 from pytest_lime.suites.reading import Part, read
 from pytest_lime.suites.regions import Areas
@@ -152,6 +152,7 @@ class _Suite:
                 raise self._defaults["model"].error("model: the suite says it already; say it once")
             self._defaults = {**self._defaults, "model": suite.value["model"]}
         self._areas = Areas(suite.value.get("regions"), folder)
+        self._claims = all_claims()
         # Also where no test has any.
         _checked_options(self._defaults)
         _checked_meta(self._defaults)
@@ -208,7 +209,7 @@ class _Suite:
 
     def _checks(self, own: Mapping[str, Part], said: Mapping[str, Part]) -> list[tuple[Call, str]]:
         """Return the calls for the images of a test, each with what an id calls it."""
-        asked = [AskedClaim(part, self._areas) for part in own["expect"].value]
+        asked = [AskedClaim(part, self._areas, self._claims) for part in own["expect"].value]
         images = find_images(own["images"], self._folder)
         if "per" in said and said["per"].value == "image":
             if "mostly" in own and "per" in own:
@@ -221,7 +222,7 @@ class _Suite:
 
     def _comparison(self, own: Mapping[str, Part]) -> Call:
         """Return the call for the groups of a test."""
-        statistic = AskedClaim(own["compare"], self._areas)
+        statistic = AskedClaim(own["compare"], self._areas, self._claims)
         groups = {name: find_images(part, self._folder) for name, part in own[GROUPS].value.items()}
         named = {name: own[name].value for name in COMPARED if name in own}
         if "source" in own:

@@ -17,7 +17,7 @@ from pytest_lime.suites.kinds import Either, Kind, Ref, Single, Text, check_keys
 from pytest_lime.suites.reading import Part
 from pytest_lime.suites.regions import REGION, Area, Areas
 
-__all__ = ["CLAIM", "CLAIMS", "CLAIM_FORMS", "AskedClaim", "shape_of"]
+__all__ = ["CLAIM", "CLAIMS", "CLAIM_FORMS", "AskedClaim", "all_claims", "shape_of"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -95,18 +95,32 @@ def _name_of(kind: type[Claim]) -> str:
     return str(kind.name) if kind.name != Claim.name else kind.__name__
 
 
-def _find(name: str, place: Part) -> Callable[..., Any]:
+def all_claims() -> dict[str, list[Callable[..., Any]]]:
+    """Return all claims by name, ours and the user's own; of a name that is taken twice, both."""
     # A module that was imported anew has the class a second time; the later one counts.
     own = {(one.__module__, one.__qualname__): one for one in _own_claims()}
-    found: list[Callable[..., Any]] = [one for one in own.values() if _name_of(one) == name]
-    found += [CLAIMS[name]] if name in CLAIMS else []
+    found: dict[str, list[Callable[..., Any]]] = {}
+    for one in own.values():
+        found.setdefault(_name_of(one), []).append(one)
+    for name, function in CLAIMS.items():
+        found.setdefault(name, []).append(function)
+    return found
+
+
+def _find(name: str, place: Part, known: Mapping[str, list[Callable[..., Any]]]) -> Callable[..., Any]:
+    found = known.get(name, [])
     if len(found) > 1:
         homes = " and ".join(f"{one.__module__}.{getattr(one, '__qualname__', name)}" for one in found)
         raise place.error(f"claim {name!r} is the name of {homes}; give one of them another")
     if not found:
-        known = [*CLAIMS, *map(_name_of, own.values())]
         raise place.error(f"there is no claim {name!r}{nearest(name, known)}; claims are {', '.join(sorted(known))}")
     return found[0]
+
+
+# A suite asks for the same few many times.
+@functools.cache
+def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(CLAIMS[name]).parameters
 
 
 class AskedClaim:
@@ -117,6 +131,8 @@ class AskedClaim:
     part : Part
         Of the kind `CLAIM`.
     areas : Areas
+    known : mapping
+        What `all_claims` returned.
 
     Raises
     ------
@@ -124,13 +140,13 @@ class AskedClaim:
         There is no such claim, or no such argument, or its value cannot be.
     """
 
-    def __init__(self, part: Part, areas: Areas) -> None:
+    def __init__(self, part: Part, areas: Areas, known: Mapping[str, list[Callable[..., Any]]]) -> None:
         if isinstance(part.value, str):
             self.name, self._place, arguments = part.value, part, None
         else:
             ((self.name, arguments),) = part.value.items()
             self._place = part.keys[self.name]
-        self._function = _find(self.name, self._place)
+        self._function = _find(self.name, self._place, known)
         if arguments is not None and arguments.value is None:
             arguments = None
         if arguments is not None and not isinstance(arguments.value, dict):
@@ -148,7 +164,8 @@ class AskedClaim:
 
     def _check_names(self, arguments: Part | None) -> None:
         try:
-            parameters = inspect.signature(self._function).parameters
+            ours = self._function is CLAIMS.get(self.name)
+            parameters = _parameters(self.name) if ours else inspect.signature(self._function).parameters
         except (TypeError, ValueError):  # a class may hide what it takes
             return
         if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
