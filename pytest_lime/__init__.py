@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         BaselineError,
         CacheWarning,
         ClaimFailed,
+        ClaimWarning,
         ImageError,
         InconclusiveWarning,
         LimeError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         RecordError,
         RegionError,
         SegmentationError,
+        SuiteError,
         TargetError,
     )
     from pytest_lime.explainer import explain
@@ -51,8 +53,8 @@ if TYPE_CHECKING:
     from pytest_lime.options import LimeOptions
     from pytest_lime.region_files import load_regions
     from pytest_lime.regions import Box, Ellipse, Mask, Polygon, Region, whole
+    from pytest_lime.regression import unchanged
     from pytest_lime.trials import Trial, faithful, invariant, necessity, no_reliance, sane, stable, sufficiency
-    from pytest_lime.unchanged import unchanged
     from pytest_lime.verdicts import Verdict
 
 __version__ = "0.1.0"
@@ -75,6 +77,7 @@ _HOMES = {
         "BaselineError",
         "CacheWarning",
         "ClaimFailed",
+        "ClaimWarning",
         "ImageError",
         "InconclusiveWarning",
         "LimeError",
@@ -83,6 +86,7 @@ _HOMES = {
         "RecordError",
         "RegionError",
         "SegmentationError",
+        "SuiteError",
         "TargetError",
     ),
     "explainer": ("explain",),
@@ -109,7 +113,7 @@ _HOMES = {
         "stable",
         "sufficiency",
     ),
-    "unchanged": ("unchanged",),
+    "regression": ("unchanged",),
     "verdicts": ("Verdict",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -121,6 +125,7 @@ __all__ = [
     "CallableModel",
     "Claim",
     "ClaimFailed",
+    "ClaimWarning",
     "Ellipse",
     "Explanation",
     "HuggingFaceModel",
@@ -140,6 +145,7 @@ __all__ = [
     "RegionError",
     "SegmentationError",
     "SklearnModel",
+    "SuiteError",
     "TargetError",
     "TimmModel",
     "TorchModel",

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_init(commands)
     _add_explain(commands)
     _add_show(commands)
+    _add_schema(commands)
     given = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a sign such as × shows a question mark, and no traceback.
@@ -142,6 +143,22 @@ def _init(given: argparse.Namespace) -> int:
 
     written = write_starter(given.folder, given.model, force=given.force)
     print("\n".join([*(f"written: {path}" for path in written), *describe_starter(given.folder, given.model)]))
+    return 0
+
+
+def _add_schema(commands: Any) -> None:
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of YAML suites, for editors",
+        description="Print the JSON Schema of YAML suites (test_*.lime.yaml), for editors.",
+    )
+    schema.set_defaults(run=_schema)
+
+
+def _schema(given: argparse.Namespace) -> int:
+    from importlib import resources  # noqa: PLC0415
+
+    print((resources.files("pytest_lime") / "suites.schema.json").read_text(encoding="utf-8"), end="")
     return 0
 
 

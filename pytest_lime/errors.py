@@ -11,10 +11,11 @@
     ├── SegmentationError superpixels that cannot be explained
     ├── RecordError       a results file that cannot be read or written
     ├── BaselineError     a stored explanation that is missing, damaged, or of something else
+    ├── SuiteError        a YAML suite that cannot be read, with the place
     └── ClaimFailed       a claim that does not hold; also an AssertionError
 
 Each message is one sentence of object, value, rule and remedy. The only warnings,
-`InconclusiveWarning` and `CacheWarning`, are here too.
+`ClaimWarning`, `InconclusiveWarning` and `CacheWarning`, are here too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "BaselineError",
     "CacheWarning",
     "ClaimFailed",
+    "ClaimWarning",
     "ImageError",
     "InconclusiveWarning",
     "LimeError",
@@ -37,6 +39,7 @@ __all__ = [
     "RecordError",
     "RegionError",
     "SegmentationError",
+    "SuiteError",
     "TargetError",
 ]
 
@@ -80,12 +83,20 @@ class BaselineError(LimeError, OSError):
     """A stored explanation that is missing, damaged, or of something else."""
 
 
+class SuiteError(LimeError, ValueError):
+    """A YAML suite that cannot be read or run; it begins with ``file:line:column``."""
+
+
 class ClaimFailed(LimeError, AssertionError):
     """A claim of a check does not hold; the message gives every claim's figures."""
 
 
 class InconclusiveWarning(UserWarning):
     """A check is inconclusive, and ``--lime-inconclusive=warn`` lets its test go on."""
+
+
+class ClaimWarning(UserWarning):
+    """A claim does not hold, and ``severity: warn`` of a YAML suite lets its test pass."""
 
 
 class CacheWarning(UserWarning):
@@ -147,7 +158,7 @@ def is_for_the_user(caught: Any) -> bool:
 
     A module that says ``__tracebackhide__ = is_for_the_user`` has its frames hidden then.
     """
-    return isinstance(getattr(caught, "value", None), LimeError | InconclusiveWarning)
+    return isinstance(getattr(caught, "value", None), LimeError | ClaimWarning | InconclusiveWarning)
 
 
 def user_error(function: Callable[P, T]) -> Callable[P, T]:

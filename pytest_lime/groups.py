@@ -157,7 +157,7 @@ class Comparison:
     @property
     def leaning(self) -> str:
         """What the estimates alone say of the pairs that stayed open: of the gravest, which the headline has, first."""
-        told = []
+        told: list[str] = []
         for one in self._gravest():
             if one.status == "inconclusive":
                 verb = "holds" if abs(one.estimate) < self.margin else "fails"

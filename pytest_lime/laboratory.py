@@ -17,6 +17,7 @@ from pytest_lime.explanation import Explanation
 from pytest_lime.fills import fill_image, looks_unchanged
 from pytest_lime.footprints import project_region
 from pytest_lime.forward import Canvas, Portion
+from pytest_lime.models.named import load_model
 from pytest_lime.models.protocol import Model, check_model, normalisation, prepare
 from pytest_lime.probes import TRANSFORMS, Intervention
 from pytest_lime.regions import Region, same_region
@@ -150,7 +151,7 @@ class Laboratory:
         return self._sampled(shuffled, self._scene, self._target)
 
     def again(
-        self, *, samples: int, segments: NDArray[np.int64] | None = None, model: Model | None = None
+        self, *, samples: int, segments: NDArray[np.int64] | None = None, model: Model | str | None = None
     ) -> Explanation:
         """Explain the image by the first so many masks, in passes of their own and batches of one size.
 
@@ -161,7 +162,7 @@ class Laboratory:
         samples : int
         segments : H×W int64 array, optional
             Other superpixels.
-        model : Model, optional
+        model : Model, or ``"module:attribute"``, optional
             Another model, which must have the class and see the same of the image.
 
         Raises
@@ -172,9 +173,10 @@ class Laboratory:
         scene = self._scene
         if segments is not None and not np.array_equal(segments, scene.segments):
             scene = self._cut(segments)
-        bench = self._other(None if model is None else check_model(model), samples=samples, batch_size=BATCH)
+        other = load_model(model) if isinstance(model, str) else None if model is None else check_model(model)
+        bench = self._other(other, samples=samples, batch_size=BATCH)
         bench.asked = bench.asked and digest(bench.asked, "in batches of one size", BATCH)
-        if model is None:
+        if other is None:
             return self._sampled(bench, scene, self._target)
         pixels, view = prepare(bench.model, scene.image)
         if pixels.shape != scene.pixels.shape or view.box != scene.view.box:

@@ -16,16 +16,20 @@ import pytest
 
 from pytest_lime import workers
 from pytest_lime.environment import describe_environment
-from pytest_lime.errors import InconclusiveWarning, LimeError, OptionError, nearest
+from pytest_lime.errors import LimeError, ModelError, OptionError, is_for_the_user, nearest
 from pytest_lime.leftovers import Leftovers, from_root
 from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
 from pytest_lime.results import Results
+from pytest_lime.suites import CASE, LIME_OF_SUITE
 from pytest_lime.workplace import CACHE_SIZE, FOLDER, Workplace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_lime.baselines import Shelf
     from pytest_lime.checker import Lime
     from pytest_lime.models import Model
+    from pytest_lime.suites.collecting import SuiteFile
 
 # Options that an ini file or a command line can spell; the values of others are objects.
 COMMAND_LINE = {
@@ -35,6 +39,8 @@ COMMAND_LINE = {
     "seed": "seed of the masks",
     "precision": "of the passes: float32, bfloat16, float16",
 }
+# What a YAML suite is called; pytest itself asks Python files for the same beginning.
+SUITE_BEGINS, SUITE_ENDS = "test_", (".lime.yaml", ".lime.yml")
 NO_MODEL = """\
 lime_model is not defined: the lime fixture needs to know your model. Put this into conftest.py:
 
@@ -133,6 +139,17 @@ def _read_layer(config: pytest.Config, source: str) -> tuple[str, dict[str, Any]
     return source, values
 
 
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
+    name = file_path.name
+    if not name.endswith(SUITE_ENDS):
+        return None
+    if not (name.startswith(SUITE_BEGINS) or parent.session.isinitpath(file_path)):
+        return None
+    from pytest_lime.suites.collecting import SuiteFile  # noqa: PLC0415  (imports numpy and yaml)
+
+    return SuiteFile.from_parent(parent, path=file_path)
+
+
 @pytest.fixture(scope="session")
 def lime_model() -> Model:
     """The model that `lime` explains: override it in your conftest.py.
@@ -151,7 +168,27 @@ def lime(request: pytest.FixtureRequest, lime_model: Model) -> Lime:
     ``lime.explain(image, target, **options)`` explains. Options come from the call, the
     marker ``@pytest.mark.lime(...)``, the command line and the ini file, in this order.
     """
-    made = _make_lime(request, lime_model)
+    return _provide(request, lime_model)
+
+
+@pytest.fixture(name=LIME_OF_SUITE)
+def _lime_of_suite(request: pytest.FixtureRequest) -> Lime:
+    """`lime` for the model that a case of a YAML suite names."""
+    named = request.node.stash[CASE].model
+    if ":" not in named.value:
+        return _provide(request, request.getfixturevalue(named.value))
+    try:
+        model = request.config.stash[WORKPLACE].model(named.value)
+    except ModelError as error:
+        failure = named.error(str(error))
+    else:
+        return _provide(request, model)
+    pytest.fail(f"{type(failure).__name__}: {failure}", pytrace=False)
+
+
+def _provide(request: pytest.FixtureRequest, model: Model) -> Lime:
+    """Make the `lime` of a test, or fail with one sentence."""
+    made = _make_lime(request, model)
     if isinstance(made, LimeError):
         # The fixture's own lines say nothing to a user; the sentence does.
         pytest.fail(f"{type(made).__name__}: {made}", pytrace=False)
@@ -210,7 +247,8 @@ def _shelf(request: pytest.FixtureRequest, place: Mapping[str, Any]) -> Shelf:
 
 def _layers(item: pytest.Item) -> list[tuple[str, Any]]:
     """Return the options of marker, command line and ini file, the strongest first."""
-    return [("@pytest.mark.lime", _marked(item)), *item.config.stash[RESULTS].layers]
+    case = item.stash.get(CASE, None)
+    return [(case.where if case else "@pytest.mark.lime", _marked(item)), *item.config.stash[RESULTS].layers]
 
 
 def _marked(item: pytest.Item) -> dict[str, Any]:
@@ -232,6 +270,7 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
     given = {name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive")}
     kept = [f"{_flag(name)}={value}" for name, value in given.items() if value]
     path, line, _ = request.node.location
+    case = request.node.stash.get(CASE, None)
     # From where the user stands, which need not be the folder that node ids start from.
     _, separator, inside = node_id.partition("::")
     try:
@@ -243,6 +282,7 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
         "file": str(path).replace("\\", "/"),
         "line": (line or 0) + 1,
         "rerun": shlex.join(["pytest", f"{reached}{separator}{inside}", *kept]),
+        **(case.facts if case else {}),
     }
 
 
@@ -263,6 +303,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    __tracebackhide__ = True
+    try:
+        yield
+    except pytest.FixtureLookupError as error:
+        case = item.stash.get(CASE, None)
+        if case is None:
+            raise
+        # pytest would read the YAML file as Python, to show the function.
+        missing = error.argname
+        told = error.msg or f"fixture {missing!r} is not there; define it in conftest.py"
+        place = case.model if case.model and case.model.value == missing else case.place
+        failure = place.error(told)
+    else:
+        return
+    pytest.fail(f"{type(failure).__name__}: {failure}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -272,7 +331,7 @@ def pytest_runtest_makereport(
         # An explanation is evidence where an assertion of the user's own may have been about it: not where a claim
         # or an error of ours failed the test, nor before a skip (an expected failure is reported as skipped, too).
         skipped = report.skipped and not hasattr(report, "wasxfail")
-        others = call.excinfo is not None and not isinstance(call.excinfo.value, LimeError | InconclusiveWarning)
+        others = call.excinfo is not None and not is_for_the_user(call.excinfo)
         records = made.take_records(failed=others and not skipped)
         # Both travel with the report, also from a worker.
         if records:

@@ -30,6 +30,7 @@ from pytest_lime.records import (
     verdict_of,
     write_results,
 )
+from pytest_lime.suites import LIME_OF_SUITE
 
 __all__ = ["Results", "describe_counts", "junit_properties", "summary_line"]
 
@@ -158,7 +159,7 @@ class Results:
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""
-        used = sum("lime" in getattr(item, "fixturenames", ()) for item in items)
+        used = sum(not {"lime", LIME_OF_SUITE}.isdisjoint(getattr(item, "fixturenames", ())) for item in items)
         if not used:
             return []
         options = {name: value for _, values in reversed(self.layers) for name, value in values.items()}
@@ -326,7 +327,8 @@ def junit_properties(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ob
 
 def summary_line(record: Mapping[str, Any]) -> str:
     """Return one line on a record: target, image or groups, the figures that decide, and its test."""
-    return f"{_told(record)}  [{record['test']}]"
+    warned = ", severity warn" if record["status"] != "pass" and record.get("severity") == "warn" else ""
+    return f"{_told(record)}{warned}  [{record['test']}]"
 
 
 def _told(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the tests of a process share: the cache, the bar, and what is known of the tests to come."""
+"""What the tests of a process share: the cache, the bar, named models, and what is known of the tests to come."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pytest_lime.errors import one_line
 if TYPE_CHECKING:
     from pytest_lime.cache import Cache
     from pytest_lime.lookahead import Lookahead
+    from pytest_lime.models import Model
     from pytest_lime.progress import Progress
 
 __all__ = ["CACHE_SIZE", "FOLDER", "Workplace"]
@@ -49,6 +50,7 @@ class Workplace:
         self._folder = self._check_folder()
         self.baselines = self._named_folder("baselines")
         self.update = self._check_update()
+        self._models: dict[str, Model] = {}
 
     def _check_size(self) -> int:
         text = self._config.getini("lime_cache_size") or str(CACHE_SIZE)
@@ -132,6 +134,20 @@ class Workplace:
 
         return Lookahead()
 
+    def model(self, name: str) -> Model:
+        """Return the model that ``module:attribute`` names, the same one throughout the run.
+
+        Raises
+        ------
+        ModelError
+            There is no such model.
+        """
+        from pytest_lime.models.named import load_model  # noqa: PLC0415  (imports torch)
+
+        if name not in self._models:
+            self._models[name] = load_model(name)
+        return self._models[name]
+
     def coming(self, item: pytest.Item) -> Iterator[pytest.Item]:
         """Yield the tests that run after `item`, as far as they are the same one with other parameters."""
         if self.next is None:
@@ -151,3 +167,4 @@ class Workplace:
         """Let go of what works in the background."""
         if "lookahead" in vars(self):
             self.lookahead.close()
+        self._models.clear()

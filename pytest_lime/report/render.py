@@ -315,7 +315,7 @@ def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, s
         image=name,
         target=label,
         standing=_standing(target),
-        remark=_remark(mood, as_text(record.get("outcome"))),
+        remark=_remark(mood, as_text(record.get("outcome")), as_text(record.get("severity"))),
         reason=as_text(record.get("reason")),
         claims=[_claim(claim, mood, explanation) for claim in as_rows(record.get("claims"))],
         comparison=compared(record, mood, _WORDS) if grouped else None,
@@ -334,6 +334,7 @@ def _card(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, s
         warnings=as_texts(explanation.get("warnings")),
         intervals=_intervals(explanation),
         settings=[
+            *((key, as_text(value)) for key, value in as_mapping(record.get("meta")).items()),
             *((key, as_text(value)) for key, value in as_mapping(record.get("options")).items()),
             ("sha256 of the image", as_text(image.get("sha256"))),
             *environment,
@@ -356,7 +357,7 @@ def _standing(target: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _remark(mood: str, outcome: str) -> str:
+def _remark(mood: str, outcome: str, severity: str) -> str:
     """Say how the test ended where its check alone would tell another story."""
     if mood == "explanation":
         return "The test failed by an assertion of its own; this is the explanation it had asked for."
@@ -364,6 +365,8 @@ def _remark(mood: str, outcome: str) -> str:
         return "The test failed, but not by this check."
     if outcome == "xfailed" and mood == "expected":
         return ""
+    if outcome == "passed" and mood == "fail" and severity == "warn":
+        return "The test passed all the same: its severity is warn."
     return _ENDINGS.get(outcome, "")
 
 

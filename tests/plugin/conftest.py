@@ -63,7 +63,7 @@ FAILS = mass(CORNER, at_least=0.9)
 @pytest.fixture(scope="session")
 def _warm() -> None:
     """Import everything and explain once, since pytester forgets what is first imported in an inner run."""
-    for name in ("checker", "report.render", "testing"):
+    for name in ("checker", "report.render", "suites.collecting", "testing"):
         import_module(f"pytest_lime.{name}")
     from pytest_lime import explain  # noqa: PLC0415  (heavy, and only some of the tests get here)
     from pytest_lime.testing import FakeModel  # noqa: PLC0415

@@ -18,6 +18,7 @@ BASES = {
     "RecordError": OSError,
     "RegionError": ValueError,
     "SegmentationError": ValueError,
+    "SuiteError": ValueError,
     "TargetError": LookupError,
 }
 
@@ -30,9 +31,10 @@ def test_every_error_is_a_lime_error_and_one_of_pythons_own(name: str) -> None:
 
 
 def test_the_tree_is_complete() -> None:
-    assert set(errors.__all__) == {"CacheWarning", "InconclusiveWarning", "LimeError", *BASES}
+    assert set(errors.__all__) == {"CacheWarning", "ClaimWarning", "InconclusiveWarning", "LimeError", *BASES}
     assert issubclass(errors.InconclusiveWarning, UserWarning)
     assert issubclass(errors.CacheWarning, UserWarning)
+    assert issubclass(errors.ClaimWarning, UserWarning)
 
 
 @pytest.mark.parametrize("name", errors.__all__)

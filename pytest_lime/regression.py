@@ -181,16 +181,12 @@ class _Unchanged(Trial):
 
     def _beside(self, lab: Lab) -> Verdict:
         """Compare with another model."""
-        explanation, reference = lab.explanation, self.reference
-        if isinstance(reference, str):
-            from pytest_lime.models.named import load_model  # noqa: PLC0415
-
-            reference = load_model(reference)
+        explanation = lab.explanation
         given = explanation.options.samples
         samples = SAMPLES if given == "auto" else given
         before, now = (
             Baseline.of(lab.again(samples=samples, model=model), test="", name="", environment={})
-            for model in (reference, None)
+            for model in (self.reference, None)
         )
         found = Change.between(before, now, self.k)
         notes = [f"compared with {one_line(self.reference)}", found.words]
