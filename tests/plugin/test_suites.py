@@ -446,12 +446,15 @@ def test_options_that_do_not_go_together_name_the_suite(write: Write, run: Run) 
     )
 
 
-def test_groups_are_compared(write: Write, run: Run, report: Report) -> None:
+def test_groups_are_compared(write: Write, run: Run, report: Report, pytester: pytest.Pytester) -> None:
+    (pytester.path / "more").mkdir()
+    for name in ("a.png", "b.png"):
+        PILImage.open(pytester.path / name).rotate(90).save(pytester.path / "more" / name)
     write("""
         version: 1
         tests:
           - name: parity
-            groups: {one: [a.png, b.png], other: [b.png, a.png]}
+            groups: {one: [a.png, b.png], other: "more/*.png"}
             target: bird
             compare: {mass: {region: whole, at_least: 0.5}}
             margin: 0.3

@@ -276,7 +276,8 @@ def test_every_public_claim_can_be_asked_by_its_name(cases: Cases) -> None:
         """)
     claims = case.call.arguments()[2:]
     assert [claim.name for claim in claims] == list(asked)
-    assert "at_least=0.75" in repr(claims[-1])
+    assert "at_least=0.75" in repr(claims[-2])
+    assert repr(claims[-1]) == "unchanged('night', score=None, k=3)"
 
 
 class TestOwnClaims:
