@@ -63,10 +63,10 @@ def commands(text: str) -> list[tuple[list[str], list[str]]]:
 
 
 def assert_follows(said: list[str], expected: list[str], command: str) -> None:
-    """Find the lines that are expected among those printed, in their order; … stands for anything."""
-    lines = iter(said)
+    """Find the lines that are expected among those printed, in their order; … stands for anything, a space for some."""
+    lines = iter([" ".join(line.split()) for line in said])
     for wanted in expected:
-        pattern = "*" + re.sub(r"([\[\]*?])", r"[\1]", wanted).replace("…", "*") + "*"
+        pattern = "*" + re.sub(r"([\[\]*?])", r"[\1]", " ".join(wanted.split())).replace("…", "*") + "*"
         found = any(fnmatchcase(line, pattern) for line in lines)
         assert found, "\n".join([f"{command} does not print {wanted!r}, or not in this place:", *said])
 
