@@ -42,7 +42,8 @@ COMMAND_LINE = {
 # What a YAML suite is called; pytest itself asks Python files for the same beginning.
 SUITE_BEGINS, SUITE_ENDS = "test_", (".lime.yaml", ".lime.yml")
 NO_MODEL = """\
-lime_model is not defined: the lime fixture needs to know your model. Put this into conftest.py:
+lime_model is not defined: the lime fixture needs to know your model. Say --lime-model=module:attribute, or put this \
+into conftest.py:
 
     import pytest
     from pytest_lime import TorchModel
@@ -72,6 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, words in COMMAND_LINE.items():
         group.addoption(_flag(name), metavar=name.upper(), help=f"{words} (default: {_default(name)})")
     group.addoption(
+        "--lime-model",
+        metavar="MODULE:ATTRIBUTE",
+        help="a model, or a function that makes one, where no conftest.py defines the fixture lime_model",
+    )
+    group.addoption(
         "--lime-cache", metavar="DIR", help="folder for superpixels and samples (default: in the cache of pytest)"
     )
     group.addoption("--lime-no-cache", action="store_true", help="compute everything anew, and store nothing")
@@ -86,6 +92,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("lime_report", "folder of the report, from the ini file's folder (default: lime-report)")
     parser.addini("lime_inconclusive", f"what an inconclusive check does: {', '.join(INCONCLUSIVE)} (default: warn)")
+    parser.addini("lime_model", "module:attribute of a model, where no conftest.py defines lime_model")
     parser.addini("lime_baselines", "folder of the baselines, from the ini file's folder")
     parser.addini("lime_cache", "folder for superpixels and samples, from the ini file's folder")
     parser.addini("lime_cache_size", f"megabytes that this folder may hold (default: {CACHE_SIZE})")
@@ -151,13 +158,21 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile 
 
 
 @pytest.fixture(scope="session")
-def lime_model() -> Model:
-    """The model that `lime` explains: override it in your conftest.py.
+def lime_model(request: pytest.FixtureRequest) -> Model:
+    """The model that `lime` explains: override it in your conftest.py, or name one with ``--lime-model``.
 
     Return a `TorchModel`, a `CallableModel`, or any object that follows the protocol
     `pytest_lime.Model`.
     """
-    pytest.fail(NO_MODEL, pytrace=False)
+    config = request.config
+    given, ini = config.getoption("lime_model"), config.getini("lime_model")
+    if not (given or ini):
+        pytest.fail(NO_MODEL, pytrace=False)
+    try:
+        return config.stash[WORKPLACE].model(given or ini)
+    except ModelError as error:
+        failure = f"{'--lime-model' if given else f'lime_model in {config.inipath}'}: {error}"
+    pytest.fail(failure, pytrace=False)
 
 
 @pytest.fixture
@@ -267,7 +282,7 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
 def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
     node_id = workers.plain_node_id(request.node)
     # Not the arguments as they were written, which a worker of pytest-xdist does not know.
-    given = {name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive")}
+    given = {name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive", "model")}
     kept = [f"{_flag(name)}={value}" for name, value in given.items() if value]
     path, line, _ = request.node.location
     case = request.node.stash.get(CASE, None)

@@ -21,7 +21,8 @@ def test_a_missing_model_shows_what_to_write(
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            "lime_model is not defined: the lime fixture needs to know your model. Put this into conftest.py:",
+            "lime_model is not defined: the lime fixture needs to know your model. Say --lime-model=module:attribute, "
+            "or put this into conftest.py:",
             "",
             "    import pytest",
             "    from pytest_lime import TorchModel",
@@ -95,4 +96,38 @@ def test_a_mistake_in_making_the_model_is_told_at_the_users_line(
     result.stdout.fnmatch_lines(
         [">*return TorchModel(*", "E*pytest_lime.OptionError: mean=*divide by 255.", "conftest.py:*: OptionError"]
     )
+    assert insides(result) == []
+
+
+NAMED = """
+    from pytest_lime.testing import FakeModel
+
+    def make():
+        return FakeModel()
+
+    NOTHING = 3
+    """
+
+
+@pytest.mark.parametrize("how", ["option", "ini"])
+def test_a_model_can_be_named(how: str, pytester: pytest.Pytester, run: Run, suite: Callable[..., None]) -> None:
+    suite('def test_it(lime):\n    lime.check(IMAGE, "bird", predicted())\n')
+    pytester.makeconftest("")
+    pytester.makepyfile(network=NAMED)
+    if how == "ini":
+        pytester.makeini("[pytest]\nlime_model = network:make\n")
+    run(*(["--lime-model=network:make"] if how == "option" else [])).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("mode", ["bare"])
+def test_a_fixture_is_stronger_and_mistakes_are_told(
+    pytester: pytest.Pytester, run: Run, suite: Callable[..., None], insides: Callable[..., list[str]]
+) -> None:
+    suite('def test_it(lime):\n    lime.check(IMAGE, "bird", predicted())\n')
+    pytester.makepyfile(network=NAMED)
+    run("--lime-model=network:nowhere").assert_outcomes(passed=1)
+    pytester.makeconftest("")
+    result = run("--lime-model=network:mak")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["--lime-model: model 'network:mak': * has no attribute 'mak'; the nearest is 'make'."])
     assert insides(result) == []
