@@ -1,0 +1,77 @@
+"""The recipes of docs/ci.md: their files are YAML, and their commands run on a starter suite."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pytest_lime.cli import main
+
+PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
+BLOCKS = re.findall(r"^```(yaml|ini|console)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+FILES = {text.partition("\n")[0].removeprefix("# "): text for kind, text in BLOCKS if kind != "console"}
+
+
+def commands(node: Any) -> list[str]:
+    """Return all runs of pytest in a pipeline."""
+    if isinstance(node, dict):
+        return [one for value in node.values() for one in commands(value)]
+    if isinstance(node, list):
+        return [one for value in node for one in commands(value)]
+    return [node] if isinstance(node, str) and node.startswith("pytest ") else []
+
+
+PIPELINES = {name: yaml.safe_load(text) for name, text in FILES.items() if name.startswith(".")}
+COMMANDS = [one for pipeline in PIPELINES.values() for one in commands(pipeline)]
+COMMANDS += [line[2:] for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line[:2] == "$ "]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A starter suite in `tests`, and the files of the page."""
+    folder = tmp_path_factory.mktemp("project")
+    assert main(["init", str(folder / "tests")]) == 0
+    for name, text in FILES.items():
+        folder.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+        folder.joinpath(name).write_text(text, "utf-8")
+    return folder
+
+
+def run(project: Path, command: str, *more: str) -> str:
+    program, *arguments = shlex.split(command)
+    assert program == "pytest"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, *more], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_pipelines_name_what_they_must() -> None:
+    github, gitlab = PIPELINES[".github/workflows/lime.yaml"], PIPELINES[".gitlab-ci.yml"]
+    steps = github["jobs"]["lime"]["steps"]
+    # "on" is a boolean in YAML 1.1, and a key to GitHub.
+    assert set(github[True]) == {"pull_request", "schedule"}
+    assert all(("uses" in step) != ("run" in step) for step in steps)
+    assert gitlab["lime"]["artifacts"]["reports"]["junit"] == "junit.xml"
+    assert len(COMMANDS) == 4
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_finds_its_tests(command: str, project: Path) -> None:
+    assert "tests/test_smoke.lime.yaml::the cat is" in run(
+        project, command, "--collect-only", "-q", "-p", "no:cacheprovider"
+    )
+
+
+def test_the_smoke_run(project: Path) -> None:
+    (command,) = [one for one in COMMANDS if "-m smoke" in one]
+    said = run(project, command)
+    assert "1 passed, 3 deselected" in said
+    assert (project / "junit.xml").exists()
+    assert any((project / ".lime-cache").iterdir())
