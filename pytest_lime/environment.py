@@ -6,19 +6,32 @@ import contextlib
 import importlib.metadata
 import platform
 
-__all__ = ["describe_environment"]
+__all__ = ["describe_arithmetic", "describe_environment"]
 
 PACKAGES = ("pytest-lime", "pytest", "torch", "numpy", "scikit-image", "scikit-learn", "pillow")
 
 
+# Those whose versions can move a weight.
+ARITHMETIC = ("pytest-lime", "torch", "numpy", "scikit-image", "pillow")
+
+
 def describe_environment() -> dict[str, str]:
     """Return the versions of packages, of Python and of the platform, by name."""
-    versions = {}
-    for package in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
     return {
-        **versions,
+        **_versions(PACKAGES),
         "python": platform.python_version(),
         "platform": platform.platform(terse=True) + f" {platform.machine()}",
     }
+
+
+def describe_arithmetic() -> dict[str, str]:
+    """Return what can move a weight besides model, image, options and device: versions, and the kind of machine."""
+    return {**_versions(ARITHMETIC), "machine": f"{platform.system()} {platform.machine()}"}
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_lime import workers
-from pytest_lime.environment import describe_environment
+from pytest_lime.environment import describe_arithmetic
 from pytest_lime.errors import LimeError, ModelError, OptionError, is_for_the_user, nearest
 from pytest_lime.leftovers import Leftovers, from_root
 from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
@@ -256,7 +256,7 @@ def _shelf(request: pytest.FixtureRequest, place: Mapping[str, Any]) -> Shelf:
         test=test,
         mode=workplace.update,
         command=f"{place['rerun']} --lime-update",
-        environment=describe_environment(),
+        environment=describe_arithmetic(),
     )
 
 
