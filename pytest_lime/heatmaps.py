@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line
-from pytest_lime.segmentation import grid
 
 __all__ = ["UPSAMPLINGS", "heatmap"]
 
@@ -80,6 +79,8 @@ def _regular_cells(segments: NDArray[np.int64]) -> NDArray[np.int64] | None:
 
 def _cell_means(stepped: Array, cells: int) -> Array:
     """Return the mean of each cell of a grid of about `cells` cells, rows×columns."""
+    from pytest_lime.segmentation import grid  # noqa: PLC0415  (imports scikit-image, and suites are collected without)
+
     labels = grid((stepped.shape[0], stepped.shape[1]), cells)
     means = np.bincount(labels.ravel(), weights=stepped.ravel()) / np.bincount(labels.ravel())
     return np.asarray(means.reshape(len(np.unique(labels[:, 0])), -1))

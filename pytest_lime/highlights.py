@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label, regionprops
 
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line
 from pytest_lime.images import View
@@ -75,6 +74,8 @@ def boxes(mask: NDArray[np.int8], strength: Array, view: View, per: str = "all")
     OptionError
         `per` is neither of the two.
     """
+    from skimage.measure import label, regionprops  # noqa: PLC0415  (heavy, and suites are collected without)
+
     if per not in EXTENTS:
         raise OptionError(f"per={one_line(per)} must be 'all' or 'area'{nearest(per, EXTENTS)}.")
     x0, y0, x1, y1 = view.box

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 __all__ = ["DOUBT", "leaning", "share_interval", "straightened"]
@@ -124,6 +123,8 @@ def _crossing(surely: Callable[[float, int], float], start: float, side: int) ->
         return start
     if surely(1 - start, side) > 0:
         return 1 - start
+    from scipy.optimize import brentq  # noqa: PLC0415  (heavy, and suites are collected without)
+
     return float(brentq(lambda share: surely(share, side), 0.0, 1.0, xtol=1e-9))
 
 
