@@ -36,12 +36,21 @@ METHOD = (
     *("sampler", "seed", "fill", "distance", "kernel", "kernel_width", "surrogate", "alpha"),
     *("feature_selection", "num_features", "precision"),
 )
+# What a file must say of each.
+PARTS = {
+    "image": ("name", "width", "height", "sha256", "means"),
+    "view": ("box", "shape"),
+    "target": ("index", "label"),
+    "method": METHOD,
+}
 # Means of so many fields of the image, each way, tell whether it is the same one, however its file was decoded.
 FIELDS = 4
 # Decoders differ by a level or two of 255 in single pixels, and by less in a mean.
 SAME_IMAGE = 0.004
 # Of each error that the scores of a pass may have by rounding, so much may show in a weight.
 ROUNDING = 4.0
+# Where rounding could be more than this share of the largest weight, as in sixteen bits, it explains nothing away.
+NEGLIGIBLE = 0.01
 SLUG = 60
 COLOURS = 64
 
@@ -201,9 +210,11 @@ class Change:
     def between(cls, before: Baseline, now: Baseline, k: int) -> Change:
         """Compare two baselines on the same superpixels."""
         first, second = before.weights, now.weights
-        moved = np.abs(second - first)
+        moved, largest = np.abs(second - first), float(np.abs(first).max())
         slack = ROUNDING * (before.rounding + now.rounding)
-        rounding = bool(moved.max() <= slack and abs(now.score - before.score) <= slack)
+        nothing = not moved.any() and before.score == now.score
+        tiny = slack <= NEGLIGIBLE * largest and moved.max() <= slack and abs(now.score - before.score) <= slack
+        rounding = nothing or bool(tiny)
         top, other = (_top(weights, k) for weights in (first, second))
         union = top | other
         correlation = float(rank_correlation(second[None], first)[0])
@@ -214,10 +225,10 @@ class Change:
             k=k,
             entered=() if rounding else tuple(sorted(other - top, key=lambda one: -second[one])),
             left=() if rounding else tuple(sorted(top - other, key=lambda one: -first[one])),
-            change=float(moved.max() / max(float(np.abs(first).max()), float(np.finfo(np.float64).tiny))),
+            change=float(moved.max()) / largest if largest > 0 else math.inf if moved.any() else 0.0,
             where=int(moved.argmax()),
             score=(before.score, now.score),
-            nothing=not moved.any() and before.score == now.score,
+            nothing=nothing,
             rounding=rounding,
         )
 
@@ -234,11 +245,12 @@ class Change:
             if superpixels
         ]
         first, second = (f"{score:.4g}" for score in self.score)
+        largest = f"largest change {100 * self.change:.3g} % of the largest weight, of superpixel {self.where}"
         return "; ".join(
             [
                 f"rank correlation {self.rank_correlation:.3f}",
                 *(moves or [f"the top {self.k} stayed"]),
-                f"largest change {100 * self.change:.3g} % of the largest weight, of superpixel {self.where}",
+                largest if math.isfinite(self.change) else "before, no superpixel had any weight",
                 f"score {first} → {second}",
             ]
         )
@@ -268,28 +280,45 @@ class Shelf:
         self.folder, self.test, self.mode = folder, test, mode
         self.environment = environment
         self._shown, self._command = shown, command
-        # Which image a name was used for, in this attempt.
-        self._used: dict[str, str] = {}
+        # What a name was used for, in this attempt.
+        self._used: dict[str, tuple[Any, ...]] = {}
         self._told: list[dict[str, Any]] = []
 
     def shown(self, name: str) -> str:
         """Return how the file of `name` is called in messages."""
         return f"{self._shown}/{file_name(self.test, name)}"
 
-    def claim(self, name: str, explanation: Explanation) -> None:
-        """Take `name` for an image.
+    @property
+    def used(self) -> list[str]:
+        """The files that the test has asked for, whether they are there or not."""
+        return [self.shown(name) for name in self._used]
+
+    def claim(self, name: str, explanation: Explanation, *, given: bool) -> None:
+        """Take `name` for an image, a class and a method; `given` says that the user chose it.
 
         Raises
         ------
         BaselineError
-            Another image of this test has it.
+            Another image, class or method of this test has it.
         """
-        digest = explanation.image.sha256
-        if self._used.setdefault(name, digest) != digest:
+        asked = explanation.image.sha256, explanation.targets[0], explanation.options.samples, method_of(explanation)
+        taken = self._used.setdefault(name, asked)
+        if taken == asked:
+            return
+        shared = f"two checks of this test would share the baseline {self.shown(name)}"
+        if given:
             raise BaselineError(
-                f"two images of this test are called {explanation.image.name!r} and would share the baseline "
-                f"{self.shown(name)}: give each its own, such as unchanged(baseline='second')."
+                f"{shared}, since unchanged({name!r}) names one for both: leave the name out, or "
+                "give each check another."
             )
+        if taken[0] != asked[0]:
+            raise BaselineError(
+                f"{shared}, since two images are called {explanation.image.name!r}: rename one, or make a check of "
+                "each with a name of its own, such as unchanged('second')."
+            )
+        raise BaselineError(
+            f"{shared}, and differ in their options: give one of them a name of its own, such as unchanged('second')."
+        )
 
     def find(self, name: str) -> Baseline | None:
         """Return the baseline of `name`, or None where there is none.
@@ -408,8 +437,11 @@ def _read(values: Mapping[str, Any]) -> Baseline:
     for name, kind in kinds.items():
         if not isinstance(fields[name], kind):
             raise TypeError(f"{name} is no mapping")
-    if np.shape(fields["image"]["means"]) != (FIELDS * FIELDS,) or not isinstance(fields["target"]["label"], str):
-        raise ValueError("image or target is incomplete")
+        lacking = [part for part in PARTS.get(name, ()) if part not in fields[name]]
+        if lacking:
+            raise KeyError(f"{name}: {lacking[0]}")
+    if np.shape(fields["image"]["means"]) != (FIELDS * FIELDS,) or np.shape(fields["view"]["box"]) != (4,):
+        raise ValueError("image or view is incomplete")
     numbers = {name: float(fields[name]) for name in ("score", "rounding")}
     fields.update(numbers, samples=int(fields["samples"]), segments=segments, weights=weights)
     return Baseline(**fields)

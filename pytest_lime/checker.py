@@ -92,6 +92,8 @@ class Lime:
         What later tests will ask for.
     shelf : Shelf
         The baselines of the test.
+    load : callable
+        Returns the model of a ``"module:attribute"``, the same one each time.
     attempt : int
         How often the test was begun, this time included.
     """
@@ -112,6 +114,7 @@ class Lime:
         device: Callable[[str], str],
         ahead: Lookahead,
         shelf: Shelf,
+        load: Callable[[str], Model],
         attempt: int = 1,
     ) -> None:
         self.model = model
@@ -127,6 +130,7 @@ class Lime:
         self._device = device
         self._ahead = ahead
         self._shelf = shelf
+        self._load = load
         self._attempt = attempt
         # Taking the next number is atomic, so checks in threads do not share one.
         self._numbers = itertools.count()
@@ -233,8 +237,8 @@ class Lime:
                 found = CheckSet(
                     tuple(outcomes[number] for number in sorted(outcomes)), share, len(listed), resolved.confidence
                 )
-                if found.status != "inconclusive":
-                    # The images to come cannot change it.
+                if found.status != "inconclusive" and not self._shelf.used:
+                    # The images to come cannot change it, and have no baselines to write or to compare with.
                     break
         # In the order of the images, not in that in which they were decided.
         self._records[first:] = sorted(self._records[first:], key=lambda record: int(record["set"]["number"]))
@@ -567,7 +571,7 @@ class Lime:
         try:
             for stream, explanation in settled:
                 asked = places.pop(id(stream))
-                lab = Laboratory(stream, explanation, self._shelf)
+                lab = Laboratory(stream, explanation, self._shelf, self._load)
                 with _naming(asked.which):
                     check = conclude(latest.pop(id(stream)), asked.claims, lab, hide=asked.facts is not None)
                 passes = explanation.passes + lab.passes
@@ -579,6 +583,11 @@ class Lime:
         finally:
             settled.close()
             self._progress.clear()
+
+    @property
+    def baselines(self) -> list[str]:
+        """The files of baselines that this test has asked for, whether they are there or not."""
+        return self._shelf.used
 
     def take_records(self, *, failed: bool) -> list[dict[str, Any]]:
         """Hand over the records of the checks made since the last call.

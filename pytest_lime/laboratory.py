@@ -46,16 +46,28 @@ class Laboratory:
         What came of it.
     shelf : object, optional
         Where the baselines of the test are, for claims that compare with one.
+    load : callable
+        Returns the model of a ``"module:attribute"``.
 
     Attributes
     ----------
+    named : bool
+        Whether the class was asked for, and is not the one that is predicted.
     passes : int
         Images that the model has seen here.
     """
 
-    def __init__(self, stream: SampleStream, explanation: Explanation, shelf: Any = None) -> None:
+    def __init__(
+        self,
+        stream: SampleStream,
+        explanation: Explanation,
+        shelf: Any = None,
+        load: Callable[[str], Model] = load_model,
+    ) -> None:
         self.explanation = explanation
+        self.named = stream.named
         self.shelf = shelf
+        self._load = load
         self.passes = 0
         self._bench, self._scene = stream.bench, stream.scene
         self._target = explanation.targets[0]
@@ -173,7 +185,7 @@ class Laboratory:
         scene = self._scene
         if segments is not None and not np.array_equal(segments, scene.segments):
             scene = self._cut(segments)
-        other = load_model(model) if isinstance(model, str) else None if model is None else check_model(model)
+        other = self._load(model) if isinstance(model, str) else None if model is None else check_model(model)
         bench = self._other(other, samples=samples, batch_size=BATCH)
         bench.asked = bench.asked and digest(bench.asked, "in batches of one size", BATCH)
         if other is None:
@@ -185,8 +197,10 @@ class Laboratory:
                 f"{one_line(self._bench.model)} {scene.pixels.shape[2]}×{scene.pixels.shape[1]}, or another part of "
                 "it: two models are compared on the same superpixels."
             )
-        named = bench.labels is not None and self._bench.labels is not None
-        return self._sampled(bench, scene, self.explanation.labels[0] if named else self._target)
+        label = self.explanation.labels[0]
+        # Their classes may have another order, and the same label twice tells nothing.
+        named = self._bench.labels is not None and (bench.labels or ()).count(label) == 1
+        return self._sampled(bench, scene, label if named else self._target)
 
     def _cut(self, segments: NDArray[np.int64]) -> Scene:
         """Return the scene on other superpixels."""

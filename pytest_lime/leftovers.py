@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,10 @@ import pytest
 
 from pytest_lime.errors import BaselineError
 
-__all__ = ["Leftovers"]
+__all__ = ["Leftovers", "from_root"]
+
+# What a worker says of its run.
+PARTIAL = "lime_partial"
 
 
 class Leftovers:
@@ -32,32 +34,41 @@ class Leftovers:
     def __init__(self, config: pytest.Config, folder: Path | None, name: str) -> None:
         self._config, self._folder, self._name = config, folder, name
         self._outcomes: dict[str, set[str]] = {}
+        self._used: set[str] = set()
         self._partial = False
 
     def note(self, report: pytest.TestReport) -> None:
         """Take note of what became of a test."""
         self._outcomes.setdefault(report.nodeid, set()).add(str(report.outcome))
+        self._used.update(getattr(report, "lime_baselines", ()))
 
     def pytest_deselected(self) -> None:
         """Some tests were left out."""
         self._partial = True
 
-    def find(self, records: Iterable[Mapping[str, Any]], session: pytest.Session) -> list[str]:
+    def pytest_sessionfinish(self) -> None:
+        """Let the controller of pytest-xdist know, which is not told itself."""
+        output = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output[PARTIAL] = self._partial
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take note of what a worker left out; one that broke down has left out something."""
+        self._partial |= bool(getattr(node, "workeroutput", {PARTIAL: True}).get(PARTIAL, True))
+
+    def find(self, session: pytest.Session) -> list[str]:
         """Return the baselines that no test compared with, from the root folder on; none after a partial run."""
         if self._partial or self._left_out(session):
-            return []
-        from pytest_lime.baselines import read_baseline  # noqa: PLC0415  (imports numpy)
-
-        used = {one["file"] for record in records for one in record.get("baselines", ())}
-        if not used:
-            # Whoever used none in this run may keep them for other runs.
             return []
         found = []
         for folder in sorted(self._folders()):
             for path in sorted(folder.glob("*.json")):
+                from pytest_lime.baselines import read_baseline  # noqa: PLC0415  (imports numpy, and most runs need none)
+
                 shown = from_root(path, self._config)
                 try:
-                    baseline = None if shown in used else read_baseline(path)
+                    baseline = None if shown in self._used else read_baseline(path)
                 except BaselineError:
                     continue
                 if baseline is not None and self._is_over(folder, baseline.test):

@@ -223,6 +223,7 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
             layers=_layers(request.node),
             place=(place := _place(request)),
             shelf=_shelf(request, place),
+            load=workplace.model,
             folder=results.folder,
             shown=results.shown,
             inconclusive=results.inconclusive,
@@ -282,7 +283,9 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
 def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
     node_id = workers.plain_node_id(request.node)
     # Not the arguments as they were written, which a worker of pytest-xdist does not know.
-    given = {name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive", "model")}
+    given = {
+        name: request.config.getoption(f"lime_{name}") for name in (*COMMAND_LINE, "inconclusive", "model", "baselines")
+    }
     kept = [f"{_flag(name)}={value}" for name, value in given.items() if value]
     path, line, _ = request.node.location
     case = request.node.stash.get(CASE, None)
@@ -351,6 +354,8 @@ def pytest_runtest_makereport(
         # Both travel with the report, also from a worker.
         if records:
             report.lime_records = records  # type: ignore[attr-defined]
+        if made.baselines:
+            report.lime_baselines = made.baselines  # type: ignore[attr-defined]
         if call.when == "teardown":
             # An item lives as long as the run, and what it has explained must not.
             del item.stash[LIME]

@@ -147,8 +147,8 @@ class _Unchanged(Trial):
         if shelf is None:
             raise OptionError("unchanged() compares with the baseline of a test: use it in lime.check.")
         explanation = lab.explanation
-        name = self.baseline or f"{explanation.image.name}, {explanation.labels[0]}"
-        shelf.claim(name, explanation)
+        name = self.baseline or f"{explanation.image.name}, {_called(lab)}"
+        shelf.claim(name, explanation, given=self.baseline is not None)
         known = shelf.find(name) if shelf.mode != "update" else _found(shelf, name)
         if known is None:
             if shelf.mode == "compare":
@@ -177,6 +177,8 @@ class _Unchanged(Trial):
         notes = [f"compared with {shelf.shown(known.name)}", "" if found.nothing else found.words]
         if elsewhere and not found.nothing:
             notes.append(f"the baseline was made elsewhere ({elsewhere})")
+        if known.image["sha256"] != now.image["sha256"] and not found.nothing:
+            notes.append("the pixels of the image are not the very same: its file was edited, or decoded otherwise")
         return self._verdict(found, lab.explanation, "it did in its baseline", notes)
 
     def _beside(self, lab: Lab) -> Verdict:
@@ -237,6 +239,16 @@ class _Unchanged(Trial):
             top=min(self.k, explanation.superpixels),
             note="; ".join(filter(None, notes)),
         )
+
+
+def _called(lab: Lab) -> str:
+    """Return what tells the class from others in a baseline's name."""
+    explanation = lab.explanation
+    if not lab.named:
+        # Which class is predicted may change, and that is a change to tell.
+        return "predicted class"
+    label = explanation.labels[0]
+    return label if explanation.class_names.count(label) == 1 else f"{label} {explanation.targets[0]}"
 
 
 def _found(shelf: Shelf, name: str) -> Baseline | None:

@@ -172,7 +172,7 @@ class Results:
         if workers.is_worker(self.config):
             return
         records = list(self._records.values())
-        self._unused = self._leftovers.find(records, session)
+        self._unused = self._leftovers.find(session)
         if not (records or self.asked_for) or self.config.getoption("collectonly", False):
             return
         if is_foreign(self.folder):

@@ -205,6 +205,11 @@ class SampleStream:
         return self._asked is not None
 
     @property
+    def named(self) -> bool:
+        """Whether the class was asked for, and is not the one that is predicted."""
+        return self._target is not None and not isinstance(self._target, TopLabels)
+
+    @property
     def begun(self) -> bool:
         """Whether anything is known of what the model says."""
         return self._prediction is not None

@@ -74,6 +74,8 @@ class Lab(Protocol):
     def again(self, *, samples: int, segments: NDArray[np.int64] | None = None, model: Any = None) -> Explanation:
         """Explain the image by the first so many masks, on superpixels and by a model that may be others."""
 
+    named: bool
+    """Whether the class was asked for, and is not the one that is predicted."""
     shelf: Any
     """The baselines of the test (`pytest_lime.baselines.Shelf`); None where there is no test."""
 

@@ -195,6 +195,9 @@ def test_another_folder(
         lambda text: text.replace('"weights"', '"weight"'),
         lambda text: text.replace('"count": 16', '"count": 16,\n<<<<<<< ours'),
         lambda text: text.replace("pytest-lime baseline", "other"),
+        lambda text: text.replace('"height"', '"tall"'),
+        lambda text: text.replace('"box"', '"bix"'),
+        lambda text: text.replace('"surrogate"', '"surrogat"'),
     ],
 )
 def test_a_damaged_baseline(
@@ -288,7 +291,9 @@ def test_two_images_of_one_name(look: Callable[[str], None], run: Run, suite: Ca
         """
     )
     result = run("--lime-update")
-    result.stdout.fnmatch_lines(["E*BaselineError: two images of this test are called 'array' and would share *"])
+    result.stdout.fnmatch_lines(
+        ["E*BaselineError: two checks of this test would share *, since two images are called 'array': rename *"]
+    )
 
 
 def test_a_set_has_one_for_each_image(
@@ -326,6 +331,65 @@ def test_beside_other_claims_and_names_of_ones_own(
     run().assert_outcomes(passed=1)
 
 
+@bare
+@pytest.mark.parametrize(
+    ("checks", "words"),
+    [
+        ("unchanged(), seed=1", "and differ in their options: give one of them a name of its own*"),
+        ("unchanged('one'), seed=1", ""),
+    ],
+)
+def test_two_checks_of_one_image(
+    checks: str, words: str, look: Callable[[str], None], run: Run, suite: Callable[..., Path]
+) -> None:
+    suite(TEST + f"\n        lime.check(IMAGE, 'cat', {checks}, samples=64, segmenter='grid', segments=16)\n")
+    result = run("--lime-update")
+    result.assert_outcomes(failed=1 if words else 0, passed=0 if words else 1)
+    if words:
+        result.stdout.fnmatch_lines([f"E*BaselineError: two checks of this test would share *.json, {words}"])
+
+
+@bare
+def test_another_predicted_class_is_a_change_and_no_missing_baseline(
+    look: Callable[[str], None], run: Run, suite: Callable[..., Path], pytester: pytest.Pytester
+) -> None:
+    suite(TEST.replace('"cat"', "None"))
+    run("--lime-update").assert_outcomes(passed=1)
+    run().assert_outcomes(passed=1)
+    conftest = CONFTEST.replace("torch.stack([logit, 1 - logit]", "torch.stack([1 - logit, logit]")
+    pytester.makeconftest(conftest)
+    for how in ((), ("--lime-update-new-only",)):
+        result = run(*how)
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["E*BaselineError: *is of something else (the class was 'cat' and is 'dog'*"])
+
+
+@bare
+def test_a_set_that_is_decided_goes_on_for_its_baselines(
+    look: Callable[[str], None], run: Run, suite: Callable[..., Path], stored: Callable[..., dict[str, bytes]]
+) -> None:
+    suite(
+        """
+        from pytest_lime import unchanged
+
+        def test_it(lime):
+            images = [IMAGE, 255 - IMAGE, IMAGE // 2, IMAGE // 3]
+            lime.check_all(images, "cat", unchanged(), mostly=0.5, samples=64, segmenter="grid", segments=4)
+        """
+    )
+    run("--lime-update").assert_outcomes(passed=1)
+    assert len(stored()) == 8
+    result = run()
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("unused baseline*")
+
+
+@bare
+def test_the_command_of_a_missing_one_names_the_folder(look: Callable[[str], None], run: Run) -> None:
+    result = run("--lime-baselines=kept")
+    result.stdout.fnmatch_lines(["E*make it with pytest test_it.py::test_it --lime-baselines=kept --lime-update."])
+
+
 class TestUnused:
     """Baselines that no test compares with any more: named on full runs, and never deleted."""
 
@@ -347,6 +411,28 @@ class TestUnused:
         result = run("--lime-update")
         result.stdout.fnmatch_lines(["unused baseline: lime-baselines/test-gone-*"])
         assert stored() == files
+
+    def test_what_a_hook_deselects_is_a_partial_run(
+        self, run: Run, suite: Callable[..., Path], pytester: pytest.Pytester
+    ) -> None:
+        hook = """
+    def pytest_collection_modifyitems(config, items):
+        config.hook.pytest_deselected(items=items[1:])
+        del items[1:]
+    """
+        pytester.makeconftest(CONFTEST + hook)
+        suite(TEST)
+        run().stdout.no_fnmatch_line("unused baseline*")
+
+    def test_one_of_a_renamed_test(self, run: Run, suite: Callable[..., Path]) -> None:
+        suite(TEST.replace("test_it", "test_renamed"))
+        result = run()
+        result.assert_outcomes(failed=1, passed=1)
+        result.stdout.fnmatch_lines(["unused baseline: *test-gone-*", "unused baseline: *test-it-*"])
+
+    def test_all_of_a_file_that_compares_with_none(self, run: Run, suite: Callable[..., Path]) -> None:
+        suite("""def test_it(lime):\n    lime.check(IMAGE, "cat", HOLDS, samples=64)\n""")
+        run().stdout.fnmatch_lines(["unused baseline: *test-gone-*", "unused baseline: *test-it-*"])
 
     @bare
     @pytest.mark.parametrize(
