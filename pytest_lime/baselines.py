@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +36,14 @@ METHOD = (
     *("sampler", "seed", "fill", "distance", "kernel", "kernel_width", "surrogate", "alpha"),
     *("feature_selection", "num_features", "precision"),
 )
-# What a file must say of each.
-PARTS = {
-    "image": ("name", "width", "height", "sha256", "means"),
-    "view": ("box", "shape"),
-    "target": ("index", "label"),
-    "method": METHOD,
+# What a file must say, and of which kind.
+KINDS: dict[str, Any] = {
+    **dict.fromkeys(("test", "name", "masks", "image.name", "image.sha256", "target.label"), str),
+    **dict.fromkeys(("samples", "image.width", "image.height", "target.index", "superpixels.count"), int),
+    **dict.fromkeys(("image", "view", "target", "method", "environment", "superpixels"), dict),
+    **dict.fromkeys(("weights", "image.means", "view.box", "view.shape"), list),
+    **dict.fromkeys(("score", "rounding"), (int, float)),
+    "superpixels.labels": str,
 }
 # Means of so many fields of the image, each way, tell whether it is the same one, however its file was decoded.
 FIELDS = 4
@@ -361,14 +363,18 @@ class Shelf:
         """
         path = self.folder / file_name(self.test, baseline.name)
         try:
-            write_atomically(path, baseline.as_json().encode("utf-8", "backslashreplace"))
-            # For eyes only: no test reads it.
+            # For eyes only, no test reads it; and first, so that a file without its picture is not taken to be whole.
             write_atomically(path.with_suffix(".png"), picture)
+            write_atomically(path, baseline.as_json().encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise BaselineError(
                 f"{self.shown(baseline.name)} cannot be written: {error.strerror or error} "
                 f"({error.filename or self.folder})."
             ) from None
+
+    def has_picture(self, name: str) -> bool:
+        """Whether the picture of a baseline is there."""
+        return (self.folder / file_name(self.test, name)).with_suffix(".png").exists()
 
     def tell(self, name: str, action: str, words: str = "") -> None:
         """Note what became of a baseline: ``"compared"``, ``"written"``, ``"updated"`` or ``"kept"``."""
@@ -402,10 +408,8 @@ def read_baseline(path: Path, shown: str = "") -> Baseline | None:
         The file is damaged, or not one of ours.
     """
     shown = shown or str(path)
-    remedy = "take it from version control again, or write it anew with --lime-update"
     try:
-        text = path.read_bytes().decode("utf-8")
-        values = json.loads(text)
+        values = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_refuse)
         if values["format"] != FORMAT:
             raise KeyError("format")
         if values["version"] != VERSION:
@@ -416,34 +420,46 @@ def read_baseline(path: Path, shown: str = "") -> Baseline | None:
         return _read(values)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise BaselineError(f"the baseline {shown} cannot be read: {error.strerror or error}.") from None
     except BaselineError:
         raise
+    except OSError as error:
+        raise BaselineError(f"the baseline {shown} cannot be read: {error.strerror or error}.") from None
     except Exception as error:  # whatever was cut off, merged badly or written by hand
-        raise BaselineError(f"the baseline {shown} is damaged ({type(error).__name__}: {error}): {remedy}.") from None
+        raise BaselineError(
+            f"the baseline {shown} is damaged ({type(error).__name__}: {one_line(str(error))}): take it from version "
+            "control again, or write it anew with --lime-update."
+        ) from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def _read(values: Mapping[str, Any]) -> Baseline:
-    weights = np.array(values["weights"], dtype=np.float64)
+    """Return a baseline whose values are all of the kinds that whoever compares with it relies on."""
+    for name, kinds in KINDS.items():
+        place, _, key = name.partition(".")
+        value = values[place][key] if key else values[place]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise TypeError(f"{name} is {one_line(value, 30)}")
     height, width = (int(length) for length in values["view"]["shape"])
-    labels = np.frombuffer(zlib.decompress(base64.b64decode(values["superpixels"]["labels"])), dtype="<u2")
-    segments = labels.reshape(height, width).astype(np.int64)
-    known = np.array_equal(np.unique(segments), np.arange(len(weights)))
-    if not (known and weights.ndim == 1 and np.isfinite(weights).all()):
+    weights, means, box = (
+        np.array(part, dtype=np.float64)
+        for part in (values["weights"], values["image"]["means"], values["view"]["box"])
+    )
+    numbers = [values["score"], values["rounding"], *weights, *means, *box]
+    if (means.shape, box.shape) != ((FIELDS * FIELDS,), (4,)) or not np.isfinite(np.array(numbers, float)).all():
+        raise ValueError("a figure is missing, or not finite")
+    if values["rounding"] < 0 or [name for name in METHOD if name not in values["method"]]:
+        raise ValueError("rounding or method cannot be")
+    # What is packed is as large as the picture that the model sees, whatever the file says.
+    packed = zlib.decompressobj()
+    labels = packed.decompress(base64.b64decode(values["superpixels"]["labels"]), 2 * height * width + 1)
+    segments = np.frombuffer(labels, dtype="<u2").reshape(height, width).astype(np.int64)
+    if not (np.array_equal(np.unique(segments), np.arange(len(weights))) and weights.ndim == 1):
         raise ValueError("weights and superpixels do not belong together")
-    kinds = {"image": dict, "view": dict, "target": dict, "method": dict, "environment": dict}
     fields = {field.name: values[field.name] for field in dataclasses.fields(Baseline) if field.name in values}
-    for name, kind in kinds.items():
-        if not isinstance(fields[name], kind):
-            raise TypeError(f"{name} is no mapping")
-        lacking = [part for part in PARTS.get(name, ()) if part not in fields[name]]
-        if lacking:
-            raise KeyError(f"{name}: {lacking[0]}")
-    if np.shape(fields["image"]["means"]) != (FIELDS * FIELDS,) or np.shape(fields["view"]["box"]) != (4,):
-        raise ValueError("image or view is incomplete")
-    numbers = {name: float(fields[name]) for name in ("score", "rounding")}
-    fields.update(numbers, samples=int(fields["samples"]), segments=segments, weights=weights)
+    fields.update(score=float(values["score"]), rounding=float(values["rounding"]), segments=segments, weights=weights)
     return Baseline(**fields)
 
 

@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read has seen enough; what is left must not be flushed into the void at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"pytest-lime: the output cannot be written: {error.strerror or error}.", file=sys.stderr)
+        return 2
     return status
 
 

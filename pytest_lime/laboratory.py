@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_lime.cache import digest
-from pytest_lime.errors import ModelError, OptionError, nearest, one_line
+from pytest_lime.errors import ModelError, OptionError, count_words, nearest, one_line
 from pytest_lime.explanation import Explanation
 from pytest_lime.fills import fill_image, looks_unchanged
 from pytest_lime.footprints import project_region
@@ -192,10 +192,16 @@ class Laboratory:
             return self._sampled(bench, scene, self._target)
         pixels, view = prepare(bench.model, scene.image)
         if pixels.shape != scene.pixels.shape or view.box != scene.view.box:
+            first, second = (
+                f"{width}×{height} pixels in {count_words(channels, 'channel')} of {tuple(round(end) for end in box)}"
+                for (channels, height, width), box in (
+                    (pixels.shape, view.box),
+                    (scene.pixels.shape, scene.view.box),
+                )
+            )
             raise ModelError(
-                f"{one_line(model)} sees {pixels.shape[2]}×{pixels.shape[1]} pixels of {scene.image.name!r} and "
-                f"{one_line(self._bench.model)} {scene.pixels.shape[2]}×{scene.pixels.shape[1]}, or another part of "
-                "it: two models are compared on the same superpixels."
+                f"{one_line(model)} sees {scene.image.name!r} as {first}, and {one_line(self._bench.model)} as "
+                f"{second}: two models are compared on the same superpixels of the same picture."
             )
         label = self.explanation.labels[0]
         # Their classes may have another order, and the same label twice tells nothing.

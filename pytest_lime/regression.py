@@ -129,7 +129,7 @@ class _Unchanged(Trial):
                 check_number(f"unchanged: {name}", getattr(self, name), low, high)
         if all(getattr(self, name) is None for name in limits):
             raise OptionError(f"unchanged: at least one of {', '.join(limits)} must be a number; all are None.")
-        check_k(self.k)
+        check_k(self.k, name="unchanged: k")
 
     def __repr__(self) -> str:
         parts = [repr(self.baseline)] if self.baseline is not None else []
@@ -171,7 +171,7 @@ class _Unchanged(Trial):
         """Judge what has changed; what counts as a change is written where that is asked for."""
         found = Change.between(known, now, self.k)
         updates = shelf.mode == "update"
-        if updates and not found.rounding:
+        if updates and not (found.rounding and shelf.has_picture(known.name)):
             return self._written(lab, shelf, known.name, told=found.words)
         shelf.tell(known.name, "kept" if updates else "compared", found.words)
         notes = [f"compared with {shelf.shown(known.name)}", "" if found.nothing else found.words]

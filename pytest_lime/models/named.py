@@ -64,7 +64,10 @@ def _made(function: Any, name: str) -> Any:
             "returns a model, or, if it is itself the classifier, wrap the function: "
             "CallableModel(classifier_fn, labels=…)."
         )
-    return function()
+    try:
+        return function()
+    except SystemExit as error:
+        raise ModelError(f"model {name!r}: the function ended the process (SystemExit {error.code!r}).") from error
 
 
 def _meant(module_name: str, attribute: str) -> str:
@@ -82,6 +85,11 @@ def _module(module_name: str, attribute: str, name: str) -> Any:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(module_name)
+    except SystemExit as error:
+        raise ModelError(
+            f"model {name!r}: the module ends the process as it is imported (SystemExit {error.code!r}); put what it "
+            "does as a program below if __name__ == '__main__'."
+        ) from error
     except ModuleNotFoundError as error:
         # A module that the user's own imports may be missing too; that is theirs to see.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):

@@ -87,7 +87,8 @@ def write_starter(folder: Path, kind: str = "torch", *, force: bool = False) -> 
 def describe_starter(folder: Path, kind: str = "torch") -> list[str]:
     """Return what there is to do once a suite is written into `folder`, in lines."""
     package, extra, _ = KINDS[kind]
-    where = shlex.quote(str(folder))
+    # A name that begins like an option would be read as one.
+    where = shlex.quote(f"./{folder}" if str(folder).startswith("-") else str(folder))
     # Its loader is asked and nothing is imported, which may take long.
     missing = extra is not None and importlib.util.find_spec(package) is None
     return [

@@ -113,7 +113,9 @@ def _find(name: str, place: Part, known: Mapping[str, list[Callable[..., Any]]])
         homes = " and ".join(f"{one.__module__}.{getattr(one, '__qualname__', name)}" for one in found)
         raise place.error(f"claim {name!r} is the name of {homes}; give one of them another")
     if not found:
-        raise place.error(f"there is no claim {name!r}{nearest(name, known)}; claims are {', '.join(sorted(known))}")
+        raise place.error(
+            f"there is no claim {one_line(name)}{nearest(name, known)}; claims are {', '.join(sorted(known))}"
+        )
     return found[0]
 
 

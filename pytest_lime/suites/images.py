@@ -32,10 +32,24 @@ def find_images(part: Part, folder: Path) -> list[Path]:
     return list(found)
 
 
+def is_file(part: Part, path: Path) -> bool:
+    """Whether there is such a file.
+
+    Raises
+    ------
+    SuiteError
+        The system does not say, such as of a name that is too long.
+    """
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise part.error(f"{part.shown} cannot be looked for: {error.strerror or error}") from None
+
+
 def _matches(part: Part, folder: Path) -> list[Path]:
     literal = folder / part.value
     # A file may have the signs of a pattern in its name.
-    if literal.is_file():
+    if is_file(part, literal):
         return [_plain(literal)]
     if not glob.has_magic(part.value):
         raise missing(part, literal, "image")
@@ -117,5 +131,5 @@ def file_beside(part: Part, folder: Path) -> None:
     check_pattern(part)
     if not has_placeholder(part.value):
         path = folder / part.value.format()
-        if not path.is_file():
+        if not is_file(part, path):
             raise missing(part, path, "file")

@@ -46,6 +46,10 @@ def apply_mark(part: Part, function: Any) -> None:
     if not name.isidentifier() or name.startswith("_"):
         raise place.error(f"mark {name!r} is no name of a mark; it must be of letters, digits and _")
     arguments, named = _arguments(name, given)
+    if name == "usefixtures" and not (arguments and not named and all(isinstance(one, str) for one in arguments)):
+        raise place.error("mark 'usefixtures' takes the names of fixtures, such as {usefixtures: [tmp_path]}")
+    if "self" in named:
+        raise place.error(f"mark {name!r} cannot have an argument 'self'; call it otherwise")
     mark = _mark(name, place)
     (mark(*arguments, **named) if arguments or named else mark)(function)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_lime.errors import LimeError, is_for_the_user, nearest
+from pytest_lime.errors import LimeError, is_for_the_user, nearest, one_line
 from pytest_lime.region_files import load_regions
 from pytest_lime.regions import Box, Ellipse, Mask, Polygon, Region, whole
 from pytest_lime.suites.images import check_pattern, file_beside, filled
@@ -127,7 +127,9 @@ class Areas:
                 return _fixed(whole())
             if name not in self._named:
                 known = [*self._named, WHOLE]
-                raise place.error(f"there is no region {name!r}{nearest(name, known)}; regions are {', '.join(known)}")
+                raise place.error(
+                    f"there is no region {one_line(name)}{nearest(name, known)}; regions are {', '.join(known)}"
+                )
             self._open.append(name)
             self._made[name] = self.read(self._named[name])
             self._open.pop()

@@ -97,3 +97,32 @@ class TestFile:
         picture = picture_of(EXPLANATION)
         assert picture.startswith(b"\x89PNG")
         assert len(picture) < 50_000
+
+
+def _edited(change: Any) -> str:
+    values = json.loads(baseline().as_json())
+    change(values)
+    return json.dumps(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(lambda v, k=key: v["image"].pop(k) for key in ("name", "width", "height", "sha256", "means")),
+        lambda v: v["view"].pop("box"),
+        *(lambda v, b=box: v["view"].update(box=b) for box in (None, [], 5, [1, 2, 3, "x"], [1, 2, 3, None])),
+        *(lambda v, m=one: v["image"].update(means=[m] * 16) for one in (None, "x", 10**400, float("nan"))),
+        *(lambda v, r=one: v.update(rounding=r) for one in (float("inf"), float("nan"), -1, True, None, "x")),
+        lambda v: v["target"].update(index=None),
+        lambda v: v["superpixels"].update(labels="AAAA"),
+        lambda v: v["superpixels"].update(labels=5),
+        lambda v: v.update(weights=v["weights"][:-1]),
+        lambda v: v["view"].update(shape=[10**9, 10**9]),
+        lambda v: v.update(samples="many"),
+    ],
+)
+def test_what_is_damaged_is_told_and_replaced(change: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(_edited(change), encoding="utf-8")
+    with pytest.raises(BaselineError, match=r"is damaged \(.*\): take it from version control again, or write it anew"):
+        read_baseline(path)
