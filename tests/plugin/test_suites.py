@@ -513,3 +513,28 @@ def test_a_thousand_cases_are_collected_without_torch(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "1000 tests collected" in done.stdout, done.stdout + done.stderr
     assert "torch: False" in done.stdout
+
+
+@BARE
+@pytest.mark.parametrize(
+    ("marks", "words"),
+    [
+        ("[{slow: {self: 1}}]", "mark 'slow' cannot have an argument 'self'; call it otherwise"),
+        (
+            "[{usefixtures: [[a]]}]",
+            "mark 'usefixtures' takes the names of fixtures, such as {usefixtures: [[]tmp_path]}",
+        ),
+    ],
+)
+def test_marks_that_pytest_cannot_make(
+    marks: str, words: str, write: Write, run: Run, insides: Callable[..., list[str]]
+) -> None:
+    write(f"""\
+        version: 1
+        tests:
+          - {{name: a, images: a.png, target: bird, expect: [predicted], marks: {marks}}}
+        """)
+    result = run("-W", "ignore")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*test_it.lime.yaml:3:*: {words}*"])
+    assert insides(result) == []

@@ -1,5 +1,6 @@
 """A model by its name."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,3 +112,12 @@ def test_errors_of_the_users_own_stay_as_they_are() -> None:
 
 def test_a_wrapped_function_is_a_model() -> None:
     assert CallableModel(len).classifier_fn is len
+
+
+@pytest.mark.parametrize("source", ["raise SystemExit(3)", "def made():\n    raise SystemExit(3)"])
+def test_what_ends_the_process_is_an_error(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ending_module.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "ending_module", raising=False)
+    with pytest.raises(ModelError, match=r"model 'ending_module:made': .* \(SystemExit 3\)"):
+        load_model("ending_module:made")
