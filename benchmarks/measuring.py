@@ -115,7 +115,7 @@ def answer(value: Any) -> None:
 
 
 def surroundings(**more: str) -> dict[str, str]:
-    """Return the environment of a child that imports the same package as this process, compiled once as users have it."""
+    """Return the environment of a child that imports the same package as this process, compiled as users have it."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPATH": str(ROOT), **more}
 
