@@ -56,6 +56,7 @@ class FakeLab:
         seeds: Sequence[Explanation] = (),
     ) -> None:
         self.explanation = explanation
+        self.named, self.shelf = True, None
         self.formula, self.without, self.alone, self.whole = formula, without, alone, whole
         self.other, self.seeds = other, seeds
         self.passes = 0
@@ -84,6 +85,10 @@ class FakeLab:
         return self.other
 
     def randomised(self) -> Explanation:
+        assert self.other is not None
+        return self.other
+
+    def again(self, *, samples: int, segments: NDArray[np.int64] | None = None, model: Any = None) -> Explanation:
         assert self.other is not None
         return self.other
 
