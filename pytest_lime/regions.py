@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import UnidentifiedImageError
-from skimage import draw
+from skimage.draw import polygon2mask
 
 from pytest_lime.errors import RegionError, is_for_the_user, one_line
 from pytest_lime.images import View
@@ -262,7 +262,7 @@ class Polygon(Region):
 def _rasterised(points: tuple[tuple[float, float], ...], size: tuple[int, ...]) -> NDArray[np.bool_]:
     # Pixel (0, 0) has its centre at (½, ½) here, and at (0, 0) for scikit-image.
     corners = np.array([(y - 0.5, x - 0.5) for x, y in points])
-    inside: NDArray[np.bool_] = draw.polygon2mask(size, corners)  # type: ignore[no-untyped-call]
+    inside: NDArray[np.bool_] = polygon2mask(size, corners)  # type: ignore[no-untyped-call]
     return inside
 
 
