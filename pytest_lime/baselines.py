@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import math
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from pytest_lime.agreement import rank_correlation
 from pytest_lime.errors import BaselineError, count_words, is_for_the_user, one_line
 from pytest_lime.explanation import Explanation
-from pytest_lime.records import write_atomically
+from pytest_lime.records import stem_of, write_atomically
 
 __all__ = ["Baseline", "Change", "Shelf", "file_name", "picture_of", "read_baseline"]
 
@@ -53,7 +52,6 @@ SAME_IMAGE = 0.004
 ROUNDING = 4.0
 # Where rounding could be more than this share of the largest weight, as in sixteen bits, it explains nothing away.
 NEGLIGIBLE = 0.01
-SLUG = 60
 COLOURS = 64
 
 
@@ -102,19 +100,11 @@ class Baseline:
     @classmethod
     def of(cls, explanation: Explanation, *, test: str, name: str, environment: Mapping[str, str]) -> Baseline:
         """Return what is stored of an explanation's first class."""
-        image, view = explanation.image, explanation.view
-        height, width = image.size
         return cls(
             test=test,
             name=name,
-            image={
-                "name": image.name,
-                "width": width,
-                "height": height,
-                "sha256": image.sha256,
-                "means": _means(image.pixels),
-            },
-            view={"box": [float(end) for end in view.box], "shape": [int(length) for length in view.shape]},
+            image={**explanation.image.facts, "means": _means(explanation.image.pixels)},
+            view=explanation.view.facts,
             target={"index": int(explanation.targets[0]), "label": explanation.labels[0]},
             score=_short(explanation.score[0]),
             method=method_of(explanation),
@@ -149,11 +139,8 @@ class Baseline:
             found.append(f"it was {size[1]}×{size[0]} pixels and is {image.size[1]}×{image.size[0]}")
         elif float(np.abs(np.subtract(self.image["means"], _means(image.pixels))).max()) > SAME_IMAGE:
             found.append("its pixels are others")
-        shape = [int(length) for length in view.shape]
-        if shape != self.view["shape"] or not np.allclose(self.view["box"], view.box):
-            found.append(
-                f"the model sees {_seen(view.box, shape)} of it, and saw {_seen(self.view['box'], self.view['shape'])}"
-            )
+        if view.facts["shape"] != self.view["shape"] or not np.allclose(self.view["box"], view.box):
+            found.append(f"the model sees {_seen(view.facts)} of it, and saw {_seen(self.view)}")
         if explanation.labels[0] != self.target["label"]:
             found.append(f"the class was {self.target['label']!r} and is {explanation.labels[0]!r}")
         now = method_of(explanation)
@@ -392,11 +379,10 @@ def file_name(test: str, name: str) -> str:
     >>> file_name("test_cat.py::test_head[tabby cat]", "chelsea.png, Egyptian cat")
     'test-head-tabby-cat-chelsea-png-egyptian-cat-2b7281c785.json'
     """
-    readable = f"{test.partition('::')[2] or test} {name}".lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", readable).strip("-")[:SLUG].strip("-") or "baseline"
+    readable = f"{test.partition('::')[2] or test} {name}"
     # A separator that neither can hold.
-    whole = f"{test}\0{name}".encode("utf-8", "surrogatepass")
-    return f"{slug}-{hashlib.sha256(whole).hexdigest()[:10]}.json"
+    whole = f"{test}\0{name}"
+    return f"{stem_of(readable, whole, empty='baseline')}.json"
 
 
 def read_baseline(path: Path, shown: str = "") -> Baseline | None:
@@ -482,13 +468,15 @@ def method_of(explanation: Explanation) -> dict[str, Any]:
 
 def _means(pixels: NDArray[Any]) -> list[float]:
     """Return the mean levels of 4×4 fields of an image, row by row."""
-    gray = np.asarray(pixels, dtype=np.float64).mean(axis=2)
-    rows, columns = (np.linspace(0, length, FIELDS + 1).astype(int) for length in gray.shape)
-    return [
-        round(float(gray[top : max(bottom, top + 1), left : max(right, left + 1)].mean()), 4)
-        for top, bottom in zip(np.minimum(rows, gray.shape[0] - 1), rows[1:], strict=False)
-        for left, right in zip(np.minimum(columns, gray.shape[1] - 1), columns[1:], strict=False)
-    ]
+    rows, columns = (_fields(length) for length in pixels.shape[:2])
+    return [round(float(pixels[row, column].mean(dtype=np.float64)), 4) for row in rows for column in columns]
+
+
+def _fields(length: int) -> list[slice]:
+    """Return four parts of a length, each of a pixel at least."""
+    ends = np.linspace(0, length, FIELDS + 1).astype(int)
+    starts = np.minimum(ends[:-1], length - 1)
+    return [slice(start, max(stop, start + 1)) for start, stop in zip(starts, ends[1:], strict=True)]
 
 
 def _short(value: float) -> float:
@@ -506,6 +494,6 @@ def _listed(superpixels: Sequence[int]) -> str:
     return f"{count_words(len(superpixels), 'superpixel')} ({', '.join(map(str, superpixels))})"
 
 
-def _seen(box: Sequence[float], shape: Sequence[int]) -> str:
-    x0, y0, x1, y1 = box
-    return f"({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) at {shape[1]}×{shape[0]}"
+def _seen(view: Mapping[str, Any]) -> str:
+    (x0, y0, x1, y1), (height, width) = view["box"], view["shape"]
+    return f"({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) at {width}×{height}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -45,12 +46,18 @@ class Image:
         """Height and width in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
         """Hash of the pixels and their shape, as hexadecimal digits."""
         digest = hashlib.sha256(repr(self.pixels.shape).encode())
         digest.update(np.ascontiguousarray(self.pixels).tobytes())
         return digest.hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What records and baselines say of it, as JSON values."""
+        height, width = self.size
+        return {"name": self.name, "width": width, "height": height, "sha256": self.sha256}
 
 
 def load_image(source: Any) -> Image:
@@ -236,6 +243,11 @@ class View:
     size: tuple[int, int]
     box: tuple[float, float, float, float]
     shape: tuple[int, int]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What records and baselines say of it, as JSON values."""
+        return {"box": [float(end) for end in self.box], "shape": [int(length) for length in self.shape]}
 
     @classmethod
     def measure(cls, prepare: Callable[[Image], NDArray[np.float32]], size: tuple[int, int]) -> View:

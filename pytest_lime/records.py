@@ -30,6 +30,7 @@ __all__ = [
     "is_foreign",
     "plain",
     "read_results",
+    "stem_of",
     "verdict_of",
     "write_atomically",
     "write_results",
@@ -52,9 +53,13 @@ def file_stem(node_id: str, check: int) -> str:
     >>> file_stem("tests/test_cat.py::test_head[tabby cat]", 0)
     'test-head-tabby-cat-be9d50f09a'
     """
-    name = node_id.rpartition("::")[2] or node_id
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-") or "check"
-    return f"{slug}-{hashlib.sha256(f'{node_id}#{check}'.encode()).hexdigest()[:10]}"
+    return stem_of(node_id.rpartition("::")[2] or node_id, f"{node_id}#{check}", empty="check")
+
+
+def stem_of(readable: str, whole: str, *, empty: str) -> str:
+    """Return a slug of `readable`, or `empty` where nothing is left of it, a dash, and ten hex digits of `whole`."""
+    slug = re.sub(r"[^a-z0-9]+", "-", readable.lower()).strip("-")[:60].strip("-") or empty
+    return f"{slug}-{hashlib.sha256(whole.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"
 
 
 def verdict_of(record: Mapping[str, Any]) -> str:

@@ -22,10 +22,8 @@ __all__ = [
     "draw",
     "explanation_facts",
     "finite_pair",
-    "image_facts",
     "predictions",
     "target_facts",
-    "view_facts",
 ]
 
 LISTED = 16
@@ -52,7 +50,7 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
         "outcome": "passed",
         "reason": "",
         "status": worst([verdict.status for verdict in check.verdicts]) if check.verdicts else "fail",
-        "image": image_facts(explanation),
+        "image": explanation.image.facts,
         "target": target_facts(explanation, 0),
         "predictions": predictions(explanation),
         "claims": [verdict.as_json() for verdict in check.verdicts],
@@ -83,7 +81,7 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
             for one in check.interventions
         ],
         "validity": _validity(explanation),
-        "view": view_facts(explanation),
+        "view": explanation.view.facts,
         "limit": float(np.abs(weights).max()),
         "pictures": {},
         "options": explanation.options.as_json(),
@@ -169,18 +167,6 @@ def _poor(explanation: Explanation, occlusion: Figure | None) -> list[str]:
         "occlusion": occlusion is not None and occlusion.interval[1] < UNLIKE,
     }
     return [name for name, is_poor in poor.items() if is_poor]
-
-
-def image_facts(explanation: Explanation) -> dict[str, Any]:
-    """Return what a record says of the image file."""
-    height, width = explanation.image.size
-    return {"name": explanation.image.name, "width": width, "height": height, "sha256": explanation.image.sha256}
-
-
-def view_facts(explanation: Explanation) -> dict[str, Any]:
-    """Return which part of the file the model sees, and at which size."""
-    view = explanation.view
-    return {"box": [float(end) for end in view.box], "shape": [int(length) for length in view.shape]}
 
 
 def target_facts(explanation: Explanation, row: int) -> dict[str, Any]:

@@ -20,10 +20,8 @@ from pytest_lime.report.charts import between, number, percent
 from pytest_lime.report.evidence import (
     explanation_facts,
     finite_pair,
-    image_facts,
     predictions,
     target_facts,
-    view_facts,
 )
 from pytest_lime.report.pictures import border_path
 from pytest_lime.report.render import page_environment
@@ -81,8 +79,8 @@ def describe_look(explanation: Explanation, regions: Mapping[str, Region] | None
     return {
         "format": FORMAT,
         "version": VERSION,
-        "image": image_facts(explanation),
-        "view": view_facts(explanation),
+        "image": explanation.image.facts,
+        "view": explanation.view.facts,
         "signed": explanation.signed,
         "predictions": predictions(explanation),
         "classes": [one_class(row) for row in range(len(explanation.targets))],
