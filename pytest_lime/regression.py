@@ -21,6 +21,13 @@ __tracebackhide__ = is_for_the_user
 
 # Masks of a baseline where their number is left open. Both sides have the same ones, so that few do.
 SAMPLES = 512
+# What each bound may be, which is also where its figure lies.
+LIMITS = {
+    "rank_correlation": (-1.0, 1.0),
+    "jaccard": (0.0, 1.0),
+    "change": (0.0, math.inf),
+    "score": (0.0, math.inf),
+}
 
 
 @user_error
@@ -84,21 +91,6 @@ def unchanged(
     return _Unchanged(baseline, rank_correlation, jaccard, change, score, k, reference)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Bound:
-    """One figure of a change, and what it needs."""
-
-    words: str
-    found: float
-    relation: Relation
-    bound: float
-    scale: tuple[float, float]
-
-    @property
-    def holds(self) -> bool:
-        return self.found >= self.bound if self.relation == ">=" else self.found <= self.bound
-
-
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Unchanged(Trial):
     baseline: str | None
@@ -118,17 +110,11 @@ class _Unchanged(Trial):
             raise OptionError(
                 "unchanged: baseline= compares with a file and reference= with another model; give one of the two."
             )
-        limits = {
-            "rank_correlation": (-1.0, 1.0),
-            "jaccard": (0.0, 1.0),
-            "change": (0.0, math.inf),
-            "score": (0.0, math.inf),
-        }
-        for name, (low, high) in limits.items():
+        for name, (low, high) in LIMITS.items():
             if getattr(self, name) is not None:
                 check_number(f"unchanged: {name}", getattr(self, name), low, high)
-        if all(getattr(self, name) is None for name in limits):
-            raise OptionError(f"unchanged: at least one of {', '.join(limits)} must be a number; all are None.")
+        if all(getattr(self, name) is None for name in LIMITS):
+            raise OptionError(f"unchanged: at least one of {', '.join(LIMITS)} must be a number; all are None.")
         check_k(self.k, name="unchanged: k")
 
     def __repr__(self) -> str:
@@ -183,21 +169,18 @@ class _Unchanged(Trial):
 
     def _beside(self, lab: Lab) -> Verdict:
         """Compare with another model."""
-        explanation = lab.explanation
-        given = explanation.options.samples
-        samples = SAMPLES if given == "auto" else given
+        samples = _samples(lab)
         before, now = (
             Baseline.of(lab.again(samples=samples, model=model), test="", name="", environment={})
             for model in (self.reference, None)
         )
         found = Change.between(before, now, self.k)
         notes = [f"compared with {one_line(self.reference)}", found.words]
-        return self._verdict(found, explanation, "another model does", notes)
+        return self._verdict(found, lab.explanation, "another model does", notes)
 
     def _written(self, lab: Lab, shelf: Shelf, name: str, told: str = "") -> Verdict:
         """Write the baseline of `name`, and say so."""
-        given = lab.explanation.options.samples
-        now = lab.again(samples=SAMPLES if given == "auto" else given)
+        now = lab.again(samples=_samples(lab))
         stored = _stored(shelf, name, now)
         shelf.put(stored, picture_of(now))
         action = "updated" if told else "written"
@@ -206,39 +189,37 @@ class _Unchanged(Trial):
         notes = [f"{shelf.shown(name)} was {action}", told]
         return self._verdict(same, lab.explanation, "it did in its baseline", notes)
 
-    def _bounds(self, found: Change) -> list[_Bound]:
-        first, second = found.score
-        shift = 0.0 if found.rounding else abs(second - first)
-        change = 0.0 if found.rounding else found.change
-        most = math.inf
-        listed: list[tuple[str, float, Relation, float | None, tuple[float, float]]] = [
-            ("rank correlation", found.rank_correlation, ">=", self.rank_correlation, (-1.0, 1.0)),
-            (f"Jaccard index of the top {self.k}", found.jaccard, ">=", self.jaccard, (0.0, 1.0)),
-            ("largest change of a weight", change, "<=", self.change, (0.0, most)),
-            ("change of the score", shift, "<=", self.score, (0.0, most)),
-        ]
-        return [
-            _Bound(words, value, relation, bound, scale)
-            for words, value, relation, bound, scale in listed
-            if bound is not None
-        ]
-
     def _verdict(self, found: Change, explanation: Explanation, whose: str, notes: list[str]) -> Verdict:
-        bounds = self._bounds(found)
+        first, second = found.score
+        figures: dict[str, tuple[str, float, Relation]] = {
+            "rank_correlation": ("rank correlation", found.rank_correlation, ">="),
+            "jaccard": (f"Jaccard index of the top {self.k}", found.jaccard, ">="),
+            "change": ("largest change of a weight", 0.0 if found.rounding else found.change, "<="),
+            "score": ("change of the score", 0.0 if found.rounding else abs(second - first), "<="),
+        }
+        made = [
+            Verdict(
+                meaning=f"the model looks at {explanation.image.name!r} for {explanation.labels[0]!r} as {whose}",
+                estimate=figure,
+                interval=(figure, figure),
+                relation=relation,
+                bound=getattr(self, name),
+                figure=f"{words} {figure:.3g}" if not found.nothing else "no change at all",
+                scale=LIMITS[name],
+                top=min(self.k, explanation.superpixels),
+                note="; ".join(filter(None, notes)),
+            )
+            for name, (words, figure, relation) in figures.items()
+            if getattr(self, name) is not None
+        ]
         # The figure shown is the one that decides: the first that breaks its bound.
-        shown = next((one for one in bounds if not one.holds), bounds[0])
-        return Verdict(
-            meaning=f"the model looks at {explanation.image.name!r} for {explanation.labels[0]!r} as {whose}",
-            status="pass" if shown.holds else "fail",
-            estimate=shown.found,
-            interval=(shown.found, shown.found),
-            relation=shown.relation,
-            bound=shown.bound,
-            figure=f"{shown.words} {shown.found:.3g}" if not found.nothing else "no change at all",
-            scale=shown.scale,
-            top=min(self.k, explanation.superpixels),
-            note="; ".join(filter(None, notes)),
-        )
+        return next((verdict for verdict in made if verdict.status == "fail"), made[0])
+
+
+def _samples(lab: Lab) -> int:
+    """Return how many masks a comparison takes where no baseline says it."""
+    given = lab.explanation.options.samples
+    return SAMPLES if given == "auto" else int(given)
 
 
 def _called(lab: Lab) -> str:
