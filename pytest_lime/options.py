@@ -102,26 +102,17 @@ def as_whole_number(value: Any) -> int | None:
         return None
 
 
-def _whole_number(name: str, least: int, most: float = math.inf) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        number = as_whole_number(value)
-        if number is None or not least <= number <= most:
-            upper = "" if most == math.inf else f" and at most {most:,.0f}"
-            raise OptionError(f"{name}={one_line(value)} must be a whole number of at least {least}{upper}.")
-        return number
+def _whole_number(name: str, least: int, most: float = math.inf, *, auto: bool = False) -> Callable[[Any], Any]:
+    """Check a whole number; with `auto` it may be ``"auto"``, too."""
 
-    return check
-
-
-def _auto_or_whole_number(name: str, least: int, most: int) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
-        if isinstance(value, str) and value == "auto":
+        if auto and isinstance(value, str) and value == "auto":
             return value
         number = as_whole_number(value)
         if number is None or not least <= number <= most:
-            raise OptionError(
-                f"{name}={one_line(value)} must be 'auto' or a whole number of at least {least} and at most {most:,}."
-            )
+            other = "'auto' or " if auto else ""
+            upper = "" if most == math.inf else f" and at most {most:,.0f}"
+            raise OptionError(f"{name}={one_line(value)} must be {other}a whole number of at least {least}{upper}.")
         return number
 
     return check
@@ -243,7 +234,8 @@ def _check_alpha(value: Any) -> Any:
 def _check_num_features(value: Any) -> int | None:
     if value is None or (isinstance(value, str) and value == "all"):
         return None
-    return _whole_number("num_features", 1, MOST_SUPERPIXELS)(value)
+    count: int = _whole_number("num_features", 1, MOST_SUPERPIXELS)(value)
+    return count
 
 
 def _check_fill(value: Any) -> Any:
@@ -396,7 +388,7 @@ class LimeOptions:
     segmenter_parameters: Mapping[str, Any] = _option((), _check_segmenter_parameters)
     align_to_regions: bool = _option(True, _boolean("align_to_regions"))
     fill: Any = _option("segment_mean", _check_fill)
-    samples: Any = _option("auto", _auto_or_whole_number("samples", 2, MOST_SAMPLES))
+    samples: Any = _option("auto", _whole_number("samples", 2, MOST_SAMPLES, auto=True))
     max_samples: int = _option(4000, _whole_number("max_samples", 2, MOST_SAMPLES))
     sampler: Any = _option("hadamard", _check_sampler)
     distance: Any = _option("cosine", _named("distance", DISTANCES, "a function from N×d masks to N distances"))
@@ -410,7 +402,7 @@ class LimeOptions:
     seed: int = _option(0, _whole_number("seed", 0, 2**32 - 1))
     device: str = _option("auto", _check_device)
     precision: str = _option("float32", _named("precision", PRECISIONS))
-    batch_size: Any = _option("auto", _auto_or_whole_number("batch_size", 1, MOST_SAMPLES))
+    batch_size: Any = _option("auto", _whole_number("batch_size", 1, MOST_SAMPLES, auto=True))
 
     def __init__(self, **given: Any) -> None:
         check_names(given, "LimeOptions")
