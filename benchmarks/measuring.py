@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import gc
-import importlib.metadata
 import json
 import os
 import platform
@@ -15,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pytest_lime.environment import versions_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -137,12 +138,6 @@ def environment() -> dict[str, Any]:
     """Return what figures depend on, besides what is measured."""
     import torch  # noqa: PLC0415  (not every child needs it)
 
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "date": f"{datetime.date.today():%Y-%m-%d}",
         "cpu": _processor(),
@@ -152,7 +147,7 @@ def environment() -> dict[str, Any]:
         "set": {name: os.environ[name] for name in (*THREADS, "THP_MEM_ALLOC_ENABLE") if name in os.environ},
         "platform": platform.platform(),
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": versions_of(PACKAGES),
     }
 
 

@@ -6,7 +6,7 @@ import contextlib
 import importlib.metadata
 import platform
 
-__all__ = ["describe_arithmetic", "describe_environment"]
+__all__ = ["describe_arithmetic", "describe_environment", "versions_of"]
 
 PACKAGES = ("pytest-lime", "pytest", "torch", "numpy", "scikit-image", "scikit-learn", "pillow")
 
@@ -18,7 +18,7 @@ ARITHMETIC = ("pytest-lime", "torch", "numpy", "scikit-image", "pillow")
 def describe_environment() -> dict[str, str]:
     """Return the versions of packages, of Python and of the platform, by name."""
     return {
-        **_versions(PACKAGES),
+        **versions_of(PACKAGES),
         "python": platform.python_version(),
         "platform": platform.platform(terse=True) + f" {platform.machine()}",
     }
@@ -26,10 +26,11 @@ def describe_environment() -> dict[str, str]:
 
 def describe_arithmetic() -> dict[str, str]:
     """Return what can move a weight besides model, image, options and device: versions, and the kind of machine."""
-    return {**_versions(ARITHMETIC), "machine": f"{platform.system()} {platform.machine()}"}
+    return {**versions_of(ARITHMETIC), "machine": f"{platform.system()} {platform.machine()}"}
 
 
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+def versions_of(packages: tuple[str, ...]) -> dict[str, str]:
+    """Return the version of each package that is installed."""
     versions = {}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
