@@ -227,7 +227,7 @@ class Lime:
         listed = _listed(images)
         resolved = self._resolve("lime.check_all", options)
         outcomes: dict[int, ImageCheck] = {}
-        first = len(self._records)
+        first, kept = len(self._records), len(self._shelf.used)
         with self._sampled_images("lime.check_all", listed, target, claims, options, share=share) as settled:
             for place, check, where in settled:
                 # Regions may be masks of the size of the image.
@@ -237,7 +237,7 @@ class Lime:
                 found = CheckSet(
                     tuple(outcomes[number] for number in sorted(outcomes)), share, len(listed), resolved.confidence
                 )
-                if found.status != "inconclusive" and not self._shelf.used:
+                if found.status != "inconclusive" and len(self._shelf.used) == kept:
                     # The images to come cannot change it, and have no baselines to write or to compare with.
                     break
         # In the order of the images, not in that in which they were decided.
