@@ -346,7 +346,7 @@ def _summary(explanation: Explanation, look: dict[str, Any]) -> list[str]:
 
 def _show(given: argparse.Namespace) -> int:
     from pytest_lime.records import read_results, verdict_of  # noqa: PLC0415  (not needed for --help)
-    from pytest_lime.results import WORDS, describe_counts, summary_line  # noqa: PLC0415
+    from pytest_lime.summaries import WORDS, describe_counts, summary_line  # noqa: PLC0415
 
     folder = given.folder
     records = read_results(folder)["records"]

@@ -113,9 +113,10 @@ LAYERS = [
         "laboratory",
     },
     {"verdicts", "groups", "sets", "claims", "trials", "baselines", "regression"},
-    {"report", "suites"},
+    {"report", "suites", "summaries"},
     {
         "results",
+        "report_folder",
         "leftovers",
         "workers",
         "progress",

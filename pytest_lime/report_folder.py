@@ -1,0 +1,121 @@
+"""The folder of a report: where it is, what a run writes into it, and what it takes away again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_lime import workers
+from pytest_lime.errors import RecordError, one_line
+from pytest_lime.records import PAGE, PICTURE_PATH, RESULTS, is_foreign, read_results, write_results
+
+__all__ = ["FOLDER", "ReportFolder"]
+
+FOLDER = "lime-report"
+
+
+class ReportFolder:
+    """Where the report of a run goes.
+
+    Parameters
+    ----------
+    config : pytest.Config
+
+    Attributes
+    ----------
+    path : Path
+    shown : str
+        How the folder is called in messages.
+
+    Raises
+    ------
+    pytest.UsageError
+        The folder that is named cannot be one.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.path, self.shown = _choose(config)
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing can be written, in a sentence; empty where it can."""
+        return _refusal(self.path) if is_foreign(self.path) else ""
+
+    def write(self, results: Mapping[str, Any], drawn: set[str]) -> Path:
+        """Write the report and return the path of its page; of the pictures that were `drawn`, others go."""
+        from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2, for a report only)
+
+        old = self._pictures()
+        write_results(results, self.path)
+        page = render(results, self.path)
+        kept = {path for record in results["records"] for path in record["pictures"].values()}
+        for path in (old | drawn) - kept:
+            (self.path / path).unlink(missing_ok=True)
+        return page
+
+    def remove_stale(self, drawn: set[str]) -> None:
+        """Take away the report of an earlier run, and the pictures that were `drawn` in this one."""
+        stale = drawn | self._pictures()
+        # Where the report is not ours, or damaged, only what this run drew is ours to remove.
+        with contextlib.suppress(RecordError):
+            read_results(self.path)
+            from pytest_lime.report.render import ASSETS  # noqa: PLC0415
+
+            stale |= {PAGE, RESULTS, *ASSETS}
+        for path in stale:
+            (self.path / path).unlink(missing_ok=True)
+        for folder in (self.path / "images", self.path):
+            # Whatever else the user keeps there stays.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _pictures(self) -> set[str]:
+        """Return the pictures that the report of an earlier run names."""
+        try:
+            records = read_results(self.path)["records"]
+            named = {str(path) for record in records for path in record["pictures"].values()}
+        except (RecordError, KeyError, TypeError, AttributeError):
+            # Not a report of ours, or a damaged one: nothing in the folder is ours to remove.
+            return set()
+        return {path for path in named if PICTURE_PATH.fullmatch(path)}
+
+
+def _choose(config: pytest.Config) -> tuple[Path, str]:
+    if workers.is_worker(config):
+        return workers.folder_of_controller(config)
+    invoked = Path(config.invocation_params.dir)
+    given, ini = config.getoption("lime_report"), config.getini("lime_report")
+    if given == "":
+        raise pytest.UsageError("--lime-report: no folder is named; say --lime-report=DIR.")
+    if given or not ini:
+        folder = invoked / (given or FOLDER)
+    else:
+        folder = (config.inipath.parent if config.inipath else invoked) / ini
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve would follow links, and name another folder)
+    try:
+        is_file = folder.exists() and not folder.is_dir()
+        # A folder that nobody named is looked into when there is something to write: most runs write nothing.
+        foreign = bool(given or ini) and is_foreign(folder)
+    except OSError as error:
+        raise pytest.UsageError(f"--lime-report: {one_line(str(folder))} cannot be used: {error.strerror}.") from None
+    if is_file:
+        raise pytest.UsageError(f"--lime-report: {str(folder)!r} is a file; name a folder for the report.")
+    if foreign:
+        raise pytest.UsageError(f"--lime-report: {_refusal(folder)}")
+    try:
+        shown = folder.relative_to(invoked)
+    except ValueError:
+        shown = folder
+    return folder, shown.as_posix()
+
+
+def _refusal(folder: Path) -> str:
+    return (
+        f"{str(folder)!r} holds an {PAGE} or {RESULTS} that pytest-lime did not write and will not replace; "
+        "name another folder, or delete them."
+    )

@@ -1,0 +1,97 @@
+"""Summaries: what the terminal and JUnit XML say of records, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_lime.errors import count_words
+from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
+
+__all__ = ["MARKUP", "WORDS", "baseline_lines", "describe_counts", "junit_properties", "summary_line"]
+
+JUDGED = {"fail": "failed", "inconclusive": "inconclusive", "expected": "failed as expected", "pass": "passed"}
+WORDS = {
+    "fail": "FAIL",
+    "explanation": "TEST FAILED",
+    "inconclusive": "INCONCLUSIVE",
+    "expected": "EXPECTED FAILURE",
+    "pass": "PASS",
+    "explained": "EXPLAINED",
+}
+MARKUP = {"fail": "red", "explanation": "red", "pass": "green"}
+
+
+def describe_counts(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many checks and comparisons there were, with which verdicts, and what they cost, in words."""
+    counts = count_verdicts(records)
+    judged = sum(counts[verdict] for verdict in JUDGED)
+    comparisons = sum(record["kind"] == "comparison" for record in records)
+    parts = [count_words(judged - comparisons, "check")] if judged > comparisons or not comparisons else []
+    parts += [count_words(comparisons, "comparison")] if comparisons else []
+    told = ", ".join(f"{counts[verdict]} {JUDGED[verdict]}" for verdict in JUDGED if counts[verdict])
+    unjudged = len(records) - judged
+    passes = sum(record["explanation"]["passes"] for record in records)
+    seconds = sum(record["explanation"]["seconds"] for record in records)
+    return (
+        f"{' and '.join(parts)}{f': {told}' if told else ''}; "
+        + (f"{unjudged} explained without a claim; " if unjudged else "")
+        + f"{passes:,} forward {'pass' if passes == 1 else 'passes'} in {seconds:.1f} s"
+    )
+
+
+def baseline_lines(records: Sequence[Mapping[str, Any]], unused: Sequence[str]) -> list[str]:
+    """Return what was written of baselines, and which of them no test compared with, a line each."""
+    told = [one for record in records for one in record.get("baselines", ())]
+    lines = [
+        f"baseline {one['action']}: {one['file']}" + (f" ({one['words']})" if one["words"] else "")
+        for one in told
+        if one["action"] in ("written", "updated")
+    ]
+    kept = sum(one["action"] == "kept" for one in told)
+    lines += [f"{count_words(kept, 'baseline')} needed no update"] if kept else []
+    lines += [f"unused baseline: {file} (no test compares with it; delete it if none will)" for file in unused]
+    return lines
+
+
+def junit_properties(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, object]]:
+    """Return what JUnit XML says of the checks of one test, as names and values: all in all, and of each check.
+
+    A comparison of groups is a check, too. ``lime`` is the gravest of their verdicts, or that of their set of images;
+    there is nothing where a test has explained without a claim.
+    """
+    checks = [record for record in records if record["kind"] != "explanation"]
+    if not checks:
+        return []
+    counts = count_verdicts(checks)
+    verdicts = [record["set"]["status"] if "set" in record else verdict_of(record) for record in checks]
+    return [
+        ("lime", min(verdicts, key=VERDICTS.index)),
+        ("lime.checks", len(checks)),
+        *((f"lime.{verdict}", counts[verdict]) for verdict in JUDGED),
+        ("lime.samples", sum(record["explanation"]["samples"] for record in checks)),
+        *((f"lime.check.{record['check']}", f"{verdict_of(record)}: {_told(record)}") for record in checks),
+    ]
+
+
+def summary_line(record: Mapping[str, Any]) -> str:
+    """Return one line on a record: target, image or groups, the figures that decide, and its test."""
+    warned = ", severity warn" if record["status"] != "pass" and record.get("severity") == "warn" else ""
+    return f"{_told(record)}{warned}  [{record['test']}]"
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    if record["kind"] == "comparison":
+        index, label = (record["target"][name] for name in ("index", "label"))
+        unnamed = "the predicted class" if index is None else f"class {index}"
+        return f"{unnamed if label is None else label}: {record['comparison']['headline']}"
+    words = {">=": "at least", "<=": "at most"}
+    decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
+    figures = "; ".join(
+        # A claim of the user's own may have no finite bound, which a record leaves out.
+        f"{claim['claim']} {claim['figure']}"
+        + (f", needs {words[claim['relation']]} {claim['bound']:.4g}" if claim["bound"] is not None else "")
+        for claim in decisive
+    )
+    subject = f"{record['target']['label']} in {record['image']['name']}"
+    return f"{subject}: {figures or 'explained, without a claim'}"
