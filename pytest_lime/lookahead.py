@@ -1,9 +1,9 @@
-"""Lookahead: what the next parametrised tests will ask for, so that their images share batches with this one's.
+"""Lookahead: what the next tests of a kind will ask for, so that their images share batches with this one's.
 
-A test whose body is one call, ``lime.check(...)``, can be asked what it will check before its turn: its arguments are
-evaluated with its parameters. The image is then decoded and segmented in the background, and its first samples fill up
-the batches of the check at hand. When its turn comes, the test finds them, or, if anything is not as it was, starts
-anew: what it finds is the same either way.
+A case of a YAML suite says what it will check, and a test whose body is one call, ``lime.check(...)``, can be asked
+before its turn: its arguments are evaluated with its parameters. The image is then decoded and segmented in the
+background, and its first samples fill up the batches of the check at hand. When its turn comes, the test finds them,
+or, if anything is not as it was, starts anew: what it finds is the same either way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePath
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -27,6 +27,10 @@ import pytest_lime
 from pytest_lime.cache import digest
 from pytest_lime.options import LimeOptions
 from pytest_lime.streams import Bench, SampleStream
+from pytest_lime.suites import CASE
+
+if TYPE_CHECKING:
+    from pytest_lime.suites.cases import Case
 
 __all__ = ["Lookahead", "Request", "scout"]
 
@@ -156,15 +160,36 @@ class _Scout:
 def scout(item: Any) -> Request | None:
     """Return what the test `item` will ask for; None where that cannot be told in advance.
 
-    It can be told where the whole body is one call of ``lime.check``, whose arguments need nothing but the test's
-    parameters, names of its module, and calls that change nothing: those of this package, of Python's own types, and
-    methods of paths and texts. These are then evaluated, a second time when the test itself runs.
+    It can be told of a case of a suite that is about one image, and where the whole body of a function is one call of
+    ``lime.check``, whose arguments need nothing but the test's parameters, names of its module, and calls that change
+    nothing: those of this package, of Python's own types, and methods of paths and texts. These are then evaluated, a
+    second time when the test itself runs.
     """
+    if any(item.get_closest_marker(name) for name in ("skip", "skipif")):
+        return None
+    if any(mark.kwargs.get("run") is False for mark in item.iter_markers("xfail")):
+        return None
+    case = item.stash.get(CASE, None)
+    return _of_function(item) if case is None else _of_case(case)
+
+
+def _of_case(case: Case) -> Request | None:
+    """Return what a case of a suite will ask for, where that is one image of `lime_model`."""
+    call = case.call
+    if call.method != "check" or case.model is not None:
+        return None
+    try:
+        image, target, *claims = call.arguments()
+    except Exception:  # a file of regions, say, whose fault the case itself will tell
+        return None
+    return Request(image, target, tuple(claims), call.named)
+
+
+def _of_function(item: Any) -> Request | None:
     function: Any = getattr(item, "function", None)
     parameters = _direct_parameters(item)
     plain = isinstance(function, types.FunctionType) and not (hasattr(function, "__wrapped__") or function.__closure__)
-    unsure = any(item.get_closest_marker(name) for name in ("skip", "skipif"))
-    if not plain or unsure or any(mark.kwargs.get("run") is False for mark in item.iter_markers("xfail")):
+    if not plain:
         return None
     names = list(inspect.signature(function).parameters)
     call = _lone_check(function) if "lime" in names and set(names) <= {"lime", *parameters} else None

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_lime import workers
 from pytest_lime.errors import one_line
+from pytest_lime.suites import CASE
 
 if TYPE_CHECKING:
     from pytest_lime.cache import Cache
@@ -149,7 +150,10 @@ class Workplace:
         return self._models[name]
 
     def coming(self, item: pytest.Item) -> Iterator[pytest.Item]:
-        """Yield the tests that run after `item`, as far as they are the same one with other parameters."""
+        """Yield the tests that run after `item`, as far as they are the same one with other parameters.
+
+        All cases of a suite are of one kind, too.
+        """
         if self.next is None:
             return
         items: Iterator[pytest.Item] = iter([self.next])
@@ -157,9 +161,9 @@ class Workplace:
             listed = item.session.items
             start = next((place for place, one in enumerate(listed) if one is self.next), len(listed))
             items = itertools.islice(listed, start, start + HORIZON)
-        function = getattr(item, "function", None)
+        kind = _kind_of(item)
         for one in items:
-            if function is None or getattr(one, "function", None) is not function or one.parent is not item.parent:
+            if kind is None or _kind_of(one) is not kind or one.parent is not item.parent:
                 return
             yield one
 
@@ -168,3 +172,8 @@ class Workplace:
         if "lookahead" in vars(self):
             self.lookahead.close()
         self._models.clear()
+
+
+def _kind_of(item: pytest.Item) -> object:
+    """Return what tests have in common that may be made ready one for the other; None where nothing is known."""
+    return CASE if CASE in item.stash else getattr(item, "function", None)

@@ -242,3 +242,65 @@ def test_a_run_that_stops_early_ends(suite: Callable[..., None], run: Run) -> No
     result.assert_outcomes(failed=1)
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     assert run("--maxfail=2").parseoutcomes()["failed"] == 2
+
+
+SUITE = """\
+version: 1
+defaults:
+  options: {segments: 16, segmenter: grid, samples: 100, batch_size: 64}
+regions:
+  corner: {box: [0, 0, 8, 8]}
+tests:
+  - name: each
+    images: "picture[0-4].png"
+    per: image
+    target: cat
+    expect:
+      - predicted: {rank: 3}
+      - mass: {region: whole, at_least: 0.9}
+  - {name: another, images: picture5.png, target: cat, expect: [mass: {region: corner, at_most: 0.9}]}
+  - {name: skipped, images: picture1.png, target: cat, expect: [predicted], marks: [{skip: why}]}
+"""
+
+
+@pytest.fixture
+def yaml(suite: Callable[..., None], pytester: pytest.Pytester) -> Callable[[str], None]:
+    def write(text: str) -> None:
+        # Importing it makes the pictures.
+        suite(f"{IMAGES}\n    def test_nothing():\n        pass\n", "test_a.py")
+        (pytester.path / "test_b.lime.yaml").write_text(text, encoding="utf-8")
+
+    return write
+
+
+@bare
+@pytest.mark.parametrize("cache", [(), ("--lime-no-cache",)], ids=["cache", "no cache"])
+def test_cases_of_a_suite_share_batches(
+    cache: tuple[str, ...],
+    yaml: Callable[[str], None],
+    run: Run,
+    report: Report,
+    sizes: Callable[[], list[int]],
+) -> None:
+    yaml(SUITE)
+    run("--lime-report-all", *cache).assert_outcomes(passed=7, skipped=1)
+    together, found = sizes(), figures(report())
+    # A model that a case names is another one, as far as can be told beforehand.
+    yaml(SUITE.replace("defaults:\n", "defaults:\n  model: lime_model\n"))
+    run("--lime-report-all", "--lime-no-cache").assert_outcomes(passed=7, skipped=1)
+    alone = sizes()
+    assert sum(together) == sum(alone)
+    assert together.count(64) > alone.count(64)
+    assert len(together) < len(alone)
+    assert len(found) == 6
+    assert_same(figures(report()), found)
+
+
+@bare
+def test_a_fault_in_a_case_is_told_by_that_case(yaml: Callable[[str], None], run: Run) -> None:
+    area = "  area: {file: '{stem}.json', label: cat}\n"
+    lost = "  - {name: lost, images: picture0.png, target: cat, expect: [mass: {region: area, at_least: 0.5}]}\n"
+    yaml(SUITE.replace("tests:\n", f"{area}tests:\n") + lost)
+    result = run("--lime-no-cache", "-rA")
+    result.assert_outcomes(passed=7, skipped=1, failed=1)
+    result.stdout.fnmatch_lines(["E  *SuiteError: test_b.lime.yaml:6:*picture0.json*"])
