@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -495,3 +499,65 @@ class TestReference:
         assert found["test_it[0]"]["figure"] == found["test_by_name"]["figure"] == "no change at all"
         assert found["test_it[16]"]["status"] == "fail"
         assert not pytester.path.joinpath("lime-baselines").exists()
+
+
+# Ends the process, as by kill -9, before or after the so many-th file of the baselines is replaced.
+KILLED = """
+
+    import os
+    import signal
+    from pathlib import Path
+
+    MOMENT, COUNT, DONE = {moment!r}, {count}, []
+    REPLACE = Path.replace
+
+    def replace(self, target):
+        counted = Path(target).parent.name == "lime-baselines"
+        DONE.extend([target] * counted)
+        kills = counted and len(DONE) == COUNT
+        if kills and MOMENT == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        found = REPLACE(self, target)
+        if kills:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    Path.replace = replace
+    """
+
+
+@bare
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the platform has no SIGKILL")
+@pytest.mark.parametrize("death", [("before", 1), ("after", 1), ("before", 2), ("after", 2), ("before", 4)])
+def test_an_update_that_is_killed_leaves_whole_baselines(
+    look: Callable[[str], None],
+    run: Run,
+    stored: Callable[..., dict[str, bytes]],
+    pytester: pytest.Pytester,
+    death: tuple[str, int],
+) -> None:
+    moment, count = death
+    source = pytester.path.joinpath("test_it.py").read_text(encoding="utf-8")
+    pytester.path.joinpath("test_two.py").write_text(source, encoding="utf-8")
+    run("--lime-update").assert_outcomes(passed=2)
+    old = stored()
+    look("moved")
+    pytester.makeconftest(dedent(CONFTEST) + dedent(KILLED).format(moment=moment, count=count))
+    killed = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--lime-update", "-p", "no:cacheprovider"],
+        cwd=pytester.path, capture_output=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    left = stored()
+    # What was on its way has a name that nothing else looks at.
+    assert {name for name in left if not name.startswith(".")} >= old.keys()
+    changed = [name for name in old if left[name] != old[name]]
+    assert len(changed) == count - (moment == "before")
+    pytester.makeconftest(CONFTEST)
+    # Of each pair the figures are what counts, and they are the old ones or the new ones.
+    renewed = sum(name.endswith(".json") for name in changed)
+    run("--lime-no-cache").assert_outcomes(passed=renewed, failed=2 - renewed)
+    result = run("--lime-update")
+    result.assert_outcomes(passed=2)
+    assert "damaged" not in result.stdout.str()
+    assert "unused" not in result.stdout.str()
