@@ -185,7 +185,7 @@ class Laboratory:
         scene = self._scene
         if segments is not None and not np.array_equal(segments, scene.segments):
             scene = self._cut(segments)
-        other = self._load(model) if isinstance(model, str) else None if model is None else check_model(model)
+        other = None if model is None else check_model(self._load(model) if isinstance(model, str) else model)
         bench = self._other(other, samples=samples, batch_size=BATCH)
         bench.asked = bench.asked and digest(bench.asked, "in batches of one size", BATCH)
         if other is None:

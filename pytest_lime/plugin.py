@@ -223,7 +223,7 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
             layers=_layers(request.node),
             place=(place := _place(request)),
             shelf=_shelf(request, place),
-            load=workplace.model,
+            load=functools.partial(_load, request),
             folder=results.folder.path,
             shown=results.folder.shown,
             inconclusive=results.inconclusive,
@@ -240,6 +240,20 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
     except LimeError as error:
         return error
     return made
+
+
+def _load(request: pytest.FixtureRequest, name: str) -> Model:
+    """Return the model that a claim names: a fixture's name, or ``module:attribute``."""
+    if ":" in name or not name.isidentifier():
+        return request.config.stash[WORKPLACE].model(name)
+    try:
+        found: Model = request.getfixturevalue(name)
+    except pytest.FixtureLookupError:
+        raise ModelError(
+            f"model {name!r} is no fixture that this test can use, and not of the form module:attribute, such as "
+            "network:make_model; define the fixture in conftest.py, or name a module."
+        ) from None
+    return found
 
 
 def _shelf(request: pytest.FixtureRequest, place: Mapping[str, Any]) -> Shelf:

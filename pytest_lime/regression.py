@@ -68,7 +68,7 @@ def unchanged(
     score : float of at least 0, or None
         In units of the score.
     k : int
-    reference : Model, or ``"module:attribute"``, optional
+    reference : Model, ``"module:attribute"``, or the name of a fixture, optional
         Compare with what this model does on the same superpixels and masks, instead of with a file.
 
     Raises

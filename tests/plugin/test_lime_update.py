@@ -489,6 +489,28 @@ class TestReference:
         def test_by_name(lime):
             lime.check(IMAGE, "cat", unchanged(reference="test_it:model"), fill="black", segmenter="grid", segments=16)
         """
+    FIXTURES = """
+        @pytest.fixture(scope="module")
+        def candidate():
+            return model(16)
+
+        @pytest.fixture
+        def broken():
+            return 5
+
+        @pytest.mark.parametrize("name", ["candidate", "lost", "broken", "no name"])
+        def test_fixture(lime, name):
+            lime.check(IMAGE, "cat", unchanged(reference=name), fill="black", segmenter="grid", segments=16)
+        """
+    SUITE = """\
+version: 1
+tests:
+  - name: beside
+    images: image.png
+    target: cat
+    expect: [unchanged: {reference: candidate}]
+    options: {fill: black, segmenter: grid, segments: 16}
+"""
 
     def test_it(self, run: Run, suite: Callable[..., Path], pytester: pytest.Pytester, report: Report) -> None:
         suite(self.SOURCE)
@@ -498,6 +520,24 @@ class TestReference:
         found = {record["test"].partition("::")[2]: record["claims"][0] for record in report("r").values()}
         assert found["test_it[0]"]["figure"] == found["test_by_name"]["figure"] == "no change at all"
         assert found["test_it[16]"]["status"] == "fail"
+
+    @bare
+    def test_a_fixture_by_its_name(self, run: Run, suite: Callable[..., Path], pytester: pytest.Pytester) -> None:
+        suite(self.SOURCE + self.FIXTURES)
+        suite(
+            "from PIL import Image\nImage.fromarray(IMAGE).save('image.png')\ndef test_nothing(): pass\n", "test_a.py"
+        )
+        (pytester.path / "test_b.lime.yaml").write_text(self.SUITE)
+        pytester.makeconftest("from test_it import candidate, lime_model")
+        pytester.syspathinsert()
+        result = run("-k", "fixture or nothing or beside")
+        result.assert_outcomes(passed=1, failed=5)
+        failed = [line for line in result.outlines if line.startswith("E  ")]
+        assert sum("looks at" in line and "FAIL: " in line for line in failed) == 2
+        assert sum("model 'lost' is no fixture that this test can use" in line for line in failed) == 1
+        assert sum("model 'no name' must be of the form module:attribute" in line for line in failed) == 1
+        assert any("5" in line and "ModelError" in line for line in failed)
+
         assert not pytester.path.joinpath("lime-baselines").exists()
 
 
