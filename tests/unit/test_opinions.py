@@ -162,7 +162,8 @@ class TestGradcam:
         # The gradient is that of the logit, not of the probability.
         net = Small()
         first, second = (opinion_of(model_of(net, output=output), "gradcam") for output in ("logits", "scores"))
-        np.testing.assert_array_equal(first, second)
+        # The gradients of one pass and of another are summed by threads, in any order.
+        np.testing.assert_allclose(first, second, rtol=1e-5)
 
     @pytest.mark.parametrize("frozen", [False, True])
     @pytest.mark.parametrize("name", ["gradcam", "gradcam:first", "gradcam:second", "gradcam:bend"])
@@ -195,7 +196,7 @@ class TestGradcam:
 
     def test_frozen_weights_give_the_same(self) -> None:
         free, frozen = (opinion_of(model_of(Small().requires_grad_(on)), "gradcam") for on in (True, False))
-        np.testing.assert_array_equal(free, frozen)
+        np.testing.assert_allclose(free, frozen, rtol=1e-5)
 
     @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
     def test_it_runs_where_gradients_are_switched_off(self, mode: Any) -> None:
