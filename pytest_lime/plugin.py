@@ -22,6 +22,7 @@ from pytest_lime.leftovers import Leftovers, from_root
 from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
 from pytest_lime.results import Results
 from pytest_lime.suites import CASE, LIME_OF_SUITE
+from pytest_lime.tally import Tally
 from pytest_lime.workplace import CACHE_SIZE, FOLDER, Workplace
 
 if TYPE_CHECKING:
@@ -125,10 +126,12 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     workplace = Workplace(config)
     leftovers = Leftovers(config, workplace.baselines, FOLDER)
-    results = Results(config, layers=layers, inconclusive=inconclusive, leftovers=leftovers)
+    tally = Tally(config)
+    results = Results(config, layers=layers, inconclusive=inconclusive, leftovers=leftovers, tally=tally)
     config.stash[RESULTS] = results
     config.stash[WORKPLACE] = workplace
     config.pluginmanager.register(leftovers, "pytest-lime-leftovers")
+    config.pluginmanager.register(tally, "pytest-lime-tally")
     config.pluginmanager.register(results, "pytest-lime-results")
 
 

@@ -38,7 +38,10 @@ __all__ = [
 LONGEST_PHOTO = 768
 """Pixels on the longer side of a written photograph."""
 
-PHOTO_QUALITY = 82
+PHOTO_SIZES = ((LONGEST_PHOTO, 82), (640, 80), (512, 78), (448, 74), (384, 68))
+"""Longer side and quality of a photograph: the first that fits into `PHOTO_BYTES`, or the last."""
+
+PHOTO_BYTES = 44_000
 
 LONGEST_HIDDEN = 320
 """Pixels on the longer side of what the model saw with a part hidden."""
@@ -205,9 +208,9 @@ def small_photo(pixels: NDArray[np.float32], size: tuple[int, int]) -> Image.Ima
     return picture.resize(size, Image.Resampling.LANCZOS if shrinks else Image.Resampling.NEAREST)
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def _jpeg(picture: Image.Image, quality: int = HIDDEN_QUALITY) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=HIDDEN_QUALITY, optimize=True)
+    picture.save(buffer, "JPEG", quality=quality, optimize=True)
     return buffer.getvalue()
 
 
@@ -215,14 +218,18 @@ def _photo(photo: NDArray[Any]) -> tuple[str, bytes]:
     pixels = (np.clip(np.nan_to_num(np.asarray(photo, dtype=np.float32)), 0, 1) * 255).round().astype(np.uint8)
     picture = Image.fromarray(pixels)
     longest = max(picture.size)
-    buffer = io.BytesIO()
     if longest <= SMALL_PHOTO:
+        buffer = io.BytesIO()
         _enlarge(picture, longest).save(buffer, "PNG", optimize=True)
         return "png", buffer.getvalue()
-    if longest > LONGEST_PHOTO:
-        picture.thumbnail((LONGEST_PHOTO, LONGEST_PHOTO), Image.Resampling.LANCZOS)
-    picture.save(buffer, "JPEG", quality=PHOTO_QUALITY, optimize=True)
-    return "jpg", buffer.getvalue()
+    data = b""
+    for side, quality in PHOTO_SIZES:
+        shown = picture.copy()
+        shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+        data = _jpeg(shown, quality)
+        if len(data) <= PHOTO_BYTES:
+            break
+    return "jpg", data
 
 
 def _enlarge(picture: Image.Image, longest: int) -> Image.Image:
@@ -267,11 +274,29 @@ def _strokes(identifier: str, path: str, *strokes: tuple[str, float, float, str]
 
 
 def border_path(labels: NDArray[Any]) -> str:
-    """Return the borders between different labels as one path of straight runs."""
+    """Return the borders between different labels as one path of straight runs, joined where they meet."""
     across, down = border_runs(labels)
-    vertical = (f"M{line} {start}v{stop - start}" for line, start, stop in across)
-    horizontal = (f"M{start} {line}h{stop - start}" for line, start, stop in down)
-    return "".join((*vertical, *horizontal))
+    runs = [("v", (line, start), (line, stop)) for line, start, stop in across]
+    runs += [("h", (start, line), (stop, line)) for line, start, stop in down]
+    waiting: dict[tuple[int, int], list[int]] = {}
+    for number, (_, *ends) in enumerate(runs):
+        for end in ends:
+            waiting.setdefault(end, []).append(number)
+    left = set(range(len(runs)))
+    parts = []
+    for number in range(len(runs)):
+        here = runs[number][1]
+        if number in left:
+            parts.append(f"M{here[0]} {here[1]}")
+        following: int | None = number
+        while following in left:
+            left.remove(following)
+            way, first, last = runs[following]
+            there = last if here == first else first
+            parts.append(f"{way}{there[0] - here[0] if way == 'h' else there[1] - here[1]}")
+            here = there
+            following = next((other for other in waiting[here] if other in left), None)
+    return "".join(parts)
 
 
 def _borders_svg(grid: _Grid, segments: NDArray[Any]) -> bytes:

@@ -126,11 +126,12 @@ LAYERS = [
         "provenance",
     },
     {"verdicts", "interval_paths", "groups", "sets", "claims", "trials", "baselines", "regression"},
-    {"report", "suites", "summaries"},
+    {"report", "suites", "summaries", "counts"},
     {
         "results",
         "report_folder",
         "leftovers",
+        "tally",
         "callers",
         "workers",
         "progress",

@@ -153,6 +153,8 @@ class TestVerdict:
             "needs": 0,
             "claim": "",
             "text": "",
+            "details": {},
+            "beside": None,
         }
         json.dumps(verdict.as_json(), allow_nan=False)
 
