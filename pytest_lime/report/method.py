@@ -33,8 +33,8 @@ DOES_NOT_COVER = (
     "if those in the set were drawn from them at random.",
     "The choice of superpixels, of what hidden parts are filled with and of how samples are weighted (the kernel) "
     "changes the figures. They are recorded, and the verdict is about this choice.",
-    "The local linear model is an approximation. Where its held-out R² is low, or it is far from the model's score, the "
-    "weights describe the model poorly, even where a claim passes; the record shows both figures.",
+    "The local linear model is an approximation. Where its held-out R² is low, or its score of the image is far from "
+    "the model's, the weights describe the model poorly, even where a claim passes; the record shows both figures.",
     "Inconclusive does not mean passed, and not failed: the samples within the budget do not decide the claim. Whether "
     "it stops a release is set by --lime-inconclusive.",
     "{multiple}",
