@@ -24,8 +24,17 @@ RECORDS: list[dict[str, Any]] = [
 
 def test_what_there_is_and_what_was_left_out() -> None:
     assert count_run(RECORDS, skipped=2, deselected=5) == {
-        "fail": 1, "explanation": 1, "inconclusive": 1, "expected": 1, "pass": 2, "explained": 0,
-        "rerun": 3, "skipped": 2, "deselected": 5, "unseen": 2, "excluded": 9,
+        "fail": 1,
+        "explanation": 1,
+        "inconclusive": 1,
+        "expected": 1,
+        "pass": 2,
+        "explained": 0,
+        "rerun": 3,
+        "skipped": 2,
+        "deselected": 5,
+        "unseen": 2,
+        "excluded": 9,
     }
 
 
