@@ -54,7 +54,7 @@ def write_thumb(
     check_stem(stem)
     size = size_within(pixels.shape[1:], aspect, LONGEST)
     # Colours of its own would be taken for those of the heatmap.
-    photo = 255 * faded(np.asarray(small_photo(pixels, size), dtype=np.float32) / 255)
+    photo = 255 * faded(np.asarray(small_photo(pixels, size), dtype=np.float32) / np.float32(255))
     shades = _resized(shade(relative(np.asarray(weights, dtype=np.float64)))[segments], size)
     alpha = shades[..., 3:].astype(np.float32) * (STRENGTH / 255)
     drawn = photo * (1 - alpha) + shades[..., :3] * alpha
