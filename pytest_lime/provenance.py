@@ -9,11 +9,11 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
 from pytest_lime.errors import printable
-from pytest_lime.fingerprint import state_digest
 from pytest_lime.models.protocol import check_size
 from pytest_lime.streams import Bench
 
@@ -21,6 +21,8 @@ __all__ = ["arithmetic_facts", "model_facts", "weights_sha256"]
 
 # What is known of the weights of the last so many states of models, by their fingerprints: a run has few.
 _known: OrderedDict[str, str | None] = OrderedDict()
+# All images of a set have one bench.
+_of_bench: WeakKeyDictionary[Bench, str | None] = WeakKeyDictionary()
 MOST_KNOWN = 64
 SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -60,27 +62,34 @@ def _name(model: Any) -> str:
 
 def _sha256(bench: Bench) -> str | None:
     """Return the hash of the weights; None where a model neither has a torch network nor says it itself."""
+    if bench not in _of_bench:
+        # A user's model may do anything when it is asked; the check has its verdict already.
+        try:
+            _of_bench[bench] = _asked(bench)
+        except Exception:
+            _of_bench[bench] = None
+    return _of_bench[bench]
+
+
+def _asked(bench: Bench) -> str | None:
     model: Any = bench.model
-    # A user's model may do anything when it is asked; the check has its verdict already.
-    try:
-        own = getattr(model, "sha256", None)
-        own = own() if callable(own) else own
-        if isinstance(own, str) and SHA256.fullmatch(own):
-            return own
-        net = getattr(model, "net", None)
-        if not isinstance(net, torch.nn.Module):
-            return None
-        # The fingerprint is known where there is a cache. As long as it stays, so do the weights.
-        state = bench.fingerprint or state_digest(list(net.state_dict().items()))
-        if state is None:
-            return weights_sha256(net)
-        if state not in _known:
-            _known[state] = weights_sha256(net)
-            while len(_known) > MOST_KNOWN:
-                _known.popitem(last=False)
-        return _known[state]
-    except Exception:
+    own = getattr(model, "sha256", None)
+    own = own() if callable(own) else own
+    if isinstance(own, str) and SHA256.fullmatch(own):
+        return own
+    net = getattr(model, "net", None)
+    if not isinstance(net, torch.nn.Module):
         return None
+    # As long as the fingerprint stays, so do the weights. Without a cache nobody has asked for it, and it takes longer
+    # than the hash.
+    state = bench.fingerprint if bench.cache else None
+    if state is None:
+        return weights_sha256(net)
+    if state not in _known:
+        _known[state] = weights_sha256(net)
+        while len(_known) > MOST_KNOWN:
+            _known.popitem(last=False)
+    return _known[state]
 
 
 def weights_sha256(net: torch.nn.Module) -> str | None:

@@ -41,12 +41,15 @@ LONGEST_PHOTO = 768
 PHOTO_SIZES = ((LONGEST_PHOTO, 82), (640, 80), (512, 78), (448, 74), (384, 68))
 """Longer side and quality of a photograph: the first that fits into `PHOTO_BYTES`, or the last."""
 
-PHOTO_BYTES = 44_000
+PHOTO_BYTES = 36_000
 
 LONGEST_HIDDEN = 320
 """Pixels on the longer side of what the model saw with a part hidden."""
 
-HIDDEN_QUALITY = 70
+HIDDEN_SIZES = ((LONGEST_HIDDEN, 70), (LONGEST_HIDDEN, 58), (224, 46), (192, 42), (160, 38))
+"""Longer side and quality of these: the first that fits into `HIDDEN_BYTES`, or the last."""
+
+HIDDEN_BYTES = 6_500
 
 FINEST = 1024
 """Pixels on the longer side of the masks whose outlines are drawn."""
@@ -55,6 +58,7 @@ SMALL_PHOTO = 64
 """Up to this longer side, a picture is enlarged in whole pixels instead of being left to blur."""
 
 ENLARGED = 512
+PALETTE = 256
 SVG_SIDE = 640
 """The intrinsic longer side of the SVG layers, near the size at which a page shows them."""
 
@@ -166,7 +170,7 @@ def write_pictures(
             )
     aspect = photo.shape[1] / photo.shape[0]
     for key, pixels in hidden.items():
-        files[key] = (f"{key}.jpg", _jpeg(small_photo(pixels, size_within(pixels.shape[1:], aspect, LONGEST_HIDDEN))))
+        files[key] = (f"{key}.jpg", _hidden(pixels, aspect))
     paths = {}
     for name, (ending, content) in files.items():
         paths[name] = f"images/{stem}-{ending}"
@@ -208,7 +212,16 @@ def small_photo(pixels: NDArray[np.float32], size: tuple[int, int]) -> Image.Ima
     return picture.resize(size, Image.Resampling.LANCZOS if shrinks else Image.Resampling.NEAREST)
 
 
-def _jpeg(picture: Image.Image, quality: int = HIDDEN_QUALITY) -> bytes:
+def _hidden(pixels: NDArray[np.float32], aspect: float) -> bytes:
+    data = b""
+    for side, quality in HIDDEN_SIZES:
+        data = _jpeg(small_photo(pixels, size_within(pixels.shape[1:], aspect, side)), quality)
+        if len(data) <= HIDDEN_BYTES:
+            break
+    return data
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality, optimize=True)
     return buffer.getvalue()
@@ -238,10 +251,18 @@ def _enlarge(picture: Image.Image, longest: int) -> Image.Image:
 
 
 def _heatmap(segments: NDArray[Any], strength: NDArray[np.float64]) -> bytes:
-    picture = Image.fromarray(shade(strength)[segments])
+    shades, places = np.unique(shade(strength), axis=0, return_inverse=True)
+    options: dict[str, Any] = {}
+    if len(shades) <= PALETTE:
+        # A byte a pixel, and half the file.
+        picture = Image.fromarray(places.reshape(-1).astype(np.uint8)[segments])
+        picture.putpalette(shades[:, :3].tobytes())
+        options = {"transparency": shades[:, 3].tobytes()}
+    else:
+        picture = Image.fromarray(shade(strength)[segments])
     buffer = io.BytesIO()
     # Twice the usual 224 pixels keeps borders crisp on a dense screen, and flat areas compress well.
-    _enlarge(picture, max(picture.size)).save(buffer, "PNG", optimize=True)
+    _enlarge(picture, max(picture.size)).save(buffer, "PNG", optimize=True, **options)
     return buffer.getvalue()
 
 

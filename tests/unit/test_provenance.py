@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,26 @@ import pytest
 import torch
 
 from pytest_lime import CallableModel, LimeOptions, TorchModel, provenance
+from pytest_lime.cache import Cache
 from pytest_lime.provenance import arithmetic_facts, model_facts, weights_sha256
 from pytest_lime.streams import Bench
 from pytest_lime.testing import FakeModel
 
 
 def net_of(*values: float) -> torch.nn.Module:
-    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 4, 2))
+    linear = torch.nn.Linear(3 * 4 * 4, 2)
     with torch.no_grad():
-        net[1].weight.zero_()
-        net[1].bias.copy_(torch.tensor(values))
-    return net
+        linear.weight.zero_()
+        linear.bias.copy_(torch.tensor(values))
+    return torch.nn.Sequential(torch.nn.Flatten(), linear)
 
 
 def model_of(*values: float) -> TorchModel:
     return TorchModel(net_of(*values), size=(4, 4), labels=["cat", "dog"], mean=0.5, std=0.5)
 
 
-def facts_of(model: Any, **options: Any) -> dict[str, Any]:
-    return model_facts(Bench(model, LimeOptions(**options)), 2)
+def facts_of(model: Any, cache: Path | None = None) -> dict[str, Any]:
+    return model_facts(Bench(model, LimeOptions(), Cache(cache) if cache else None), 2)
 
 
 class TestWeights:
@@ -71,17 +73,29 @@ class TestModel:
             "classes": 2,
         }
 
-    def test_weights_are_hashed_once_as_long_as_they_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        calls = []
+    def test_weights_are_hashed_once_as_long_as_they_stay(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        calls: list[torch.nn.Module] = []
+
+        def counting(net: torch.nn.Module) -> str | None:
+            calls.append(net)
+            return weights_sha256(net)
+
         monkeypatch.setattr(provenance, "_known", type(provenance._known)())
-        monkeypatch.setattr(provenance, "weights_sha256", lambda net: calls.append(net) or weights_sha256(net))
+        monkeypatch.setattr(provenance, "weights_sha256", counting)
         first, again, other = model_of(1, 2), model_of(1, 2), model_of(3, 4)
-        hashes = [facts_of(model)["sha256"] for model in (first, first, again, other)]
+        hashes = [facts_of(model, tmp_path)["sha256"] for model in (first, first, again, other)]
         assert len(calls) == 2
         assert hashes[0] == hashes[1] == hashes[2] != hashes[3]
         with torch.no_grad():
             first.net[1].bias += 1  # type: ignore[index]
-        assert facts_of(first)["sha256"] == weights_sha256(first.net) != hashes[0]
+        assert facts_of(first, tmp_path)["sha256"] == weights_sha256(first.net) != hashes[0]
+        # Without a cache once for all images of a set.
+        bench = Bench(first, LimeOptions())
+        calls.clear()
+        assert model_facts(bench, 2) == model_facts(bench, 2) == facts_of(first, tmp_path)
+        assert len(calls) == 1
 
     def test_others_say_it_themselves_or_not_at_all(self) -> None:
         def classify(batch: Any) -> Any:

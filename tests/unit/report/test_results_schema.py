@@ -23,12 +23,22 @@ jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is in the extr
 PUBLISHED = Path(pytest_lime.__file__).parent / "report" / "results.schema.json"
 SCHEMA = json.loads(PUBLISHED.read_text(encoding="utf-8"))
 PLACE = {
-    "id": "test-cat-0123456789", "test": "test_cat.py::test_cat", "file": "test_cat.py", "line": 7, "check": 0,
-    "marks": ["slow"], "attempt": 1, "rerun": "pytest test_cat.py", "called": {"file": "test_cat.py", "line": 9},
+    "id": "test-cat-0123456789",
+    "test": "test_cat.py::test_cat",
+    "file": "test_cat.py",
+    "line": 7,
+    "check": 0,
+    "marks": ["slow"],
+    "attempt": 1,
+    "rerun": "pytest test_cat.py",
+    "called": {"file": "test_cat.py", "line": 9},
     "model": {"name": "FakeModel", "sha256": None, "input": [10, 20], "classes": 3},
     "arithmetic": {
-        "device": "cpu", "device_name": "a processor", "precision": "float32",
-        "deterministic": False, "threads": 1,
+        "device": "cpu",
+        "device_name": "a processor",
+        "precision": "float32",
+        "deterministic": False,
+        "threads": 1,
     },
     "message": "1 of 2 claims hold",
 }
@@ -47,7 +57,9 @@ def results(explanation_of: Callable[..., Explanation]) -> dict[str, Any]:
         "duration": 1.5,
         "environment": {"python": "3.11.7", "device": "cpu"},
         "run": {
-            "id": "0123456789ab", "exit": "failed", "reason": "",
+            "id": "0123456789ab",
+            "exit": "failed",
+            "reason": "",
             "git": {"commit": "a" * 40, "branch": "main", "dirty": True},
         },
         "counts": count_run(records, skipped=1, deselected=0),
@@ -175,7 +187,7 @@ def test_every_field_is_described_in_words() -> None:
 
     def described(schema: dict[str, Any]) -> bool:
         target = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {}
-        first = next(iter(schema.get("anyOf", [])), {})
+        first: dict[str, Any] = next(iter(schema.get("anyOf", [])), {})
         return bool(schema.get("description") or target.get("description") or (first and described(first)))
 
     assert [path for path, schema in properties if not described(schema)] == []
