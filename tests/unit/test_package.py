@@ -113,9 +113,11 @@ LAYERS = [
         "laboratory",
     },
     {"verdicts", "groups", "sets", "claims", "trials", "baselines", "regression"},
-    {"report", "suites", "summaries"},
+    {"report", "suites", "summaries", "attempts", "untrusted", "svg_guard", "merging"},
     {
         "results",
+        "ledger",
+        "endings",
         "report_folder",
         "leftovers",
         "workers",
