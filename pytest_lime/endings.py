@@ -61,7 +61,10 @@ class Endings:
         stop = session.shouldfail or session.shouldstop
         stopped = [*self._stopped, *([str(stop)] if stop else [])]
         if self._lost:
-            return {"exit": "crashed", "reason": "; ".join(_told(worker, tests) for worker, tests in self._lost.items())}
+            return {
+                "exit": "crashed",
+                "reason": "; ".join(_told(worker, tests) for worker, tests in self._lost.items()),
+            }
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
             return {"exit": "crashed", "reason": "pytest itself, or a plugin, broke down (INTERNALERROR)"}
         if self._interrupted:

@@ -83,7 +83,9 @@ class Ledger:
         """Take note of a test that begins."""
         self.unfinished[test] = None
 
-    def note(self, report: Any, records: Sequence[dict[str, Any]], outcome: str, *, rerun: bool) -> list[dict[str, Any]]:
+    def note(
+        self, report: Any, records: Sequence[dict[str, Any]], outcome: str, *, rerun: bool
+    ) -> list[dict[str, Any]]:
         """Take in the `records` that the report of one phase carries; at the end of a test, return all of its run.
 
         Parameters
@@ -97,7 +99,7 @@ class Ledger:
         """
         test, lost = str(report.nodeid), report.when == LOST
         # A test may be given twice; the report of a crash does not say which of them it is about.
-        key = (test, getattr(report, "item_index", None), worker_of(report) if self._each else "")
+        key: tuple[object, ...] = (test, getattr(report, "item_index", None), worker_of(report) if self._each else "")
         if lost:
             key = next((one for one in self._running if (one[0], one[2]) == (key[0], key[2])), key)
         run = self._running.get(key) or self._to_come.pop(test, None)

@@ -112,20 +112,19 @@ def _printable(value: Any) -> Any:
 
 
 def harmless(value: Any, depth: int = DEEPEST) -> Any:
-    """Return `value` as every reader of JSON takes it: no half surrogates or control characters, no NaN, not too deep.
+    r"""Return `value` as every reader of JSON takes it: no half surrogates or control characters, no NaN, not too deep.
 
     What is no value of JSON, or lies more than `depth` levels deep, is told as a text; a number without end is None.
 
-    >>> harmless({"a": [float("nan"), "\\ud800", 1 + 2j]})
-    {'a': [None, '\\\\ud800', '(1+2j)']}
+    >>> harmless({"a": [float("nan"), "\ud800", 1 + 2j]})
+    {'a': [None, '\\ud800', '(1+2j)']}
     """
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return printable(value)
-    if isinstance(value, int):
+    if isinstance(value, bool | int | None):
         # Longer ones no reader turns into digits.
-        return int(value) if value.bit_length() <= LONGEST_NUMBER else None
+        known = value is None or isinstance(value, bool) or value.bit_length() <= LONGEST_NUMBER
+        return value if known else None
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if depth and isinstance(value, Mapping):

@@ -15,8 +15,8 @@ import pytest
 from pytest_lime import workers
 from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
-from pytest_lime.leftovers import Leftovers
 from pytest_lime.ledger import Ledger
+from pytest_lime.leftovers import Leftovers
 from pytest_lime.records import FORMAT, VERSION, verdict_of
 from pytest_lime.report_folder import ReportFolder
 from pytest_lime.suites import LIME_OF_SUITE
