@@ -24,11 +24,13 @@ class _Run:
     records: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[list[dict[str, Any]]] = field(default_factory=list)
     outcome: str = "passed"
+    # An attempt has failed, and the next one has not begun.
+    waiting: bool = False
 
-    def begin_again(self) -> None:
-        """Put away what this attempt has checked."""
+    def put_away(self) -> None:
+        """Put away what this attempt has checked, since there will be another."""
         self.attempts.append(self.records)
-        self.records, self.outcome = [], "passed"
+        self.records, self.outcome, self.waiting = [], "passed", True
 
     def settle(self) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the records that count, and in words what does not.
@@ -106,20 +108,32 @@ class Ledger:
         if run is None and (records or rerun):
             run = _Run(test)
             self._runs.append(run)
-        if run is not None:
-            self._running[key] = run
-            run.records += records
-            # A phase that passes says nothing of those before.
-            run.outcome = outcome if outcome != "passed" else run.outcome
-            if rerun:
-                run.begin_again()
-        if lost and rerun and run is not None:
-            self._to_come[test] = self._running.pop(key)
-        if report.when not in ("teardown", LOST) or rerun:
+        if run is None:
+            self._end(test, report.when, key)
             return []
-        self._running.pop(key, None)
-        self.unfinished.pop(test, None)
-        return run.records if run is not None else []
+        self._running[key] = run
+        if run.waiting and report.when != "setup":
+            # The teardown of the attempt that failed.
+            run.attempts[-1] += records
+            return []
+        run.waiting = False
+        run.records += records
+        # A phase that passes says nothing of those before.
+        run.outcome = outcome if outcome != "passed" else run.outcome
+        if rerun:
+            run.put_away()
+            if lost:
+                self._to_come[test] = self._running.pop(key)
+            return []
+        return run.records if self._end(test, report.when, key) else []
+
+    def _end(self, test: str, when: str, key: tuple[object, ...]) -> bool:
+        """Take note of the end of a test, if it is one."""
+        ended = when in ("teardown", LOST)
+        if ended:
+            self._running.pop(key, None)
+            self.unfinished.pop(test, None)
+        return ended
 
     def cut_off(self, test: str, records: Sequence[dict[str, Any]]) -> None:
         """Take in what a test had checked when the whole run was interrupted."""

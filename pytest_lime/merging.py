@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -43,6 +44,7 @@ __all__ = ["Merged", "ended_badly", "merge"]
 EXITS = ("finished", "failed", "stopped", "interrupted", "crashed")
 # Tests, or pictures, that a sentence names.
 MOST_NAMED = 3
+LONGEST_NAME = 150
 
 
 @dataclass(frozen=True)
@@ -194,13 +196,18 @@ def _check_out(out: Path, target: Path, folders: Sequence[Path]) -> None:
 
 def _read(folder: Path, told: list[str]) -> _Source:
     results = read_report(folder)
-    records, refused = [], []
+    records, refused, nameless = [], [], 0
     for place, record in enumerate(results["records"], start=1):
         cleaned, reason = clean_record(record)
         if cleaned is None:
             refused.append(f"record {place} {reason}")
         else:
             records.append(cleaned)
+            nameless += len(as_mapping(record.get("pictures"))) - len(cleaned["pictures"])
+    if nameless:
+        told.append(
+            f"{str(folder)!r}: {count_words(nameless, 'picture')} left out, since no report has one of such a name."
+        )
     if refused:
         told.append(f"{str(folder)!r}: left out, since {_some(refused)}.")
     return _Source(str(folder), folder, results, records)
@@ -373,8 +380,8 @@ def _stem(path: str, ending: str) -> str:
     pure = PurePosixPath(path)
     known = (".jpg", ".jpeg") if ending == ".jpg" else (ending,)
     name = pure.stem if pure.suffix.lower() in known else pure.name
-    # No other dots: some servers and machines go by any of the endings that they find.
-    return name.replace(".", "-")[:150]
+    # No other endings: some servers go by any that they find.
+    return re.sub(r"\.(?=[A-Za-z])", "-", name)[:LONGEST_NAME]
 
 
 def _results(

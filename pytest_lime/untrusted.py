@@ -22,7 +22,6 @@ MEGABYTE = 10**6
 LARGEST_RESULTS = 500 * MEGABYTE
 LARGEST_PICTURE = 20 * MEGABYTE
 MOST_PIXELS = 50 * 10**6
-LONGEST_NAME = 150
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 KIND = re.compile(r"[a-z][a-z0-9_]{0,29}(\.[0-9]{1,4}){0,2}")
 
