@@ -48,13 +48,14 @@ class Endings:
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Take note of why a run was cut off: by the user, by ``pytest.exit``, or by pytest itself."""
         error = excinfo.value
-        if isinstance(error, pytest.Session.Interrupted):
-            # Of pytest-xdist, that is so where a worker was interrupted, too.
-            (self._interrupted if self._interrupted else self._stopped).append(str(error))
-        elif isinstance(error, pytest.exit.Exception):
+        if isinstance(error, pytest.exit.Exception):
             self._interrupted.append(f"pytest.exit: {error}")
-        else:
+        elif type(error) is KeyboardInterrupt:
             self._interrupted.append(CTRL_C)
+        elif not self._interrupted:
+            # pytest and pytest-xdist stop a run by kinds of their own; of the latter, that is so where a worker was
+            # interrupted, too.
+            self._stopped.append(str(error))
 
     def describe(self, session: pytest.Session, exitstatus: int) -> dict[str, str]:
         """Return ``exit`` and ``reason`` of the run; of several endings the gravest."""

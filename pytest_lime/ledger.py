@@ -21,6 +21,8 @@ class _Run:
     """One run of one test; ``attempts`` are those before, which failed and were made again."""
 
     test: str
+    # Its place among all tests, and its worker, where pytest-xdist tells them.
+    place: tuple[int, str] = (0, "")
     records: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[list[dict[str, Any]]] = field(default_factory=list)
     outcome: str = "passed"
@@ -106,7 +108,7 @@ class Ledger:
             key = next((one for one in self._running if (one[0], one[2]) == (key[0], key[2])), key)
         run = self._running.get(key) or self._to_come.pop(test, None)
         if run is None and (records or rerun):
-            run = _Run(test)
+            run = _Run(test, (key[1] if isinstance(key[1], int) else 0, str(key[2])))
             self._runs.append(run)
         if run is None:
             self._end(test, report.when, key)
@@ -151,7 +153,7 @@ class Ledger:
         remarks: list[str] = []
         taken: set[str] = set()
         last = len(self._order)
-        for run in sorted(self._runs, key=lambda run: self._order.get(run.test, last)):
+        for run in sorted(self._runs, key=lambda run: (self._order.get(run.test, last), *run.place)):
             records, told = run.settle()
             remarks += told
             for record in records:
