@@ -42,6 +42,8 @@ __all__ = ["Merged", "ended_badly", "merge"]
 
 # How a run ended, the gravest last.
 EXITS = ("finished", "failed", "stopped", "interrupted", "crashed")
+# What an explanation cost, which another run of the same check does not repeat.
+COST = ("seconds", "passes", "batch_size")
 # Tests, or pictures, that a sentence names.
 MOST_NAMED = 3
 LONGEST_NAME = 150
@@ -271,10 +273,10 @@ def _distinct(records: list[dict[str, Any]], source: _Source, told: list[str]) -
 
 
 def _said(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a record says, without how long it took and what its files are called."""
-    cost = {name: value for name, value in as_mapping(record.get("explanation")).items() if name != "seconds"}
-    said = {name: value for name, value in record.items() if name not in ("id", "message", "version")}
-    return {**said, "explanation": cost, "pictures": sorted(as_mapping(record.get("pictures")))}
+    """Return what a record says, without what it cost on which machine, and what its files are called."""
+    explanation = {name: value for name, value in as_mapping(record.get("explanation")).items() if name not in COST}
+    said = {name: value for name, value in record.items() if name not in ("id", "message", "version", "arithmetic")}
+    return {**said, "explanation": explanation, "pictures": sorted(as_mapping(record.get("pictures")))}
 
 
 def _differences(sources: Sequence[_Source]) -> list[str]:
