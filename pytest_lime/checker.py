@@ -42,7 +42,7 @@ from pytest_lime.options import LimeOptions, as_whole_number, check_number, reso
 from pytest_lime.prefetch import Prefetch
 from pytest_lime.progress import Progress
 from pytest_lime.provenance import arithmetic_facts, model_facts
-from pytest_lime.records import PAGE, file_stem, plain
+from pytest_lime.records import PAGE, file_stem, harmless, plain
 from pytest_lime.regions import Region
 from pytest_lime.report.evidence import describe, describe_comparison, draw, draw_thumb
 from pytest_lime.sampling import sample
@@ -650,8 +650,11 @@ class Lime:
 
     def _extra(self, number: int) -> dict[str, Any]:
         """Return what a record says of where its check stands."""
+        repeat = self._place.get("repeat")
+        stem = file_stem(self._place["test"], number)
         return {
-            "id": file_stem(self._place["test"], number),
+            # Of a test that is made several times, no picture may replace another.
+            "id": f"{stem}-{repeat}" if repeat else stem,
             "check": number,
             **self._place,
             "attempt": self._attempt,
@@ -664,8 +667,13 @@ class Lime:
     def _file(self, record: dict[str, Any], message: Callable[[str], str]) -> str:
         """Keep `record` with its message, which names where it will stand, and return that."""
         where = f"{self._shown}/{PAGE}#{record['id']}"
-        # Plain JSON values from here on: what cannot be written is an error of this test, not of the whole run.
-        self._records.append(plain({**record, "message": message(where)}))
+        # Plain JSON values from here on. What cannot be written costs its place in the record, and no test its result.
+        made = {**record, "message": message(where)}
+        try:
+            self._records.append(plain(made))
+        except (TypeError, ValueError, RecursionError) as error:
+            self._records.append(plain(harmless(made)))
+            self._failed_to_draw(f"{error} (the record of {record['test']})")
         return where
 
     def _raise_or_warn(self, check: Check | CheckSet | Comparison, where: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_init(commands)
     _add_explain(commands)
+    _add_merge(commands)
     _add_show(commands)
     _add_schema(commands)
     given = parser.parse_args(arguments)
@@ -130,6 +132,33 @@ def _add_explain(commands: Any) -> None:
     )
     explain.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     explain.set_defaults(run=_explain)
+
+
+def _add_merge(commands: Any) -> None:
+    merge = commands.add_parser(
+        "merge",
+        help="join the reports of several runs, shards or machines into one",
+        description="Join the reports of several runs, shards or machines into one. What does not fit is told in "
+        "words. Nothing is written where a report cannot be read.",
+    )
+    merge.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="folder of a report; a pattern is fine")
+    merge.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="OUT",
+        help="folder of the new report; that of an earlier report is replaced",
+    )
+    merge.add_argument(
+        "--keep-going", action="store_true", help="leave out reports that cannot be read, and name them in the new one"
+    )
+    merge.add_argument(
+        "--fail",
+        action="store_true",
+        help="exit with 1 where a check failed, or a run did not end with all tests passed (default: 0 once merged)",
+    )
+    merge.set_defaults(run=_merge)
 
 
 def _add_show(commands: Any) -> None:
@@ -349,18 +378,70 @@ def _summary(explanation: Explanation, look: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _merge(given: argparse.Namespace) -> int:
+    from pytest_lime.merging import ended_badly, merge  # noqa: PLC0415  (not needed for --help)
+
+    merged = merge(list(_expanded(given.folders)), given.output, keep_going=given.keep_going)
+    for sentence in merged.told:
+        print(f"pytest-lime: {sentence}", file=sys.stderr)
+    durations = [source["duration"] or 0.0 for source in merged.results["sources"]]
+    number = len(durations)
+    print(
+        f"{number} {'report' if number == 1 else 'reports'} merged, {sum(durations):.1f} s of tests, "
+        f"{max(durations):.1f} s in the longest"
+    )
+    print("\n".join(_ending_lines(merged.results)))
+    print(f"report: {merged.page}")
+    return 1 if given.fail and ended_badly(merged.results) else 0
+
+
+def _expanded(folders: Sequence[Path]) -> Iterator[Path]:
+    """Yield the folders that patterns stand for, where no shell has done so."""
+    for folder in folders:
+        matches = [] if os.path.lexists(folder) else sorted(glob.glob(str(folder)))  # noqa: PTH207  (of any pattern)
+        yield from map(Path, matches) if matches else [folder]
+
+
+def _ending_lines(results: Mapping[str, Any]) -> list[str]:
+    """Return what the verdicts are, all in all, and how the run ended, where it did not do so by itself."""
+    from pytest_lime.report.reading import as_mapping, as_rows, as_text  # noqa: PLC0415
+    from pytest_lime.summaries import describe_counts  # noqa: PLC0415
+
+    records = as_rows(results.get("records"))
+    try:
+        lines = [describe_counts(records)]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Records of another version may lack what this one sums up.
+        lines = [f"{len(records)} records"]
+    run = as_mapping(results.get("run"))
+    ending, reason = " ".join(as_text(run.get("exit")).split()), " ".join(as_text(run.get("reason")).split())
+    if ending not in ("", "finished"):
+        lines.append(f"run {ending}{f': {reason}' if reason else ''}")
+    return lines
+
+
 def _show(given: argparse.Namespace) -> int:
-    from pytest_lime.records import read_results, verdict_of  # noqa: PLC0415  (not needed for --help)
-    from pytest_lime.summaries import WORDS, describe_counts, summary_line  # noqa: PLC0415
+    from pytest_lime.records import verdict_of  # noqa: PLC0415  (not needed for --help)
+    from pytest_lime.report.reading import as_rows, as_text, as_texts  # noqa: PLC0415
+    from pytest_lime.summaries import WORDS, summary_line  # noqa: PLC0415
+    from pytest_lime.untrusted import read_report  # noqa: PLC0415
 
     folder = given.folder
-    records = read_results(folder)["records"]
-    try:
-        lines = [f"{WORDS[verdict_of(record)]}  {summary_line(record)}" for record in records]
-        print("\n".join([*lines, describe_counts(records)]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RecordError(f"{str(folder)!r} holds a damaged record ({error!r}); run the tests again.") from None
+    results = read_report(folder)
+    for record in as_rows(results.get("records")):
+        try:
+            told = summary_line(record)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            told = f"a record that cannot be read  [{as_text(record.get('test')) or 'unnamed test'}]"
+        # A name may hold line breaks, and a record one line.
+        print(f"{WORDS[verdict_of(record)]}  {' '.join(told.split(chr(10)))}")
+    print("\n".join(_ending_lines(results)))
+    for problem in as_texts(results.get("problems")):
+        print(f"problem: {' '.join(problem.split())}")
     page = (folder / "index.html").absolute()
+    if not page.is_file():
+        print(f"pytest-lime: {str(folder)!r} has no page index.html; run the tests again to make it.", file=sys.stderr)
+        return 1
     print(f"report: {page}")
     if given.browser and not webbrowser.open(page.as_uri()):
         print("pytest-lime: no web browser could be started.", file=sys.stderr)

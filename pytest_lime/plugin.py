@@ -59,6 +59,8 @@ into conftest.py:
 RESULTS = pytest.StashKey[Results]()
 WORKPLACE = pytest.StashKey[Workplace]()
 LIME = pytest.StashKey["Lime"]()
+# How often a test of this name has come in this run.
+REPEAT = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -323,6 +325,7 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
         "line": (line or 0) + 1,
         "marks": sorted(marks),
         "rerun": shlex.join(["pytest", f"{reached}{separator}{inside}", *kept]),
+        **({"repeat": repeat} if (repeat := request.node.stash.get(REPEAT, 1)) > 1 else {}),
         **(case.facts if case else {}),
     }
 
@@ -334,9 +337,18 @@ def _caller(item: pytest.Item, place: Mapping[str, Any]) -> Callable[[], Mapping
     return functools.partial(called_from, item.config.rootpath)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     item.config.stash[WORKPLACE].next = nextitem
+    item.stash[REPEAT] = workers.repeat_of(item)
+    try:
+        return (yield)
+    except (KeyboardInterrupt, pytest.exit.Exception):
+        # pytest makes no report of this test any more, but what it has checked is evidence.
+        made = item.stash.get(LIME, None)
+        if made is not None:
+            item.config.stash[RESULTS].cut_off(item.nodeid, made.take_records(failed=False))
+        raise
 
 
 @pytest.hookimpl(optionalhook=True)

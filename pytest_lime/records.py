@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -27,6 +28,7 @@ __all__ = [
     "VERSION",
     "count_verdicts",
     "file_stem",
+    "harmless",
     "is_foreign",
     "plain",
     "read_results",
@@ -44,6 +46,9 @@ PAGE = "index.html"
 # What a record may name as a picture: a plain file in the report's own folder.
 PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
 UMASK = threading.Lock()
+# What `harmless` lets pass: levels of lists and mappings, and bits of a whole number.
+DEEPEST = 64
+LONGEST_NUMBER = 1024
 # The gravest first: in this order they stand in every report and list.
 VERDICTS = ("fail", "explanation", "inconclusive", "expected", "pass", "explained")
 
@@ -107,6 +112,29 @@ def _printable(value: Any) -> Any:
     return [_printable(one) for one in value] if isinstance(value, list) else value
 
 
+def harmless(value: Any, depth: int = DEEPEST) -> Any:
+    r"""Return `value` as every reader of JSON takes it: no half surrogates or control characters, no NaN, not too deep.
+
+    What is no value of JSON, or lies more than `depth` levels deep, is told as a text; a number without end is None.
+
+    >>> harmless({"a": [float("nan"), "\ud800", 1 + 2j]})
+    {'a': [None, '\\ud800', '(1+2j)']}
+    """
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, bool | int | None):
+        # Longer ones no reader turns into digits.
+        known = value is None or isinstance(value, bool) or value.bit_length() <= LONGEST_NUMBER
+        return value if known else None
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if depth and isinstance(value, Mapping):
+        return {printable(str(name)): harmless(one, depth - 1) for name, one in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [harmless(one, depth - 1) for one in value]
+    return one_line(value) if depth else f"<{type(value).__name__} that lies too deep>"
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the whole new one; a link stays a link.
 
@@ -164,7 +192,7 @@ def is_foreign(folder: Path) -> bool:
         results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return (folder / PAGE).exists()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return True
     return not (isinstance(results, dict) and results.get("format") == FORMAT)
 
@@ -186,7 +214,7 @@ def read_results(folder: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise RecordError(f"{str(path)!r} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{str(path)!r} is damaged ({error}); run the tests again to make it anew.") from None
     if not isinstance(results, dict) or results.get("format") != FORMAT:
         raise RecordError(f"{str(path)!r} was not written by pytest-lime; give the folder of one of its reports.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,23 @@ import pytest
 
 from pytest_lime import workers
 from pytest_lime.errors import RecordError, one_line
-from pytest_lime.records import PAGE, PICTURE_PATH, RESULTS, is_foreign, read_results, write_results
+from pytest_lime.records import (
+    PAGE,
+    PICTURE_PATH,
+    RESULTS,
+    file_stem,
+    harmless,
+    is_foreign,
+    read_results,
+    write_results,
+)
 
 __all__ = ["FOLDER", "ReportFolder"]
 
 FOLDER = "lime-report"
+# What the name of a picture begins with, and how many checks of one test are looked for.
+STEM = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}(?=-)")
+MOST_CHECKS = 4096
 
 
 class ReportFolder:
@@ -46,17 +59,57 @@ class ReportFolder:
         """Why nothing can be written, in a sentence; empty where it can."""
         return _refusal(self.path) if is_foreign(self.path) else ""
 
-    def write(self, results: Mapping[str, Any], drawn: set[str]) -> Path:
-        """Write the report and return the path of its page; of the pictures that were `drawn`, others go."""
+    def check_pictures(self, records: Iterable[dict[str, Any]]) -> list[str]:
+        """Take from `records` the pictures that are not there any more, and say which."""
+        gone = []
+        for record in records:
+            for name, path in list(record["pictures"].items()):
+                if not (self.path / path).is_file():
+                    del record["pictures"][name]
+                    gone.append(f"something removed a picture during the run ({self.path / path})")
+        return gone
+
+    def write(self, results: dict[str, Any], drawn: set[str], untidy: Iterable[str] = ()) -> Path:
+        """Write the report and return the path of its page.
+
+        Parameters
+        ----------
+        results : dict
+        drawn : set of paths
+            The pictures that this run has made; those that no record names go, as those of an earlier report do.
+        untidy : iterable of str
+            Tests that may have left other pictures, since they did not come to their end.
+        """
         from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2, for a report only)
 
         old = self._pictures()
-        write_results(results, self.path)
+        try:
+            write_results(results, self.path)
+        except (TypeError, ValueError, RecursionError):
+            # Another plugin may have put anything into a report.
+            results = harmless(results)
+            write_results(results, self.path)
         page = render(results, self.path)
         kept = {path for record in results["records"] for path in record["pictures"].values()}
-        for path in (old | drawn) - kept:
+        for path in (old | drawn | self._strays(untidy)) - kept:
             (self.path / path).unlink(missing_ok=True)
         return page
+
+    def _strays(self, tests: Iterable[str]) -> set[str]:
+        """Return what lies among the pictures and has the name of a check of `tests`."""
+        # Under --dist loadgroup a test that was lost is known with its group only.
+        names = {name for test in tests for name in (test, test.rpartition("@")[0]) if name}
+        if not names:
+            return set()
+        stems = {file_stem(name, check) for name in names for check in range(MOST_CHECKS)}
+        found = set()
+        with contextlib.suppress(OSError):
+            for path in (self.path / "images").iterdir():
+                # One that was being written has a dot before its name.
+                stem = STEM.match(path.name.removeprefix("."))
+                if stem is not None and stem[0] in stems:
+                    found.add(f"images/{path.name}")
+        return found
 
     def remove_stale(self, drawn: set[str]) -> None:
         """Take away the report of an earlier run, and the pictures that were `drawn` in this one."""

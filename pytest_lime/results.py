@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 
 from pytest_lime import workers
 from pytest_lime.counts import count_run
+from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
+from pytest_lime.ledger import Ledger
 from pytest_lime.leftovers import Leftovers
 from pytest_lime.records import FORMAT, VERSION, verdict_of
 from pytest_lime.report_folder import ReportFolder
@@ -22,7 +25,7 @@ from pytest_lime.suites import LIME_OF_SUITE
 from pytest_lime.summaries import MARKUP, WORDS, baseline_lines, describe_counts, junit_properties, summary_line
 from pytest_lime.tally import Tally
 
-__all__ = ["Results"]
+__all__ = ["Results", "grouped"]
 
 
 class Results:
@@ -60,16 +63,35 @@ class Results:
         self.asked_for = self.draw_all or config.getoption("lime_report") is not None
         self.folder = ReportFolder(config)
         self._began = time.time()
-        self._records: dict[str, dict[str, Any]] = {}
-        self._running: dict[str, list[dict[str, Any]]] = {}
+        self._ledger = Ledger(each=workers.dist_of(config) == "each")
+        self._endings = Endings()
+        self._records: list[dict[str, Any]] = []
         self._problems: list[str] = []
+        self._remarks: list[str] = []
         self._drawn: set[str] = set()
+        # Tests that may have left pictures which no record names.
+        self._untidy: dict[str, None] = {}
         self._written: Path | None = None
+        config.pluginmanager.register(self._endings, "pytest-lime-endings")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a new worker of pytest-xdist where the report is written."""
         workers.tell_folder(node, self.folder.path, self.folder.shown)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Take note of the order of the tests, in which their records will stand."""
+        self._ledger.expect(ids)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Take note of a test that begins."""
+        self._ledger.begin(nodeid)
+
+    def cut_off(self, nodeid: str, records: Sequence[dict[str, Any]]) -> None:
+        """Keep what a test had checked when the run was interrupted."""
+        self._drawn.update(path for record in records for path in record["pictures"].values())
+        self._ledger.cut_off(nodeid, records)
 
     def failed_to_write(self, reason: str) -> None:
         """Remember that something of the report could not be written, and why."""
@@ -88,19 +110,21 @@ class Results:
         for problem in getattr(report, "lime_problems", ()):
             self.failed_to_write(problem)
         self._leftovers.note(report)
-        # A rerun replaces the attempt before it.
+        # pytest-rerunfailures makes the test again.
         rerun = str(report.outcome) == "rerun"
-        for record in getattr(report, "lime_records", ()):
+        outcome, reason = _outcome(report)
+        records = list(getattr(report, "lime_records", ()))
+        for record in records:
             self._drawn.update(record["pictures"].values())
-            if not rerun:
-                record["outcome"], reason = _outcome(report)
-                # Of an image whose set passes without it, the reason is known already.
-                record["reason"] = reason or record["reason"]
-                self._records[record["id"]] = record
-                self._running.setdefault(report.nodeid, []).append(record)
+            record["outcome"] = outcome
+            # Of an image whose set passes without it, the reason is known already.
+            record["reason"] = reason or record["reason"]
+        if hasattr(report, "lime_problems"):
+            self._untidy[report.nodeid] = None
+        finished = self._ledger.note(report, records, outcome, rerun=rerun)
         # A worker's report comes to the controller, which alone writes files.
         if report.when == "teardown" and not workers.is_worker(self.config):
-            report.user_properties += junit_properties(self._running.pop(report.nodeid, []))
+            report.user_properties += junit_properties(finished)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""
@@ -113,22 +137,24 @@ class Results:
         return [f"lime: {used} {explain} images{told}; report: {self.folder.shown}"]
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the report, or take away one that no longer speaks of anything."""
         if workers.is_worker(self.config):
             return
-        records = list(self._records.values())
+        self._records, told = self._ledger.records()
         self._unused = self._leftovers.find(session)
-        if not (records or self.asked_for) or self.config.getoption("collectonly", False):
+        if not (self._records or self.asked_for) or self.config.getoption("collectonly", False):
             return
+        self._remarks += [*self._endings.remarks(), *told]
+        run = self._endings.describe(session, int(exitstatus))
         if refusal := self.folder.refusal:
             self.failed_to_write(refusal)
             return
         try:
-            if self.asked_for or any(
-                record["status"] != "pass" or record["kind"] == "explanation" for record in records
-            ):
-                self._written = self.folder.write(self._results(records), self._drawn)
+            if self.asked_for or _is_worth_a_report(self._records, run):
+                for gone in self.folder.check_pictures(self._records):
+                    self.failed_to_write(gone)
+                self._written = self.folder.write(self._results(run), self._drawn, self._all_untidy())
             else:
                 self.folder.remove_stale(self._drawn)
         except OSError as error:
@@ -136,7 +162,12 @@ class Results:
         except Exception as error:  # whatever it is, the results of the tests come first
             self.failed_to_write(f"{type(error).__name__}: {error} ({self.folder.path})")
 
-    def _results(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+    def _all_untidy(self) -> list[str]:
+        """Return the tests that may have left pictures which no record names."""
+        return [*self._untidy, *self._ledger.unfinished, *self._endings.lost_tests]
+
+    def _results(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what ``results.json`` holds: what is known of the run, and all records."""
         from pytest_lime.report.method import method_card  # noqa: PLC0415  (imports numpy, for a report only)
 
         return {
@@ -145,16 +176,17 @@ class Results:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
             "duration": round(time.time() - self._began, 1),
-            "environment": _environment(records),
-            "run": {"git": describe_revision(self.config.rootpath)},
-            "counts": count_run(records, skipped=self._tally.skipped, deselected=self._tally.deselected),
-            "method": method_card(records),
-            "records": records,
+            "environment": _environment(self._records),
+            "run": {"id": uuid.uuid4().hex[:12], **run, "git": describe_revision(self.config.rootpath)},
+            "counts": count_run(self._records, skipped=self._tally.skipped, deselected=self._tally.deselected),
+            "problems": [*self._remarks, *map(_unwritten, grouped(self._problems))],
+            "method": method_card(self._records),
+            "records": self._records,
         }
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the checks that did not pass (all of them with ``-v``), the counts and the report's path."""
-        records = list(self._records.values())
+        records = self._records
         if not (records or self._written or self._problems):
             return
         terminalreporter.section("lime")
@@ -170,8 +202,39 @@ class Results:
             terminalreporter.line(line)
         if self._written:
             terminalreporter.line(f"report: {self._written}")
-        for problem in self._problems:
-            terminalreporter.line(f"lime: part of the report could not be written: {problem}", yellow=True)
+        for remark in self._remarks:
+            terminalreporter.line(f"lime: {remark}", yellow=True)
+        for problem in grouped(self._problems):
+            terminalreporter.line(f"lime: {_unwritten(problem)}", yellow=True)
+
+
+def _is_worth_a_report(records: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> bool:
+    """Whether there is something to look at; a run that was cut off leaves a report of what ran."""
+    cut_off = run["exit"] in ("stopped", "interrupted", "crashed")
+    return bool(records and cut_off) or any(
+        record["status"] != "pass" or record["kind"] == "explanation" for record in records
+    )
+
+
+def grouped(problems: Sequence[str]) -> list[str]:
+    """Return `problems`, each a reason and in brackets what it is about, with each reason once.
+
+    >>> grouped(["disk full (a.png)", "disk full (b.png)", "disk full (c.png)", "no permission (a.png)"])
+    ['disk full (a.png and 2 more)', 'no permission (a.png)']
+    """
+    reasons: dict[str, list[str]] = {}
+    for problem in problems:
+        reason, bracket, about = problem.rpartition(" (")
+        reasons.setdefault(reason if bracket else problem, []).append(about.removesuffix(")") if bracket else "")
+    lines = []
+    for reason, places in reasons.items():
+        more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
+        lines.append(f"{reason} ({places[0]}{more})" if places[0] else reason)
+    return lines
+
+
+def _unwritten(problem: str) -> str:
+    return f"part of the report could not be written: {problem}"
 
 
 def _outcome(report: pytest.TestReport) -> tuple[str, str]:
@@ -179,9 +242,10 @@ def _outcome(report: pytest.TestReport) -> tuple[str, str]:
     reason = getattr(report, "wasxfail", None)
     if reason is not None:
         return ("xfailed" if report.skipped else "xpassed"), str(reason).removeprefix("reason: ")
-    if report.when != "call" and report.failed:
+    failed = report.failed or str(report.outcome) == "rerun"
+    if report.when != "call" and failed:
         return "error", ""
-    return str(report.outcome), ""
+    return "failed" if failed else str(report.outcome), ""
 
 
 def _environment(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -12,16 +12,22 @@ import pytest
 __all__ = [
     "cache_of_controller",
     "device_of_worker",
+    "dist_of",
     "folder_of_controller",
     "is_worker",
     "plain_node_id",
+    "repeat_of",
     "share_threads",
     "tell_cache",
     "tell_folder",
+    "worker_of",
 ]
 
 KEY = "pytest_lime_folder"
 CACHE = "pytest_lime_cache"
+EACH = "pytest_lime_each"
+
+OCCURRENCES = pytest.StashKey[dict[int, list[int]]]()
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -32,6 +38,7 @@ def is_worker(config: pytest.Config) -> bool:
 def tell_folder(node: Any, folder: Path, shown: str) -> None:
     """Tell a new worker where the controller writes the report, and how messages call that folder."""
     node.workerinput[KEY] = [str(folder), shown]
+    node.workerinput[EACH] = dist_of(node.config) == "each"
 
 
 def folder_of_controller(config: pytest.Config) -> tuple[Path, str]:
@@ -116,3 +123,35 @@ def plain_node_id(item: pytest.Item) -> str:
         group = mark.args[0] if mark.args else mark.kwargs.get("name", "default")
         node_id = node_id.removesuffix(f"@{group}")
     return node_id
+
+
+def dist_of(config: pytest.Config) -> str:
+    """Return the way in which pytest-xdist hands out tests; ``"no"`` where it does not."""
+    return str(config.getoption("dist", "no"))
+
+
+def worker_of(report_or_node: Any) -> str:
+    """Return what pytest-xdist calls the worker of a report, or of a node itself; empty where there is none."""
+    node = getattr(report_or_node, "node", report_or_node)
+    return str(getattr(getattr(node, "gateway", None), "id", ""))
+
+
+def repeat_of(item: pytest.Item) -> int:
+    """Return how often a test of this name has come before in the run, this time included.
+
+    Call it once for each time that the test is made. All workers count alike, whichever of them makes which test;
+    under ``--dist each``, where all make all of them, one worker's count goes on where another's ends.
+    """
+    places = item.config.stash.setdefault(OCCURRENCES, {})
+    names: dict[str, int] = {}
+    if not places:
+        for one in item.session.items:
+            names[one.nodeid] = names.get(one.nodeid, 0) + 1
+            places.setdefault(id(one), []).append(names[one.nodeid])
+    own = places.get(id(item), [1])
+    # The same object may be listed twice.
+    place = own.pop(0) if len(own) > 1 else own[0]
+    if not is_worker(item.config) or not item.config.workerinput.get(EACH):  # type: ignore[attr-defined]  # set by pytest-xdist
+        return place
+    many = sum(one.nodeid == item.nodeid for one in item.session.items)
+    return _number(item.config) * many + place

@@ -100,7 +100,6 @@ def test_show_opens_the_browser(
         ('{"format": "pytest-lime", "version": 1}', "is damaged"),
         ('{"format": "pytest-lime", "version": 1, "records": {}}', "is damaged"),
         ('{"format": "pytest-lime", "version": 1, "records": [1]}', "is damaged"),
-        ('{"format": "pytest-lime", "version": 1, "records": [{}]}', "damaged record"),
     ],
 )
 def test_show_says_what_is_wrong_with_a_folder(
@@ -122,9 +121,25 @@ def test_show_of_bytes_that_are_no_text(tmp_path: Path, capsys: pytest.CaptureFi
     assert "is damaged" in capsys.readouterr().err
 
 
+def test_show_tells_what_it_can_of_records_from_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [{}, {"test": "a.py::test\n\x1b[2J", "status": "fail", "kind": "check", "claims": 3}]
+    results = {"format": FORMAT, "version": VERSION, "records": records, "run": {"exit": "stopped", "reason": "-x"}}
+    (tmp_path / "results.json").write_text(json.dumps({**results, "problems": ["one\ntwo", 3]}), encoding="utf-8")
+    assert main(["show", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "INCONCLUSIVE  a record that cannot be read  [unnamed test]",
+        "FAIL  a record that cannot be read  [a.py::test \\x1b[2J]",
+        "2 records",
+        "run stopped: -x",
+        "problem: one two",
+    ]
+    assert "has no page index.html" in err
+
+
 def test_show_of_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(tmp_path / "nowhere")]) == 2
-    assert "nowhere' holds no results.json" in capsys.readouterr().err
+    assert "nowhere'; give the folders of reports" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert main(["show", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.startswith("pytest-lime: ")

@@ -126,9 +126,11 @@ LAYERS = [
         "provenance",
     },
     {"verdicts", "interval_paths", "groups", "sets", "claims", "trials", "baselines", "regression"},
-    {"report", "suites", "summaries", "counts"},
+    {"report", "suites", "summaries", "counts", "attempts", "untrusted", "svg_guard", "merging"},
     {
         "results",
+        "ledger",
+        "endings",
         "report_folder",
         "leftovers",
         "tally",
