@@ -160,7 +160,7 @@ def card_of(record: Mapping[str, Any], anchor: str, environment: list[tuple[str,
         ],
         rerun=as_text(record.get("rerun")),
         message=as_text(record.get("message")).strip("\n"),
-        panels=panels_of(record, regions),
+        panels=panels_of(record, regions, WORDS),
     )
 
 

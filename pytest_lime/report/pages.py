@@ -70,7 +70,7 @@ def page_of(results: Mapping[str, Any]) -> Page:
         command=as_text(results.get("command")),
         environment=environment,
         cards=cards,
-        panels=page_panels_of(results, names),
+        panels=page_panels_of(results, names, WORDS),
         stops=_legend(),
     )
 

@@ -13,7 +13,7 @@ from pytest_lime.report.templating import page_environment
 
 __all__ = ["ASSETS", "render"]
 
-ASSETS = ("report.css", "report.js", "icon.svg")
+ASSETS = ("report.css", "panels.css", "report.js", "panels.js", "icon.svg")
 """Files that lie beside the page, by their paths in the report's folder."""
 
 
