@@ -14,6 +14,7 @@ from typing import Any
 from pytest_lime.records import PICTURE_PATH, verdict_of
 from pytest_lime.report.charts import Bar, Track, bar, between, number, ordinal, percent, track
 from pytest_lime.report.comparisons import Compared, compared, compared_subject
+from pytest_lime.report.maps import map_of
 from pytest_lime.report.panels import Panels, panels_of
 from pytest_lime.report.reading import as_mapping, as_number, as_pair, as_rows, as_text, as_texts
 from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
@@ -21,7 +22,7 @@ from pytest_lime.report.weights import Region, Weights, is_numbered, regions_of,
 
 __all__ = ["WORDS", "Card", "Claim", "Prediction", "card_of"]
 
-PICTURES = ("image", "heatmap", "borders", "regions", "top")
+PICTURES = ("image", "heatmap", "borders", "regions", "top", "thumb")
 
 WORDS = {
     "fail": "Failed",
@@ -101,6 +102,21 @@ class Card:
     rerun: str
     message: str
     panels: Panels
+    file: str
+    marks: list[str]
+    seconds: float | None
+    samples: float | None
+    map: dict[str, Any] | None
+
+    @property
+    def thumb(self) -> str:
+        """The small picture that stands for the check, if it has one."""
+        return self.pictures["thumb"]
+
+    @property
+    def claim_names(self) -> list[str]:
+        """What the claims are called, each once."""
+        return list(dict.fromkeys(claim.name for claim in self.found))
 
     @property
     def found(self) -> list[Claim] | list[Compared]:
@@ -161,6 +177,11 @@ def card_of(record: Mapping[str, Any], anchor: str, environment: list[tuple[str,
         rerun=as_text(record.get("rerun")),
         message=as_text(record.get("message")).strip("\n"),
         panels=panels_of(record, regions, WORDS),
+        file=as_text(record.get("file")),
+        marks=sorted(set(as_texts(record.get("marks")))),
+        seconds=as_number(explanation.get("seconds")),
+        samples=as_number(explanation.get("samples")),
+        map=map_of(record) if paths else None,
     )
 
 

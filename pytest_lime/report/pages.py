@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pytest_lime.report.anchors import anchors_of
 from pytest_lime.report.cards import WORDS, Card, card_of
 from pytest_lime.report.charts import duration
+from pytest_lime.report.issues import issue_text
+from pytest_lime.report.overviews import Costly, Row, costliest, rows_of
 from pytest_lime.report.panels import PagePanels, page_panels_of
 from pytest_lime.report.pictures import legend_colours, opacity
-from pytest_lime.report.reading import as_mapping, as_number, as_rows, as_text
+from pytest_lime.report.reading import as_mapping, as_number, as_rows, as_text, as_texts
+from pytest_lime.report.runs import commit_words, ending, left_out, models_of
 from pytest_lime.report.weights import LEGEND_STEPS
 
 __all__ = ["Page", "page_of"]
@@ -26,7 +29,6 @@ _COUNTED = {
     "explanation": "explained, test failed",
     "explained": "explained",
 }
-_PAGE_IDS = ("top", "checks", "overview-title", "cards-title", "scale", *(f"icon-{mood}" for mood in WORDS))
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class Page:
     command: str
     environment: list[tuple[str, str]]
     cards: list[Card]
+    rows: list[Row]
+    costliest: list[tuple[str, list[Costly]]]
+    ending: str
+    problems: list[str]
+    commit: str
+    models: list[str]
+    issues: dict[str, str]
     panels: PagePanels
     stops: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -51,18 +60,20 @@ def page_of(results: Mapping[str, Any]) -> Page:
     """Return the page of a run's results."""
     environment = [(name, as_text(value)) for name, value in as_mapping(results.get("environment")).items()]
     records = as_rows(results.get("records"))
-    anchors = Counter(_PAGE_IDS)
-    names = [_anchor(record, anchors) for record in records]
+    names = anchors_of(records)
     cards = [card_of(record, name, environment) for record, name in zip(records, names, strict=True)]
+    by_anchor = dict(zip(names, records, strict=True))
     order = list(WORDS)
     cards.sort(key=lambda card: order.index(card.mood))
     counts = Counter(card.mood for card in cards)
     first = {card.mood: card.anchor for card in reversed(cards)}
     created = as_text(results.get("created"))
+    run = as_mapping(results.get("run"))
+    commit = commit_words(run)
     return Page(
         headline=_headline(counts),
         mood=cards[0].mood if cards else "none",
-        asides=_asides(counts),
+        asides=_asides(counts, as_mapping(results.get("counts"))),
         chips=[(mood, counts[mood], _COUNTED[mood], first[mood]) for mood in order if counts[mood]],
         created=_moment(created),
         created_iso=created,
@@ -70,6 +81,17 @@ def page_of(results: Mapping[str, Any]) -> Page:
         command=as_text(results.get("command")),
         environment=environment,
         cards=cards,
+        rows=rows_of(cards, by_anchor),
+        costliest=costliest(cards),
+        ending=ending(run),
+        problems=as_texts(results.get("problems")),
+        commit=commit,
+        models=models_of(records),
+        issues={
+            card.anchor: issue_text(card, by_anchor[card.anchor], environment, commit)
+            for card in cards
+            if card.mood not in ("pass", "explained")
+        },
         panels=page_panels_of(results, names, WORDS),
         stops=_legend(),
     )
@@ -103,7 +125,7 @@ def _headline(counts: Counter[str]) -> str:
     return f"No check failed: of {total}, " + " and ".join(rest) + "."
 
 
-def _asides(counts: Counter[str]) -> list[str]:
+def _asides(counts: Counter[str], told: Mapping[str, Any]) -> list[str]:
     asides = []
     if broken := counts["explanation"]:
         asides.append(
@@ -111,15 +133,9 @@ def _asides(counts: Counter[str]) -> list[str]:
             if broken == 1
             else f"{broken} explanations come from tests that failed by assertions of their own."
         )
+    if excluded := left_out(told):
+        asides.append(excluded)
     return asides
-
-
-def _anchor(record: Mapping[str, Any], taken: Counter[str]) -> str:
-    """Return a card's anchor: its record's id, which failure messages name, unless that is taken."""
-    # Two dashes are the page's own way to name the parts of a card, so an id cannot have them.
-    name = re.sub(r"[^A-Za-z0-9._-]+|-{2,}", "-", as_text(record.get("id")))[:120].strip("-") or "check"
-    taken[name] += 1
-    return f"{name}--{taken[name]}" if taken[name] > 1 else name
 
 
 def _moment(created: str) -> str:

@@ -13,6 +13,8 @@ from pytest_lime.report.reading import as_count, as_number, as_pair, as_rows, as
 __all__ = ["Region", "Weight", "Weights", "is_numbered", "regions_of", "share_of", "top_of", "weights_of"]
 
 LEGEND_STEPS = 21
+LISTED = 16
+"""So many of the strongest superpixels the chart shows."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Weights:
     rows: list[Weight]
     zero: str
     ticks: list[Label]
+
+    @property
+    def shown(self) -> list[Weight]:
+        """The rows that the chart has room for: the strongest, and each that has a number in the picture."""
+        return [row for place, row in enumerate(self.rows) if place < LISTED or row.numbered]
 
 
 def regions_of(record: Mapping[str, Any]) -> list[Region]:
