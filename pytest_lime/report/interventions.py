@@ -100,4 +100,4 @@ def _left(score: float | None, whole: float | None) -> str:
     if score is None or whole is None or whole <= 0:
         return ""
     share = percent(float(f"{score / whole:.2f}")) if abs(score / whole) < 1e6 else ""
-    return f"{share} of the whole image's" if share else ""
+    return f"{share} of the whole" if share else ""

@@ -85,7 +85,7 @@ def _numbers(low: float, high: float, steps: int) -> list[tuple[float, str]]:
         return [(low, aligned(low, 2))]
     rough = (high - low) / steps
     size = 10.0 ** math.floor(math.log10(rough))
-    step = size * next(one for one in ROUND if one * size >= rough * 0.999)
+    step = size * next(one for one in ROUND if one * size >= rough * 0.75)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     places = next((n for n in range(MOST_PLACES) if abs(round(step, n) - step) < 1e-9 * step), MOST_PLACES)
     # Steps of a span far from zero may be too small for the numbers themselves.
