@@ -23,6 +23,8 @@ STEPS_UP = 3
 STEPS_ACROSS = 4
 ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 MOST_PLACES = 6
+# Spans of larger and of smaller numbers are beyond what floats can divide.
+LARGEST, SMALLEST = 1e290, 1e-290
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Plane:
 
     def __init__(self, across: tuple[float, float], upwards: tuple[float, float], *, shares: bool = False) -> None:
         self._left, self._width = across[0], (across[1] - across[0]) or 1.0
-        low, high = upwards
-        room = 0.04 * (high - low) or max(abs(high), 1.0) * 0.25
+        low, high = (min(LARGEST, max(-LARGEST, end)) for end in upwards)
+        room = (0.04 * (high - low) if high - low > SMALLEST else 0.0) or max(abs(high), 1.0) * 0.25
         self.low, self.high = low - room, high + room
         self.ups = [Tick(f"{self.y(value) * HEIGHT / SIDE:.1f}", text) for value, text in _numbers(low, high, STEPS_UP)]
         self.acrosses = [
@@ -61,7 +63,7 @@ class Plane:
 
     def y(self, value: float | None, *, unknown: float = 0.0) -> float:
         """Return how far below the top a value lies; one that is not known lies at `unknown` of the way up."""
-        share = unknown if value is None else (value - self.low) / (self.high - self.low)
+        share = unknown if value is None else (min(LARGEST, value) - self.low) / (self.high - self.low)
         return SIDE * (1.0 - min(1.0, max(0.0, share)))
 
     def line(self, points: Iterable[tuple[float, float]]) -> str:
@@ -81,7 +83,7 @@ def _label(share: float, text: str) -> Label:
 
 def _numbers(low: float, high: float, steps: int) -> list[tuple[float, str]]:
     """Return round numbers from `low` to `high`, about `steps` apart, each with its text."""
-    if not low < high:
+    if not high - low > SMALLEST:
         return [(low, aligned(low, 2))]
     rough = (high - low) / steps
     size = 10.0 ** math.floor(math.log10(rough))
