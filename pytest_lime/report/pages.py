@@ -61,7 +61,7 @@ def page_of(results: Mapping[str, Any]) -> Page:
     environment = [(name, as_text(value)) for name, value in as_mapping(results.get("environment")).items()]
     records = as_rows(results.get("records"))
     names = anchors_of(records)
-    cards = [card_of(record, name, environment) for record, name in zip(records, names, strict=True)]
+    cards = [card_of(record, name) for record, name in zip(records, names, strict=True)]
     by_anchor = dict(zip(names, records, strict=True))
     order = list(WORDS)
     cards.sort(key=lambda card: order.index(card.mood))
