@@ -286,7 +286,13 @@ def address(report: Path, served: str) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def visit(browser: Any, address: Callable[[str], str]) -> Iterator[Callable[..., Any]]:
+def requested() -> list[str]:
+    """The addresses that pages have asked for so far."""
+    return []
+
+
+@pytest.fixture
+def visit(browser: Any, address: Callable[[str], str], requested: list[str]) -> Iterator[Callable[..., Any]]:
     """Open a page in a fresh context; on leaving, nothing was logged and nothing came from elsewhere."""
     contexts = []
     complaints: list[str] = []
@@ -311,6 +317,7 @@ def visit(browser: Any, address: Callable[[str], str]) -> Iterator[Callable[...,
             "request",
             lambda request: None if request.url.startswith(own) else complaints.append(f"outside: {request.url}"),
         )
+        page.on("request", lambda request: requested.append(request.url))
         page.goto(at + query)
         return page
 

@@ -54,10 +54,13 @@ def test_each_field_of_the_filter(visit: Callable[..., Any]) -> None:
         page.get_by_role("combobox", name=field).select_option(value)
         assert shown(page) == found
         page.keyboard.press("Escape")
-        page.get_by_role("button", name="Clear").click()
-    page.get_by_role("button", name="1 inconclusive").click()
-    page.get_by_role("button", name="2 passed").click()
-    assert shown(page) == ["dog", "owl", "ram"]
+        assert len(shown(page)) == 10
+    page.get_by_role("button", name="inconclusive").click()
+    page.get_by_role("button", name="passed").click()
+    found = shown(page)
+    assert found[0] == "dog"
+    assert {"owl", "ram"} < set(found)
+    assert not {"cat", "cow", "elk"} & set(found)
 
 
 def test_hostile_texts_can_be_chosen_and_kept(visit: Callable[..., Any]) -> None:
@@ -122,7 +125,7 @@ def test_keys_lead_through_the_checks(visit: Callable[..., Any]) -> None:
     assert page.get_by_role("searchbox").input_value() == ""
     assert shown(page) == order
     page.keyboard.press("Tab")
-    page.get_by_role("button", name="1 inconclusive").click()
+    page.get_by_role("button", name="inconclusive").click()
     page.keyboard.press("j")
     assert focused(page) == "dog"
     page.keyboard.press("Escape")
@@ -171,7 +174,7 @@ def test_the_command_and_the_text_for_an_issue_are_copied(visit: Callable[..., A
 
 def test_where_the_clipboard_is_closed_the_text_is_selected(visit: Callable[..., Any]) -> None:
     page = visit()
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     card = page.locator("#cat")
     card.get_by_role("button", name="Copy for an issue").click()
     card.get_by_role("button", name="Press Ctrl+C").wait_for()

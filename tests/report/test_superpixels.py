@@ -27,9 +27,9 @@ def card(request: pytest.FixtureRequest, visit: Callable[..., Any], in_one_file:
 def test_the_pointer_tells_a_superpixel_and_marks_its_row(card: Any) -> None:
     stack, reading = card.locator(".layers .stack"), card.locator(".reading")
     path = card.locator(".outline-over")
-    # sin(1), sin(2) … over the grid: the fifth row is superpixel 5 with sin(6).
+    # The weights over the grid are sin(1), sin(2) …, so superpixel 5 has sin(6).
     stack.hover(position=place_of(stack, 1, 1))
-    assert reading.inner_text() == "Superpixel 5, rank 9: weight −0.279, interval −0.329 to −0.229, 92\xa0% inside"
+    assert reading.inner_text() == "Superpixel 5, rank 10: weight −0.28, interval −0.33 to −0.23, inside"
     assert path.get_attribute("d") == "M24 24h24M24 48h24M24 24v24M48 24v24"
     assert card.locator(".weight-rows .lit").get_attribute("data-superpixel") == "5"
     stack.hover(position=place_of(stack, 0, 3))
@@ -89,6 +89,7 @@ def test_the_chart_is_one_stop_whose_rows_the_arrow_keys_walk(card: Any) -> None
 def test_the_slider_fades_all_heatmaps_and_is_remembered(visit: Callable[..., Any]) -> None:
     page = visit()
     card = page.locator("#cat")
+    card.scroll_into_view_if_needed()
     slider = card.get_by_role("slider", name="Opacity of the heatmap")
     opacity = "getComputedStyle(document.querySelector('#dog .layers .layer-heatmap')).opacity"
     assert page.evaluate(opacity) == "1"
@@ -102,20 +103,21 @@ def test_the_slider_fades_all_heatmaps_and_is_remembered(visit: Callable[..., An
     assert page.evaluate(opacity) == "0.6"
 
 
-def test_maps_and_pictures_are_loaded_near_the_view_only(visit: Callable[..., Any], crowd: Path) -> None:
+def test_maps_and_pictures_are_loaded_near_the_view_only(
+    visit: Callable[..., Any], crowd: Path, requested: list[str]
+) -> None:
     page = visit(of=crowd)
-    page.wait_for_timeout(300)
-    loaded = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
-    assert not [name for name in loaded if "check-59" in name]
-    assert not [name for name in loaded if "/data/" in name]
+    page.wait_for_load_state("networkidle")
     assert page.locator("article").count() == 60
+    assert not [name for name in requested if "check-59" in name]
+    assert not [name for name in requested if "/data/" in name]
     assert page.evaluate("[...document.images].every((image) => image.loading === 'lazy')")
-    assert page.evaluate(
-        "[...document.querySelectorAll('.card')].every((c) => getComputedStyle(c).contentVisibility === 'auto')"
-    )
+    visibility = "[...document.querySelectorAll('.card')].map((card) => getComputedStyle(card).contentVisibility)"
+    assert set(page.evaluate(visibility)) == {"auto"}
     card = page.locator("#check-59")
     card.scroll_into_view_if_needed()
     card.locator(".reading").wait_for()
-    loaded = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
-    assert [name for name in loaded if name.endswith("/data/check-59.js")]
-    assert not [name for name in loaded if "check-30" in name and "thumb" not in name]
+    names = [name.rsplit("/", 2)[-2:] for name in requested]
+    assert ["data", "check-59.js"] in names
+    assert ["images", "check-59-heatmap.png"] in names
+    assert not [name for _, name in names if name.startswith("check-30") and "thumb" not in name]
