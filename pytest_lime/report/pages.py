@@ -31,6 +31,10 @@ _COUNTED = {
 }
 
 
+SHORT = 30
+"""So many cards are laid out at once."""
+
+
 @dataclass(frozen=True)
 class Page:
     """All that the page shows of a run."""
@@ -54,6 +58,11 @@ class Page:
     issues: dict[str, str]
     panels: PagePanels
     stops: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether laying out every card at once would take long."""
+        return len(self.cards) > SHORT
 
 
 def page_of(results: Mapping[str, Any]) -> Page:
