@@ -17,6 +17,10 @@ from pytest_lime.records import PAGE, PICTURE_PATH, RESULTS, is_foreign, read_re
 __all__ = ["FOLDER", "ReportFolder"]
 
 FOLDER = "lime-report"
+LARGE = 20
+"""Megabytes of a page that holds its pictures from which on a run warns of it."""
+FOLDERS = ("images", "data")
+"""What a report has beside its page that may be empty in the end."""
 
 
 class ReportFolder:
@@ -31,6 +35,8 @@ class ReportFolder:
     path : Path
     shown : str
         How the folder is called in messages.
+    self_contained : bool
+        Whether the page holds its pictures, and no file beside it but the results.
 
     Raises
     ------
@@ -40,49 +46,71 @@ class ReportFolder:
 
     def __init__(self, config: pytest.Config) -> None:
         self.path, self.shown = _choose(config)
+        self.self_contained = bool(config.getoption("lime_self_contained") or config.getini("lime_self_contained"))
 
     @property
     def refusal(self) -> str:
         """Why nothing can be written, in a sentence; empty where it can."""
         return _refusal(self.path) if is_foreign(self.path) else ""
 
-    def write(self, results: Mapping[str, Any], drawn: set[str]) -> Path:
-        """Write the report and return the path of its page; of the pictures that were `drawn`, others go."""
-        from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2, for a report only)
+    def too_large(self, page: Path) -> str:
+        """Return a sentence about a page that holds its pictures and is large; nothing of any other."""
+        size = page.stat().st_size / 1e6 if self.self_contained else 0.0
+        if size <= LARGE:
+            return ""
+        return (
+            f"{self.shown}/{PAGE} holds all pictures and has {size:.0f} MB, and browsers open what is over {LARGE} MB "
+            "slowly; leave --lime-self-contained out, so that pictures lie beside it, or run fewer tests."
+        )
 
-        old = self._pictures()
-        write_results(results, self.path)
-        page = render(results, self.path)
-        kept = {path for record in results["records"] for path in record["pictures"].values()}
-        for path in (old | drawn) - kept:
-            (self.path / path).unlink(missing_ok=True)
+    def write(self, results: Mapping[str, Any], drawn: set[str]) -> Path:
+        """Write the report and return the path of its page; of earlier files and the pictures `drawn`, others go."""
+        from pytest_lime.report.render import files_beside, render  # noqa: PLC0415  (imports jinja2, for a report only)
+
+        old = self._old() | drawn
+        records = results["records"]
+        if self.self_contained:
+            page = render(results, self.path, self_contained=True)
+            # Whoever reads the results looks for no picture that is not there.
+            write_results({**results, "records": [{**record, "pictures": {}} for record in records]}, self.path)
+            kept = set()
+        else:
+            write_results(results, self.path)
+            page = render(results, self.path)
+            kept = files_beside(records) | {path for record in records for path in record["pictures"].values()}
+        self._remove(old - kept)
         return page
 
     def remove_stale(self, drawn: set[str]) -> None:
         """Take away the report of an earlier run, and the pictures that were `drawn` in this one."""
-        stale = drawn | self._pictures()
+        stale = drawn | self._old()
         # Where the report is not ours, or damaged, only what this run drew is ours to remove.
         with contextlib.suppress(RecordError):
             read_results(self.path)
-            from pytest_lime.report.render import ASSETS  # noqa: PLC0415
+            stale |= {PAGE, RESULTS}
+        self._remove(stale)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
-            stale |= {PAGE, RESULTS, *ASSETS}
+    def _remove(self, stale: set[str]) -> None:
         for path in stale:
             (self.path / path).unlink(missing_ok=True)
-        for folder in (self.path / "images", self.path):
+        for folder in FOLDERS:
             # Whatever else the user keeps there stays.
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                (self.path / folder).rmdir()
 
-    def _pictures(self) -> set[str]:
-        """Return the pictures that the report of an earlier run names."""
+    def _old(self) -> set[str]:
+        """Return the files beside the page that the report of an earlier run has, or may have."""
         try:
             records = read_results(self.path)["records"]
-            named = {str(path) for record in records for path in record["pictures"].values()}
+            pictures = {str(path) for record in records for path in record["pictures"].values()}
         except (RecordError, KeyError, TypeError, AttributeError):
             # Not a report of ours, or a damaged one: nothing in the folder is ours to remove.
             return set()
-        return {path for path in named if PICTURE_PATH.fullmatch(path)}
+        from pytest_lime.report.render import files_beside  # noqa: PLC0415  (imports jinja2, for a report only)
+
+        return files_beside(records) | {path for path in pictures if PICTURE_PATH.fullmatch(path)}
 
 
 def _choose(config: pytest.Config) -> tuple[Path, str]:

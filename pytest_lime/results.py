@@ -158,6 +158,8 @@ class Results:
             terminalreporter.line(line)
         if self._written:
             terminalreporter.line(f"report: {self._written}")
+            if large := self.folder.too_large(self._written):
+                terminalreporter.line(f"lime: {large}", yellow=True)
         for problem in self._problems:
             terminalreporter.line(f"lime: part of the report could not be written: {problem}", yellow=True)
 

@@ -109,6 +109,14 @@ class Card:
     map: dict[str, Any] | None
 
     @property
+    def is_brief(self) -> bool:
+        """Whether the card says only what was asked and found: a check that passed, of which no picture was kept.
+
+        Of a thousand checks most pass, and a page of a thousand whole cards would take long to open.
+        """
+        return self.mood == "pass" and self.comparison is None and not self.pictures["image"]
+
+    @property
     def thumb(self) -> str:
         """The small picture that stands for the check, if it has one."""
         return self.pictures["thumb"]
@@ -124,8 +132,8 @@ class Card:
         return self.claims if self.comparison is None else [self.comparison]
 
 
-def card_of(record: Mapping[str, Any], anchor: str, environment: list[tuple[str, str]]) -> Card:
-    """Return the card of a record; `environment` is that of its run."""
+def card_of(record: Mapping[str, Any], anchor: str) -> Card:
+    """Return the card of a record."""
     mood = verdict_of(record)
     image = as_mapping(record.get("image"))
     target = as_mapping(record.get("target"))
@@ -172,7 +180,6 @@ def card_of(record: Mapping[str, Any], anchor: str, environment: list[tuple[str,
             *((key, as_text(value)) for key, value in as_mapping(record.get("meta")).items()),
             *((key, as_text(value)) for key, value in as_mapping(record.get("options")).items()),
             ("sha256 of the image", as_text(image.get("sha256"))),
-            *environment,
         ],
         rerun=as_text(record.get("rerun")),
         message=as_text(record.get("message")).strip("\n"),

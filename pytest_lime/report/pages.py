@@ -31,6 +31,10 @@ _COUNTED = {
 }
 
 
+SHORT = 30
+"""So many cards are laid out at once."""
+
+
 @dataclass(frozen=True)
 class Page:
     """All that the page shows of a run."""
@@ -55,13 +59,18 @@ class Page:
     panels: PagePanels
     stops: list[tuple[str, str, str]] = field(default_factory=list)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether laying out every card at once would take long."""
+        return len(self.cards) > SHORT
+
 
 def page_of(results: Mapping[str, Any]) -> Page:
     """Return the page of a run's results."""
     environment = [(name, as_text(value)) for name, value in as_mapping(results.get("environment")).items()]
     records = as_rows(results.get("records"))
     names = anchors_of(records)
-    cards = [card_of(record, name, environment) for record, name in zip(records, names, strict=True)]
+    cards = [card_of(record, name) for record, name in zip(records, names, strict=True)]
     by_anchor = dict(zip(names, records, strict=True))
     order = list(WORDS)
     cards.sort(key=lambda card: order.index(card.mood))

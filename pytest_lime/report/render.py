@@ -17,7 +17,7 @@ from pytest_lime.report.maps import as_json, as_script
 from pytest_lime.report.pages import Page, page_of
 from pytest_lime.report.templating import page_environment
 
-__all__ = ["ASSETS", "files_beside", "render"]
+__all__ = ["ASSETS", "SCRIPTS", "files_beside", "render"]
 
 STYLES, ICON = ("report.css", "panels.css"), "icon.svg"
 SCRIPTS = ("report.js", "superpixels.js", "panels.js")

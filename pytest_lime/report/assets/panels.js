@@ -17,7 +17,7 @@ for (const both of document.querySelectorAll(".before-now")) {
   const stage = make(
     "div",
     { className: "stack wipe-stage" },
-    before.querySelector(".photo").cloneNode(),
+    before.querySelector(".photo").cloneNode(true),
     layers(before, "layer wipe-before"),
     layers(now, "layer wipe-now"),
     ...[...now.querySelectorAll(".always")].map((one) => one.cloneNode()),

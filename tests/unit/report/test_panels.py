@@ -205,7 +205,7 @@ class TestPage:
             "Attempts this is number 2 1: Inconclusive mass inconclusive, 0.4, interval 0.28 to 0.52, 64 samples",
             f"Image {'ab' * 32}",
             "One of a set: 0 of 4 images hold, 3 must (mostly=0.7).",
-            "3 not looked at, since the set was decided: c.png, d.png",
+            "3 not looked at, since the set was decided: c.png , d.png",
             "A verdict covers Where a score comes from. It does not cover Whether it is right.",
         ):
             assert words in text, words
