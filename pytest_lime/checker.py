@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import itertools
 import math
 import os
@@ -32,16 +33,18 @@ from pytest_lime.errors import (
 from pytest_lime.explainer import check_target, open_stream, run
 from pytest_lime.explanation import Explanation, find_class
 from pytest_lime.groups import SPREAD, Comparison, compare, too_few
-from pytest_lime.images import load_image
+from pytest_lime.images import Image, load_image, name_of
+from pytest_lime.interval_paths import IntervalPaths
 from pytest_lime.laboratory import Laboratory, check_network
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
 from pytest_lime.options import LimeOptions, as_whole_number, check_number, resolve
 from pytest_lime.prefetch import Prefetch
 from pytest_lime.progress import Progress
+from pytest_lime.provenance import arithmetic_facts, model_facts
 from pytest_lime.records import PAGE, file_stem, plain
 from pytest_lime.regions import Region
-from pytest_lime.report.evidence import describe, describe_comparison, draw
+from pytest_lime.report.evidence import describe, describe_comparison, draw, draw_thumb
 from pytest_lime.sampling import sample
 from pytest_lime.sets import CheckSet, ImageCheck, check_share
 from pytest_lime.streams import Bench, SampleStream
@@ -96,6 +99,8 @@ class Lime:
         Returns the model of a ``"module:attribute"``, the same one each time.
     attempt : int
         How often the test was begun, this time included.
+    called : callable
+        Returns file and line where a check is called, as its record says it; None where that is not known.
     """
 
     def __init__(
@@ -116,6 +121,7 @@ class Lime:
         shelf: Shelf,
         load: Callable[[str], Model],
         attempt: int = 1,
+        called: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self.model = model
         self._layers = layers
@@ -132,10 +138,11 @@ class Lime:
         self._shelf = shelf
         self._load = load
         self._attempt = attempt
+        self._called = called
         # Taking the next number is atomic, so checks in threads do not share one.
         self._numbers = itertools.count()
         self._records: list[dict[str, Any]] = []
-        self._unjudged: list[Explanation] = []
+        self._unjudged: list[tuple[Explanation, Bench, dict[str, Any]]] = []
         # A misspelt marker or ini value is told before any image is read.
         self.options: LimeOptions = resolve(*layers)
 
@@ -175,7 +182,8 @@ class Lime:
         bench = self._bench(resolved)
         stream = self._ahead.take(request, bench) or self._open(bench, request)
         number = next(self._numbers)
-        ((_, check, where),) = self._settle(bench, iter([stream]), {id(stream): _Asked(number, claims, {})}, images=1)
+        asked = _Asked(number, claims, {"called": self._called()})
+        ((_, check, where),) = self._settle(bench, iter([stream]), {id(stream): asked}, images=1)
         self._raise_or_warn(check, where)
         return check
 
@@ -221,6 +229,7 @@ class Lime:
         LimeError
             An argument, an image, a region or the model is not as it must be.
         """
+        called = self._called()
         _check_claims("lime.check_all", claims, (Claim, Callable))
         _check_one_class("lime.check_all", target)
         share = check_share("lime.check_all: mostly", mostly)
@@ -228,10 +237,14 @@ class Lime:
         resolved = self._resolve("lime.check_all", options)
         outcomes: dict[int, ImageCheck] = {}
         first, kept = len(self._records), len(self._shelf.used)
-        with self._sampled_images("lime.check_all", listed, target, claims, options, share=share) as settled:
+        with self._sampled_images(
+            "lime.check_all", listed, target, claims, options, share=share, called=called
+        ) as settled:
             for place, check, where in settled:
-                # Regions may be masks of the size of the image.
-                verdicts = tuple(dataclasses.replace(verdict, regions=()) for verdict in check.verdicts)
+                # Regions may be masks of the size of the image, and what belongs to the record is in it.
+                verdicts = tuple(
+                    dataclasses.replace(verdict, regions=(), details={}, beside=None) for verdict in check.verdicts
+                )
                 name = check.explanation.image.name
                 outcomes[place] = ImageCheck(name, check.status, verdicts, check.headline, where)
                 found = CheckSet(
@@ -242,8 +255,12 @@ class Lime:
                     break
         # In the order of the images, not in that in which they were decided.
         self._records[first:] = sorted(self._records[first:], key=lambda record: int(record["set"]["number"]))
+        unseen = [_name_in_list(image, place) for place, image in enumerate(listed) if place not in outcomes]
         for record in self._records[first:]:
             record["set"]["status"] = found.status
+            # Once is enough.
+            if unseen:
+                record["set"]["unseen"], unseen = [printable(name) for name in unseen], []
             if found.status == "pass" and record["status"] != "pass":
                 record["reason"] = found.headline
         self._raise_or_warn(found, f"{self._shown}/{PAGE}")
@@ -305,7 +322,7 @@ class Lime:
         LimeError
             An argument, an image, a region or the model is not as it must be.
         """
-        caller = "lime.compare_groups"
+        caller, called = "lime.compare_groups", self._called()
         margin = check_number(f"{caller}: margin", margin, 0, ends=False)
         for name, flag in {"rate": rate, "paired": paired}.items():
             if not isinstance(flag, bool):
@@ -362,7 +379,8 @@ class Lime:
             target=seen.target(target),
             cost=seen.facts,
             options=resolved,
-            extra=self._extra(number),
+            hashes=seen.hashes,
+            extra={**self._extra(number), **self._facts(self._bench(resolved), None), "called": called},
         )
         self._raise_or_warn(found, self._file(record, found.message))
         return found
@@ -421,10 +439,10 @@ class Lime:
         -------
         Explanation
         """
-        resolved = resolve(("lime.explain", options), *self._layers)
+        bench = self._bench(resolve(("lime.explain", options), *self._layers))
         try:
             explanation = run(
-                self._bench(resolved),
+                bench,
                 image,
                 target,
                 top_labels=top_labels,
@@ -434,7 +452,7 @@ class Lime:
             )
         finally:
             self._progress.clear()
-        self._unjudged.append(explanation)
+        self._unjudged.append((explanation, bench, {"called": self._called()}))
         return explanation
 
     def look_ahead(
@@ -467,12 +485,14 @@ class Lime:
         options: Mapping[str, Any],
         *,
         share: float | None = None,
+        called: Mapping[str, Any] | None = None,
         narrow: float | None = None,
     ) -> Iterator[Iterator[tuple[int, Check, str]]]:
         """Give an iterator of the place, check and whereabouts of each image, as they are decided.
 
-        `share` is that of the images that must hold, where they are one set, and keeps a record of each. `narrow` asks
-        for the first claim's figure to within so much, rather than for a decision; 0 asks for that.
+        `share` is that of the images that must hold, where they are one set, and keeps a record of each, which says
+        where it was `called`. `narrow` asks for the first claim's figure to within so much, rather than for a decision;
+        0 asks for that.
         """
         resolved = self._resolve(caller, options)
         bench = self._bench(resolved)
@@ -480,6 +500,8 @@ class Lime:
         _ = bench.asked
         numbers = [next(self._numbers) if share else 0 for _ in listed]
         places: dict[int, _Asked] = {}
+        test = self._place["test"]
+        shared = {"id": f"set-{file_stem(test, numbers[0])}", "name": test.rpartition("::")[2] or test}
 
         def opened(place: int) -> SampleStream:
             image, which = listed[place], f"image {place + 1} of {len(listed)}"
@@ -492,10 +514,11 @@ class Lime:
                 loaded = load_image(image)
                 if not isinstance(image, str | os.PathLike):
                     # Arrays have no names of their own.
-                    loaded = dataclasses.replace(loaded, name=f"{loaded.name} {place + 1}")
+                    loaded = dataclasses.replace(loaded, name=_name_in_list(loaded, place))
                 # What is compared needs no evidence of its own.
                 stream = self._open(bench, Request(loaded, target, made, options), evidence=share is not None)
-            facts = {"set": {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}}
+            counted = {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}
+            facts = {"called": called, "set": {**shared, **counted}}
             places[id(stream)] = _Asked(numbers[place], made, facts if share else None, place, narrow or 0.0, which)
             return stream
 
@@ -552,11 +575,13 @@ class Lime:
         `places` has what is asked of each stream, by its id.
         """
         latest: dict[int, Check] = {}
+        paths: dict[int, IntervalPaths] = {}
 
         def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
             asked = places[id(stream)]
             with _naming(asked.which):
                 check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
+            paths.setdefault(id(stream), IntervalPaths()).note(check)
             early = sum(unsettled(explanation, claim) for claim in asked.claims)
             return max(asked.open(check), early), len(asked.claims)
 
@@ -573,12 +598,13 @@ class Lime:
                 asked = places.pop(id(stream))
                 lab = Laboratory(stream, explanation, self._shelf, self._load)
                 with _naming(asked.which):
-                    check = conclude(latest.pop(id(stream)), asked.claims, lab, hide=asked.facts is not None)
+                    judged = paths.pop(id(stream)).attach(latest.pop(id(stream)))
+                    check = conclude(judged, asked.claims, lab, hide=asked.facts is not None)
                 passes = explanation.passes + lab.passes
                 check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
                 told = self._shelf.take_told()
                 facts = asked.facts if asked.facts is None or not told else {**asked.facts, "baselines": told}
-                where = "" if facts is None else self._keep(check, asked.number, facts)
+                where = "" if facts is None else self._keep(check, asked.number, bench, facts, lab)
                 yield asked.place, check, where
         finally:
             settled.close()
@@ -597,17 +623,26 @@ class Lime:
         """
         unjudged, self._unjudged = self._unjudged, []
         if failed:
-            for explanation in unjudged:
-                self._keep(Check(explanation, ()), next(self._numbers), {})
+            for explanation, bench, facts in unjudged:
+                self._keep(Check(explanation, ()), next(self._numbers), bench, facts)
         records, self._records = self._records, []
         return records
 
-    def _keep(self, check: Check, number: int, facts: dict[str, Any]) -> str:
+    def _keep(
+        self, check: Check, number: int, bench: Bench, facts: Mapping[str, Any], lab: Laboratory | None = None
+    ) -> str:
         """Record `check`, draw what the report will show, and return where it will stand."""
-        record = describe(check, extra={**self._extra(number), **facts})
-        if record["status"] != "pass" or self._draw_all:
+        drawn = self._draw_all or check.status != "pass" or not check.verdicts
+        made_with = self._facts(bench, len(check.explanation.prediction))
+        record = describe(check, extra={**self._extra(number), **made_with, **facts}, whole=drawn)
+        # Of a set that fails or stays open, the images that pass are shown, too; else the report leaves them out.
+        if drawn or "set" in facts:
             try:
-                record["pictures"] = draw(check, self._folder, record["id"])
+                if drawn:
+                    hidden = lab.hidden(check.interventions) if lab else {}
+                    record["pictures"] = draw(check, self._folder, record["id"], hidden=hidden)
+                else:
+                    record["pictures"] = draw_thumb(check, self._folder, record["id"])
             except OSError as error:
                 self._failed_to_draw(f"{error.strerror or error} ({error.filename or self._folder})")
         failed = f"an assertion about {check.explanation!r} failed"
@@ -615,7 +650,16 @@ class Lime:
 
     def _extra(self, number: int) -> dict[str, Any]:
         """Return what a record says of where its check stands."""
-        return {"id": file_stem(self._place["test"], number), "check": number, **self._place}
+        return {
+            "id": file_stem(self._place["test"], number),
+            "check": number,
+            **self._place,
+            "attempt": self._attempt,
+        }
+
+    def _facts(self, bench: Bench, classes: int | None) -> dict[str, Any]:
+        """Return what a record says of what its figures were made with."""
+        return {"model": model_facts(bench, classes), "arithmetic": arithmetic_facts(bench)}
 
     def _file(self, record: dict[str, Any], message: Callable[[str], str]) -> str:
         """Keep `record` with its message, which names where it will stand, and return that."""
@@ -647,12 +691,14 @@ class _Seen:
         self.unknown = 0
         self._figures: dict[int, float] = {}
         self._names: dict[int, str] = {}
+        self._hashes: dict[int, str] = {}
         self._target: tuple[int, str] | None = None
 
     def add(self, place: int, figure: float, explanation: Explanation, *, known: bool) -> None:
         """Take the figure of the image at `place`, and whether it is known as well as was asked."""
         self.unknown += not known
         self._figures[place], self._names[place] = figure, explanation.image.name
+        self._hashes[place] = explanation.image.sha256
         self._target = explanation.targets[0], explanation.labels[0]
         self.cost["images"] += 1
         for name in COSTS:
@@ -663,6 +709,14 @@ class _Seen:
     def facts(self) -> dict[str, Any]:
         """What a record says of the cost."""
         return {**self.cost, "seconds": round(self.cost["seconds"], 3)}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """For each group the hash of the hashes of its images, a line each, in their order."""
+        return {
+            name: hashlib.sha256("".join(f"{self._hashes[place]}\n" for place in places).encode()).hexdigest()
+            for name, places in self.groups.items()
+        }
 
     def figures(self, group: str) -> list[float]:
         """Return the figures of a group, in the order of its images."""
@@ -772,6 +826,12 @@ def _listed(images: Any, where: str = "lime.check_all: images") -> list[Any]:
     if not listed:
         raise OptionError(f"{where}=[] holds no image; look whether the folder and pattern are right.")
     return listed
+
+
+def _name_in_list(image: Any, place: int) -> str:
+    """Return what one of several images is called."""
+    name = image.name if isinstance(image, Image) else name_of(image)
+    return name if isinstance(image, str | os.PathLike) else f"{name} {place + 1}"
 
 
 def _written(statistic: Any) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# What is published, within the package.
+SCHEMAS = {"suites": "suites.schema.json", "results": "report/results.schema.json"}
 ENDINGS = (".png", ".html", ".json")
 
 
@@ -152,8 +154,11 @@ def _init(given: argparse.Namespace) -> int:
 def _add_schema(commands: Any) -> None:
     schema = commands.add_parser(
         "schema",
-        help="print the JSON Schema of YAML suites, for editors",
-        description="Print the JSON Schema of YAML suites (test_*.lime.yaml), for editors.",
+        help="print the JSON Schema of YAML suites, for editors, or of results, for auditors",
+        description="Print the JSON Schema of YAML suites (test_*.lime.yaml), for editors, or of results.json.",
+    )
+    schema.add_argument(
+        "what", nargs="?", default="suites", choices=sorted(SCHEMAS), help="whose schema (default: suites)"
     )
     schema.set_defaults(run=_schema)
 
@@ -161,7 +166,7 @@ def _add_schema(commands: Any) -> None:
 def _schema(given: argparse.Namespace) -> int:
     from importlib import resources  # noqa: PLC0415
 
-    print((resources.files("pytest_lime") / "suites.schema.json").read_text(encoding="utf-8"), end="")
+    print(resources.files("pytest_lime").joinpath(SCHEMAS[given.what]).read_text(encoding="utf-8"), end="")
     return 0
 
 

@@ -18,7 +18,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from pytest_lime.errors import ImageError, ModelError, is_for_the_user, one_line
 
-__all__ = ["Image", "View", "load_image", "resize_pixels"]
+__all__ = ["Image", "View", "load_image", "name_of", "resize_pixels"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -60,6 +60,18 @@ class Image:
         return {"name": self.name, "width": width, "height": height, "sha256": self.sha256}
 
 
+def name_of(source: Any) -> str:
+    """Return what `load_image` calls `source`, without reading it."""
+    if isinstance(source, Image):
+        return source.name
+    if isinstance(source, str | os.PathLike):
+        # A name of bytes that are no UTF-8 could neither be printed nor stored.
+        return Path(source).name.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(source, PILImage.Image):
+        return Path(getattr(source, "filename", "") or "PIL image").name
+    return "tensor" if hasattr(source, "detach") else "array"
+
+
 def load_image(source: Any) -> Image:
     """Read `source`, any image kind, into an `Image`.
 
@@ -80,7 +92,7 @@ def load_image(source: Any) -> Image:
     if isinstance(source, str | os.PathLike):
         return _read_file(source)
     if isinstance(source, PILImage.Image):
-        name = Path(getattr(source, "filename", "") or "PIL image").name
+        name = name_of(source)
         try:
             pil_array = _pil_array(source)
         except ImageError:
@@ -126,8 +138,7 @@ def _read_file(source: str | os.PathLike[str]) -> Image:
         raise ImageError(f"image {str(path)!r} is in no format that Pillow reads; save it as PNG or JPEG.") from None
     except (OSError, SyntaxError, ValueError, PILImage.DecompressionBombError) as error:
         raise ImageError(f"image {str(path)!r} cannot be read ({error}); save it anew as PNG or JPEG.") from None
-    # A name of bytes that are no UTF-8 could neither be printed nor stored.
-    name = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
+    name = name_of(path)
     return Image(_to_rgb(array, name), name)
 
 

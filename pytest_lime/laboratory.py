@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -100,16 +101,35 @@ class Laboratory:
             self._known += self._intervene(missing)
         return [next(one for one in self._known if same_region(region, one.region)) for region in regions]
 
-    def _intervene(self, regions: Sequence[Region]) -> list[Intervention]:
+    def hidden(self, interventions: Sequence[Intervention]) -> dict[str, NDArray[np.float32]]:
+        """Return what the model saw of each intervention, C×H×W, by the keys that records have for its pictures.
+
+        These are ``without.R.F`` and ``alone.R.F``, R the place of the intervention and F that of the fill.
+        """
+        scene, found = self._scene, {}
+        for place, one in enumerate(interventions):
+            seen = project_region(one.region, scene.image, scene.view)
+            for number, (_, fill) in enumerate(self._fills):
+                found[f"without.{place}.{number}"] = np.where(seen, fill, scene.pixels)
+                found[f"alone.{place}.{number}"] = np.where(seen, scene.pixels, fill)
+        return found
+
+    @functools.cached_property
+    def _fills(self) -> tuple[tuple[str, NDArray[np.float32]], tuple[str, NDArray[np.float32]]]:
+        """The two fills of interventions: their names, and what shows through, C×H×W."""
         options, scene = self._bench.options, self._scene
         own = options.fill if isinstance(options.fill, str) else one_line(options.fill)
         second = OTHER_FILL if own != OTHER_FILL else ELSE
         zero, _ = normalisation(self._bench.model)
         other = fill_image(scene.pixels, scene.segments, second, seed=options.seed, zero=zero)
+        return (own, scene.filled), (second, other)
+
+    def _intervene(self, regions: Sequence[Region]) -> list[Intervention]:
+        scene, ((own, first_fill), (second, other)) = self._scene, self._fills
         # Label 1 is the region: first the image without it, then it alone.
         masks = np.array([[1, 0], [0, 1]], dtype=np.uint8)
         seen = [project_region(region, scene.image, scene.view).astype(np.int64) for region in regions]
-        found = self._asked([(fill, mask, masks) for mask in seen for fill in (scene.filled, other)])
+        found = self._asked([(fill, mask, masks) for mask in seen for fill in (first_fill, other)])
         whole = float(self.explanation.score[0])
         made = []
         for region, first, last in zip(regions, found[::2], found[1::2], strict=True):

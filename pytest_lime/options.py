@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import json
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -415,18 +417,27 @@ class LimeOptions:
         """Return the options as JSON values; arrays are named by their shape, functions and regressors by name."""
         return {field.name: _json_value(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
+    @property
+    def sha256(self) -> str:
+        """Hash of `as_json`, as JSON of sorted keys without spaces; an array has the hash of its bytes there."""
+        values = {field.name: _json_value(getattr(self, field.name), exact=True) for field in dataclasses.fields(self)}
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
-def _json_value(value: Any) -> Any:
+
+def _json_value(value: Any, *, exact: bool = False) -> Any:
     if hasattr(value, "shape"):
-        return f"array of shape {'×'.join(map(str, value.shape))}"
+        told = f"array of shape {'×'.join(map(str, value.shape))}"
+        known = hasattr(value, "tobytes") and hasattr(value, "dtype")
+        return f"{told}, {value.dtype} {hashlib.sha256(value.tobytes()).hexdigest()}" if exact and known else told
     if isinstance(value, Mapping):
-        return {name: _json_value(one) for name, one in value.items()}
+        return {name: _json_value(one, exact=exact) for name, one in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [_json_value(one) for one in value]
+        return [_json_value(one, exact=exact) for one in value]
     return getattr(value, "__qualname__", "") or one_line(value)
 
 

@@ -9,18 +9,20 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_lime import workers
+from pytest_lime.callers import called_from
 from pytest_lime.environment import describe_arithmetic
 from pytest_lime.errors import LimeError, ModelError, OptionError, is_for_the_user, nearest
 from pytest_lime.leftovers import Leftovers, from_root
 from pytest_lime.options import INCONCLUSIVE, OPTION_NAMES, LimeOptions, check_names, from_text, resolve
 from pytest_lime.results import Results
 from pytest_lime.suites import CASE, LIME_OF_SUITE
+from pytest_lime.tally import Tally
 from pytest_lime.workplace import CACHE_SIZE, FOLDER, Workplace
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ COMMAND_LINE = {
     "precision": "of the passes: float32, bfloat16, float16",
 }
 # What a YAML suite is called; pytest itself asks Python files for the same beginning.
+# Marks that say how a test runs, and not what it is about.
+NOT_MARKS = frozenset({"parametrize", "usefixtures", "filterwarnings", "lime"})
 SUITE_BEGINS, SUITE_ENDS = "test_", (".lime.yaml", ".lime.yml")
 NO_MODEL = """\
 lime_model is not defined: the lime fixture needs to know your model. Say --lime-model=module:attribute, or put this \
@@ -130,10 +134,12 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     workplace = Workplace(config)
     leftovers = Leftovers(config, workplace.baselines, FOLDER)
-    results = Results(config, layers=layers, inconclusive=inconclusive, leftovers=leftovers)
+    tally = Tally(config)
+    results = Results(config, layers=layers, inconclusive=inconclusive, leftovers=leftovers, tally=tally)
     config.stash[RESULTS] = results
     config.stash[WORKPLACE] = workplace
     config.pluginmanager.register(leftovers, "pytest-lime-leftovers")
+    config.pluginmanager.register(tally, "pytest-lime-tally")
     config.pluginmanager.register(results, "pytest-lime-results")
 
 
@@ -243,6 +249,7 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
             ahead=workplace.lookahead,
             # Counted by pytest-rerunfailures.
             attempt=max(1, getattr(request.node, "execution_count", 1)),
+            called=_caller(request.node, place),
         )
         made.look_ahead(workers.plain_node_id(request.node), workplace.coming(request.node), _layers)
     except LimeError as error:
@@ -303,13 +310,22 @@ def _place(request: pytest.FixtureRequest) -> dict[str, Any]:
         reached = os.path.relpath(request.node.path, request.config.invocation_params.dir)
     except ValueError:  # on another drive of Windows
         reached = str(request.node.path)
+    marks = {mark.name for mark in request.node.iter_markers()} - NOT_MARKS
     return {
         "test": node_id,
         "file": str(path).replace("\\", "/"),
         "line": (line or 0) + 1,
+        "marks": sorted(marks),
         "rerun": shlex.join(["pytest", f"{reached}{separator}{inside}", *kept]),
         **(case.facts if case else {}),
     }
+
+
+def _caller(item: pytest.Item, place: Mapping[str, Any]) -> Callable[[], Mapping[str, Any] | None]:
+    """Return what says where a check is called: of a case of a YAML suite, where that begins."""
+    if item.stash.get(CASE, None) is not None:
+        return lambda: {"file": place["file"], "line": place["line"]}
+    return functools.partial(called_from, item.config.rootpath)
 
 
 @pytest.hookimpl(tryfirst=True)

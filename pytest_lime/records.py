@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_lime.errors import RecordError, printable
+from pytest_lime.errors import RecordError, one_line, printable
 
 __all__ = [
     "FORMAT",
@@ -37,7 +37,8 @@ __all__ = [
 ]
 
 FORMAT = "pytest-lime"
-VERSION = 1
+VERSION = 2
+READS = (1, 2)
 RESULTS = "results.json"
 PAGE = "index.html"
 # What a record may name as a picture: a plain file in the report's own folder.
@@ -189,10 +190,11 @@ def read_results(folder: Path) -> dict[str, Any]:
         raise RecordError(f"{str(path)!r} is damaged ({error}); run the tests again to make it anew.") from None
     if not isinstance(results, dict) or results.get("format") != FORMAT:
         raise RecordError(f"{str(path)!r} was not written by pytest-lime; give the folder of one of its reports.")
-    if results.get("version") != VERSION:
+    version = results.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version not in READS:
         raise RecordError(
-            f"{str(path)!r} has version {results.get('version')!r} and this pytest-lime reads {VERSION}; "
-            "use the version that wrote it, or run the tests again."
+            f"{str(path)!r} has version {one_line(version)} and this pytest-lime reads "
+            f"{' and '.join(map(str, READS))}; use the version that wrote it, or run the tests again."
         )
     records = results.get("records")
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import hashlib
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,18 @@ from skimage.draw import polygon2mask
 from pytest_lime.errors import RegionError, is_for_the_user, one_line
 from pytest_lime.images import View
 
-__all__ = ["Box", "Ellipse", "Mask", "Polygon", "Region", "as_region", "check_region", "is_complement", "whole"]
+__all__ = [
+    "Box",
+    "Ellipse",
+    "Mask",
+    "Polygon",
+    "Region",
+    "as_region",
+    "check_region",
+    "is_complement",
+    "region_sha256",
+    "whole",
+]
 
 __tracebackhide__ = is_for_the_user
 
@@ -116,6 +128,25 @@ def distinct_regions(regions: Iterable[Region]) -> list[Region]:
         if not any(same_region(region, known) for known in found):
             found.append(region)
     return found
+
+
+def region_sha256(region: Region, size: tuple[int, int]) -> str:
+    """Return a hash of what `region` is, with all digits of its coordinates and all pixels of its masks.
+
+    A region of a user's own class is known by its pixels in an image of `size` (height, width).
+    """
+    return hashlib.sha256(_spelt(region, size).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _spelt(region: Region, size: tuple[int, int]) -> str:
+    """Return `region` in a form that tells it from any other."""
+    name = type(region).__name__.lstrip("_")
+    if isinstance(region, Mask) or type(region).__module__ != Region.__module__:
+        inside = region.mask(size)
+        held = hashlib.sha256(np.packbits(inside).tobytes()).hexdigest()
+        return f"{name}({inside.shape[1]}x{inside.shape[0]} {held})"
+    values = [getattr(region, field.name) for field in dataclasses.fields(region)]  # type: ignore[arg-type]
+    return f"{name}({', '.join(_spelt(one, size) if isinstance(one, Region) else repr(one) for one in values)})"
 
 
 def check_region(region: Region, size: tuple[int, int], image: str) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from pytest_lime.errors import BaselineError, OptionError, is_for_the_user, one_
 from pytest_lime.explanation import Explanation, check_k
 from pytest_lime.options import check_number
 from pytest_lime.trials import Lab, Trial
-from pytest_lime.verdicts import Relation, Verdict
+from pytest_lime.verdicts import Layer, Relation, Verdict
 
 __all__ = ["unchanged"]
 
@@ -160,12 +160,14 @@ class _Unchanged(Trial):
         if updates and not (found.rounding and shelf.has_picture(known.name)):
             return self._written(lab, shelf, known.name, told=found.words)
         shelf.tell(known.name, "kept" if updates else "compared", found.words)
-        notes = [f"compared with {shelf.shown(known.name)}", "" if found.nothing else found.words]
+        against = shelf.shown(known.name)
+        notes = [f"compared with {against}", "" if found.nothing else found.words]
         if elsewhere and not found.nothing:
             notes.append(f"the baseline was made elsewhere ({elsewhere})")
         if known.image["sha256"] != now.image["sha256"] and not found.nothing:
             notes.append("the pixels of the image are not the very same: its file was edited, or decoded otherwise")
-        return self._verdict(found, lab.explanation, "it did in its baseline", notes)
+        verdict = self._verdict(found, lab.explanation, "it did in its baseline", notes)
+        return _detailed(verdict, found, known, now, against)
 
     def _beside(self, lab: Lab) -> Verdict:
         """Compare with another model."""
@@ -175,8 +177,10 @@ class _Unchanged(Trial):
             for model in (self.reference, None)
         )
         found = Change.between(before, now, self.k)
-        notes = [f"compared with {one_line(self.reference)}", found.words]
-        return self._verdict(found, lab.explanation, "another model does", notes)
+        against = one_line(self.reference)
+        notes = [f"compared with {against}", found.words]
+        verdict = self._verdict(found, lab.explanation, "another model does", notes)
+        return _detailed(verdict, found, before, now, against)
 
     def _written(self, lab: Lab, shelf: Shelf, name: str, told: str = "") -> Verdict:
         """Write the baseline of `name`, and say so."""
@@ -187,7 +191,8 @@ class _Unchanged(Trial):
         shelf.tell(name, action, told)
         same = Change.between(stored, stored, self.k)
         notes = [f"{shelf.shown(name)} was {action}", told]
-        return self._verdict(same, lab.explanation, "it did in its baseline", notes)
+        verdict = self._verdict(same, lab.explanation, "it did in its baseline", notes)
+        return _detailed(verdict, same, stored, stored, shelf.shown(name))
 
     def _verdict(self, found: Change, explanation: Explanation, whose: str, notes: list[str]) -> Verdict:
         first, second = found.score
@@ -214,6 +219,30 @@ class _Unchanged(Trial):
         ]
         # The figure shown is the one that decides: the first that breaks its bound.
         return next((verdict for verdict in made if verdict.status == "fail"), made[0])
+
+
+def _detailed(verdict: Verdict, found: Change, before: Baseline, now: Baseline, against: str) -> Verdict:
+    """Return `verdict` with what its record and its picture show of the change from `before` to `now`."""
+    return dataclasses.replace(
+        verdict,
+        details={
+            "change": {
+                "against": against,
+                "rank_correlation": found.rank_correlation,
+                "jaccard": found.jaccard,
+                "largest": {
+                    "superpixel": found.where,
+                    "before": float(before.weights[found.where]),
+                    "after": float(now.weights[found.where]),
+                },
+                "entered": list(found.entered),
+                "left": list(found.left),
+                "score": list(found.score),
+                "weights": before.weights.tolist(),
+            }
+        },
+        beside=Layer(before.segments, before.weights),
+    )
 
 
 def _samples(lab: Lab) -> int:

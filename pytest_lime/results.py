@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from pytest_lime import workers
+from pytest_lime.counts import count_run
 from pytest_lime.environment import describe_environment
 from pytest_lime.leftovers import Leftovers
 from pytest_lime.records import FORMAT, VERSION, verdict_of
 from pytest_lime.report_folder import ReportFolder
+from pytest_lime.revision import describe_revision
 from pytest_lime.suites import LIME_OF_SUITE
 from pytest_lime.summaries import MARKUP, WORDS, baseline_lines, describe_counts, junit_properties, summary_line
+from pytest_lime.tally import Tally
 
 __all__ = ["Results"]
 
@@ -34,6 +37,8 @@ class Results:
         What an inconclusive check does to its test.
     leftovers : Leftovers
         Watches for baselines that are not needed any more.
+    tally : Tally
+        Counts what the run leaves out.
     """
 
     def __init__(
@@ -43,11 +48,13 @@ class Results:
         layers: Sequence[tuple[str, Mapping[str, Any]]],
         inconclusive: str,
         leftovers: Leftovers,
+        tally: Tally,
     ) -> None:
         self.config = config
         self.layers = layers
         self.inconclusive = inconclusive
         self._leftovers = leftovers
+        self._tally = tally
         self._unused: list[str] = []
         self.draw_all = bool(config.getoption("lime_report_all"))
         self.asked_for = self.draw_all or config.getoption("lime_report") is not None
@@ -130,6 +137,8 @@ class Results:
             self.failed_to_write(f"{type(error).__name__}: {error} ({self.folder.path})")
 
     def _results(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+        from pytest_lime.report.method import method_card  # noqa: PLC0415  (imports numpy, for a report only)
+
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -137,6 +146,9 @@ class Results:
             "command": shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
             "duration": round(time.time() - self._began, 1),
             "environment": _environment(records),
+            "run": {"git": describe_revision(self.config.rootpath)},
+            "counts": count_run(records, skipped=self._tally.skipped, deselected=self._tally.deselected),
+            "method": method_card(records),
             "records": records,
         }
 

@@ -18,6 +18,7 @@ from pytest_lime.anytime import errors_either_side
 from pytest_lime.claims import SETTLED, Claim, looks_the_same, named, naming, samples_to_decide, settled, unsettled
 from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
+from pytest_lime.interval_paths import Point, path_of
 from pytest_lime.options import as_whole_number, check_number
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.probes import TRANSFORMS, Intervention
@@ -402,6 +403,7 @@ class _NoReliance(_RegionTrial):
             budget = 2**others
         differences: list[Array] = []
         lowest, highest = min(0.0, float(explanation.score[0])), float(explanation.score[0])
+        path: list[Point] = []
         while True:
             count = sum(map(len, differences))
             masks = np.zeros((2 * min(CONTEXTS, budget - count), len(inside)), dtype=np.uint8)
@@ -419,8 +421,9 @@ class _NoReliance(_RegionTrial):
                 # Nothing was hidden, so that nothing was tried.
                 return self._verdict(explanation, found, (-math.inf, math.inf))
             verdict = self._verdict(explanation, found, interval)
+            path.append((2 * len(found), verdict.estimate, *verdict.interval))
             if verdict.status != "inconclusive" or len(found) >= budget:
-                return verdict
+                return dataclasses.replace(verdict, details={"path": path_of(path)})
 
     def _verdict(self, explanation: Explanation, found: Array, interval: tuple[float, float]) -> Verdict:
         label = explanation.labels[0]
@@ -502,7 +505,23 @@ class _Faithful(Trial):
             figure=f"insertion − deletion AUC {ours:.3g}, above {ORDERS - as_good} of {ORDERS} random orders "
             f"(p = {p:.2g})",
             scale=(0.0, 1.0),
+            details={"curves": _curves(at, insertion, deletion, float(nothing), float(whole))},
         )
+
+
+def _curves(at: Array, insertion: Array, deletion: Array, nothing: float, whole: float) -> dict[str, Any]:
+    """Return the curves of the order at hand, the first row, and the range of those of the others, at each share."""
+    rows = len(insertion)
+    rising = np.hstack([np.full((rows, 1), nothing), insertion, np.full((rows, 1), whole)])
+    falling = np.hstack([np.full((rows, 1), whole), deletion, np.full((rows, 1), nothing)])
+    ranges = [np.stack([curves[1:].min(axis=0), curves[1:].max(axis=0)], axis=1) for curves in (rising, falling)]
+    return {
+        "shares": at.tolist(),
+        "insertion": rising[0].tolist(),
+        "deletion": falling[0].tolist(),
+        "insertion_random": ranges[0].tolist(),
+        "deletion_random": ranges[1].tolist(),
+    }
 
 
 def _area(curve: Sequence[float], at: Array) -> float:

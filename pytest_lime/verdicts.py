@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_lime.errors import OptionError, count_words, one_line, printable
 from pytest_lime.explanation import Explanation
 from pytest_lime.probes import Intervention
 from pytest_lime.regions import Region
 
-__all__ = ["Check", "Status", "Verdict", "barely_alive", "decide", "open_claims", "verdict_lines", "worst"]
+__all__ = ["Check", "Layer", "Status", "Verdict", "barely_alive", "decide", "open_claims", "verdict_lines", "worst"]
 
 Status = Literal["pass", "fail", "inconclusive"]
 Relation = Literal[">=", "<="]
@@ -25,6 +26,20 @@ UNDECIDED: Any = None
 WORDS = {">=": "at least", "<=": "at most"}
 # Samples in which the class is alive, before anything is decided.
 FEWEST_ALIVE = 20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layer:
+    """Another explanation of the image, for the report to draw beside this one.
+
+    Attributes
+    ----------
+    segments : H×W int64 array
+    weights : (d,) float64 array
+    """
+
+    segments: NDArray[np.int64]
+    weights: NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +78,10 @@ class Verdict:
         known, −1 where no number would.
     claim, text : str
         The claim's name, and the claim as it is written in code.
+    details : mapping from name to JSON values
+        What the record of the verdict holds besides, such as the ``path`` of the interval; it takes no part in `==`.
+    beside : Layer or None
+        What the report draws beside the explanation, such as a baseline.
 
     Raises
     ------
@@ -85,6 +104,8 @@ class Verdict:
     needs: int = 0
     claim: str = ""
     text: str = ""
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    beside: Layer | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.relation not in tuple(WORDS):
@@ -113,6 +134,8 @@ class Verdict:
         if not isinstance(self.regions, tuple | list) or not all(isinstance(one, Region) for one in self.regions):
             raise OptionError(f"Verdict: regions={one_line(self.regions)} must be a tuple of regions.")
         put("regions", tuple(self.regions))
+        if not isinstance(self.details, Mapping):
+            raise OptionError(f"Verdict: details={one_line(self.details)} must be a mapping of JSON values.")
         if self.status is UNDECIDED:
             put("status", decide(self.interval, self.relation, self.bound))
         if self.status not in ("pass", "fail", "inconclusive"):
@@ -149,6 +172,7 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as JSON values."""
         return {
+            **self.details,
             "claim": self.claim,
             "text": self.text,
             "meaning": self.meaning,

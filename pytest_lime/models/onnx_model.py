@@ -246,6 +246,11 @@ class OnnxModel:
             self._there = device
             self._session = self._load()
 
+    @property
+    def sha256(self) -> str | None:
+        """Of the model's file, as ``sha256sum`` says it; None for a session, or weights elsewhere."""
+        return self._digest
+
     def fingerprint(self) -> str | None:
         """Return a digest of the model's file and the other arguments; None for a session, or weights elsewhere."""
         if self._digest is None:

@@ -48,7 +48,8 @@ class Model(Protocol):
     not kept from run to run); and ``autocasts``, False where
     the option `precision` makes no sense for it. Adapters of torch networks also have ``net``, the
     `torch.nn.Module`, and ``logits(batch)``, which is N×classes before any softmax and can
-    be differentiated.
+    be differentiated. ``sha256``, 64 hexadecimal digits or a method that returns them, is what records of checks say
+    of its weights (of a model with ``net`` it is found by itself).
     """
 
     @property

@@ -7,33 +7,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_lime.explanation import APART, FEW_ALIVE, POOR, UNLIKE, Explanation, Figure
 from pytest_lime.groups import Comparison
 from pytest_lime.options import LimeOptions
 from pytest_lime.records import VERSION
-from pytest_lime.regions import Region, check_region, distinct_regions
-from pytest_lime.report.pictures import write_pictures
+from pytest_lime.regions import Region, check_region, distinct_regions, region_sha256
+from pytest_lime.report.label_maps import run_lengths
+from pytest_lime.report.pictures import LONGEST_PHOTO, write_pictures
+from pytest_lime.report.thumbs import write_thumb
 from pytest_lime.verdicts import Check, worst
 
 __all__ = [
     "describe",
     "describe_comparison",
     "draw",
+    "draw_thumb",
     "explanation_facts",
     "finite_pair",
     "predictions",
     "target_facts",
 ]
 
+Pictures = dict[str, str]
 LISTED = 16
+MOST_LISTED = 1024
 NUMBERED = 4
 
 
-def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of `check`; `extra` says where it stands (id, test, file, line, …).
+def describe(check: Check, *, extra: Mapping[str, Any], whole: bool = False) -> dict[str, Any]:
+    """Return the record of `check`.
 
     A check without verdicts is an explanation whose test failed by a plain assertion.
+
+    Parameters
+    ----------
+    check : Check
+    extra : mapping
+        Where it stands (id, test, file, line, …), and what was asked with what (model, arithmetic, …).
+    whole : bool
+        Tell every superpixel, and where it lies: what a record with pictures needs.
     """
     explanation = check.explanation
     regions = _regions(check)
@@ -42,7 +56,8 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
     ranks = {superpixel: rank for rank, superpixel in enumerate(_top(check), start=1)}
     strongest = np.argsort(-np.abs(weights), kind="stable")
     # Whatever has a number in the picture has its figures beside it.
-    order = [superpixel for place, superpixel in enumerate(strongest) if place < LISTED or superpixel in ranks]
+    listed = MOST_LISTED if whole else LISTED
+    order = [superpixel for place, superpixel in enumerate(strongest) if place < listed or superpixel in ranks]
     return {
         "version": VERSION,
         **extra,
@@ -81,6 +96,12 @@ def describe(check: Check, *, extra: dict[str, Any]) -> dict[str, Any]:
             for one in check.interventions
         ],
         "validity": _validity(explanation),
+        "hashes": {
+            "image": explanation.image.sha256,
+            "options": explanation.options.sha256,
+            "regions": [region_sha256(region, explanation.image.size) for region in regions],
+        },
+        **({"segments": run_lengths(explanation.segments)} if whole else {}),
         "view": explanation.view.facts,
         "limit": float(np.abs(weights).max()),
         "pictures": {},
@@ -99,6 +120,7 @@ def describe_comparison(
     cost: Mapping[str, Any],
     options: LimeOptions,
     extra: Mapping[str, Any],
+    hashes: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the record of `found`, which has no picture.
 
@@ -119,6 +141,8 @@ def describe_comparison(
     options : LimeOptions
     extra : mapping
         Where it stands, as for `describe`.
+    hashes : mapping from name to str, optional
+        Of the images of each group that were looked at.
     """
     told = found.as_dict()
     measured = {group["name"]: group for group in told["groups"]}
@@ -138,6 +162,7 @@ def describe_comparison(
         "claims": [],
         "comparison": {**told, "text": text, "unit": unit, "groups": groups},
         "explanation": dict(cost),
+        "hashes": {"options": options.sha256, "regions": [], "groups": dict(hashes or {})},
         "pictures": {},
         "options": options.as_json(),
     }
@@ -211,19 +236,45 @@ def explanation_facts(explanation: Explanation, row: int) -> dict[str, Any]:
     }
 
 
-def draw(check: Check, folder: Path, stem: str) -> dict[str, str]:
-    """Write the pictures of `check` into `folder` and return their paths in it."""
+def draw(check: Check, folder: Path, stem: str, *, hidden: Mapping[str, NDArray[np.float32]] | None = None) -> Pictures:
+    """Write the pictures of `check` into `folder` and return their paths in it.
+
+    `hidden` holds what the model saw of the image with parts of it hidden, by the picture's key, C×H×W in [0, 1].
+    """
     explanation = check.explanation
-    image = explanation.image
-    return write_pictures(
+    image, view = explanation.image, explanation.view
+    paths = write_pictures(
         folder,
         stem,
-        photo=explanation.view.photo(image.pixels),
+        photo=view.photo(image.pixels, LONGEST_PHOTO),
         segments=explanation.segments,
         weights=explanation.weights[0],
-        regions=[explanation.view.outline(check_region(region, image.size, image.name)) for region in _regions(check)],
+        regions=[view.outline(check_region(region, image.size, image.name)) for region in _regions(check)],
         top=_top(check),
+        beside=next((verdict.beside for verdict in check.verdicts if verdict.beside is not None), None),
+        hidden=hidden or {},
     )
+    return {**paths, **draw_thumb(check, folder, stem)}
+
+
+def draw_thumb(check: Check, folder: Path, stem: str) -> Pictures:
+    """Write the small picture of `check` into `folder`, where the model looked in one view, and return its path."""
+    explanation = check.explanation
+    return write_thumb(
+        folder,
+        stem,
+        pixels=explanation.pixels,
+        aspect=_aspect(explanation),
+        segments=explanation.segments,
+        weights=explanation.weights[0],
+        regions=[explanation.region_mask(region) for region in _regions(check)],
+    )
+
+
+def _aspect(explanation: Explanation) -> float:
+    """Return width by height of what the model sees, in pixels of the image file."""
+    x0, y0, x1, y1 = explanation.view.box
+    return (x1 - x0) / (y1 - y0)
 
 
 def _regions(check: Check) -> list[Region]:

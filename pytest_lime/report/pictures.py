@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +20,36 @@ from skimage.measure import approximate_polygon, find_contours
 
 from pytest_lime.drawing import MOST_OPAQUE, border_runs, interior_point, legend_colours, opacity, relative, shade
 from pytest_lime.records import PICTURE_PATH, write_atomically
+from pytest_lime.verdicts import Layer
 
-__all__ = ["MOST_OPAQUE", "border_path", "legend_colours", "opacity", "region_letter", "write_pictures"]
+__all__ = [
+    "LONGEST_PHOTO",
+    "MOST_OPAQUE",
+    "border_path",
+    "check_stem",
+    "legend_colours",
+    "opacity",
+    "region_letter",
+    "size_within",
+    "small_photo",
+    "write_pictures",
+]
 
-LONGEST_PHOTO = 1024
+LONGEST_PHOTO = 768
 """Pixels on the longer side of a written photograph."""
+
+PHOTO_SIZES = ((LONGEST_PHOTO, 82), (640, 80), (512, 78), (448, 74), (384, 68))
+"""Longer side and quality of a photograph: the first that fits into `PHOTO_BYTES`, or the last."""
+
+PHOTO_BYTES = 44_000
+
+LONGEST_HIDDEN = 320
+"""Pixels on the longer side of what the model saw with a part hidden."""
+
+HIDDEN_QUALITY = 70
+
+FINEST = 1024
+"""Pixels on the longer side of the masks whose outlines are drawn."""
 
 SMALL_PHOTO = 64
 """Up to this longer side, a picture is enlarged in whole pixels instead of being left to blur."""
@@ -75,6 +101,8 @@ def write_pictures(
     weights: NDArray[Any],
     regions: Sequence[NDArray[Any]],
     top: Sequence[int],
+    beside: Layer | None = None,
+    hidden: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Write the pictures of one check and return their paths, relative to ``folder``.
 
@@ -94,29 +122,32 @@ def write_pictures(
         Boolean masks of any resolution that cover the same field of view as ``photo``.
     top
         Superpixels to number, strongest first.
+    beside
+        Another explanation of what the model sees, such as a baseline.
+    hidden
+        What the model saw with a part of it hidden, C×H×W in [0, 1], by key.
 
     Returns
     -------
     dict[str, str]
-        Paths under ``image``, ``heatmap`` and ``borders``, under ``regions`` if there are any, and under
-        ``top`` if any superpixel is to be numbered.
+        Paths under ``image``, ``heatmap`` and ``borders``, under ``regions`` if there are any, under ``top`` if any
+        superpixel is to be numbered, under ``baseline`` and, where its superpixels are others, ``baseline_borders`` if
+        there is one `beside`, and under the keys of `hidden`.
 
     Raises
     ------
     ValueError
         The stem cannot be a file name, or an array has the wrong shape.
     """
-    if not PICTURE_PATH.fullmatch(f"images/{stem}"):
-        raise ValueError(
-            f"stem={stem!r}: a picture's name starts with a letter or digit, then holds these, '.', '_' and '-'"
-        )
+    check_stem(stem)
     segments = np.asarray(segments)
     photo = np.asarray(photo)
     if photo.ndim != 3 or photo.shape[2] != 3 or segments.ndim != 2 or not photo.size or not segments.size:
         shapes = f"photo.shape={photo.shape}, segments.shape={segments.shape}"
         raise ValueError(f"{shapes}: expected H'×W'×3 and H×W, neither of them empty")
     grid = _grid(segments, photo)
-    files = {"heatmap": ("heatmap.png", _heatmap(segments, np.asarray(weights, dtype=np.float64)))}
+    weights = np.asarray(weights, dtype=np.float64)
+    files = {"heatmap": ("heatmap.png", _heatmap(segments, relative(weights)))}
     suffix, data = _photo(photo)
     files["image"] = (f"image.{suffix}", data)
     files["borders"] = ("borders.svg", _borders_svg(grid, segments))
@@ -124,6 +155,18 @@ def write_pictures(
         files["regions"] = ("regions.svg", _regions_svg(grid, regions))
     if len(top):
         files["top"] = ("top.svg", _top_svg(grid, segments, top))
+    if beside is not None:
+        # On the same scale, so that a colour means the same weight in both.
+        limit = float(np.abs(np.nan_to_num(weights)).max(initial=0.0)) or None
+        files["baseline"] = ("baseline.png", _heatmap(beside.segments, relative(beside.weights, limit)))
+        if not np.array_equal(beside.segments, segments):
+            files["baseline_borders"] = (
+                "baseline-borders.svg",
+                _borders_svg(_grid(beside.segments, photo), beside.segments),
+            )
+    aspect = photo.shape[1] / photo.shape[0]
+    for key, pixels in hidden.items():
+        files[key] = (f"{key}.jpg", _jpeg(small_photo(pixels, size_within(pixels.shape[1:], aspect, LONGEST_HIDDEN))))
     paths = {}
     for name, (ending, content) in files.items():
         paths[name] = f"images/{stem}-{ending}"
@@ -131,18 +174,62 @@ def write_pictures(
     return paths
 
 
+def check_stem(stem: str) -> None:
+    """Refuse a stem that cannot begin the name of a picture.
+
+    Raises
+    ------
+    ValueError
+        It does not start with a letter or digit, or holds something else than these, ``.``, ``_`` and ``-``.
+    """
+    if not PICTURE_PATH.fullmatch(f"images/{stem}"):
+        raise ValueError(
+            f"stem={stem!r}: a picture's name starts with a letter or digit, then holds these, '.', '_' and '-'"
+        )
+
+
+def size_within(shape: tuple[int, ...], aspect: float, longest: int) -> tuple[int, int]:
+    """Return width and height of an `aspect`, `longest` pixels at most, and no more than a picture of `shape` has.
+
+    >>> size_within((224, 224), 1.5, 320), size_within((224, 224), 0.5, 160), size_within((8, 8), 1.0, 160)
+    ((224, 149), (80, 160), (160, 160))
+    """
+    # A tiny picture is enlarged, as it is where it is shown large.
+    side = min(longest, max(shape) * max(1, longest // max(shape)))
+    width, height = (side, side / aspect) if aspect >= 1 else (side * aspect, side)
+    return max(1, round(width)), max(1, round(height))
+
+
+def small_photo(pixels: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
+    """Return C×H×W pixels in [0, 1], of one channel or three, as a picture of `size` (width, height)."""
+    rows = np.moveaxis(np.broadcast_to(pixels, (3, *pixels.shape[1:])), 0, -1)
+    picture = Image.fromarray((np.clip(np.nan_to_num(rows), 0, 1) * 255).round().astype(np.uint8))
+    shrinks = size[0] < picture.width or size[1] < picture.height
+    return picture.resize(size, Image.Resampling.LANCZOS if shrinks else Image.Resampling.NEAREST)
+
+
+def _jpeg(picture: Image.Image, quality: int = HIDDEN_QUALITY) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, optimize=True)
+    return buffer.getvalue()
+
+
 def _photo(photo: NDArray[Any]) -> tuple[str, bytes]:
     pixels = (np.clip(np.nan_to_num(np.asarray(photo, dtype=np.float32)), 0, 1) * 255).round().astype(np.uint8)
     picture = Image.fromarray(pixels)
     longest = max(picture.size)
-    buffer = io.BytesIO()
     if longest <= SMALL_PHOTO:
+        buffer = io.BytesIO()
         _enlarge(picture, longest).save(buffer, "PNG", optimize=True)
         return "png", buffer.getvalue()
-    if longest > LONGEST_PHOTO:
-        picture.thumbnail((LONGEST_PHOTO, LONGEST_PHOTO), Image.Resampling.LANCZOS)
-    picture.save(buffer, "JPEG", quality=88, optimize=True)
-    return "jpg", buffer.getvalue()
+    data = b""
+    for side, quality in PHOTO_SIZES:
+        shown = picture.copy()
+        shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+        data = _jpeg(shown, quality)
+        if len(data) <= PHOTO_BYTES:
+            break
+    return "jpg", data
 
 
 def _enlarge(picture: Image.Image, longest: int) -> Image.Image:
@@ -150,8 +237,8 @@ def _enlarge(picture: Image.Image, longest: int) -> Image.Image:
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def _heatmap(segments: NDArray[Any], weights: NDArray[np.float64]) -> bytes:
-    picture = Image.fromarray(shade(relative(weights))[segments])
+def _heatmap(segments: NDArray[Any], strength: NDArray[np.float64]) -> bytes:
+    picture = Image.fromarray(shade(strength)[segments])
     buffer = io.BytesIO()
     # Twice the usual 224 pixels keeps borders crisp on a dense screen, and flat areas compress well.
     _enlarge(picture, max(picture.size)).save(buffer, "PNG", optimize=True)
@@ -187,11 +274,29 @@ def _strokes(identifier: str, path: str, *strokes: tuple[str, float, float, str]
 
 
 def border_path(labels: NDArray[Any]) -> str:
-    """Return the borders between different labels as one path of straight runs."""
+    """Return the borders between different labels as one path of straight runs, joined where they meet."""
     across, down = border_runs(labels)
-    vertical = (f"M{line} {start}v{stop - start}" for line, start, stop in across)
-    horizontal = (f"M{start} {line}h{stop - start}" for line, start, stop in down)
-    return "".join((*vertical, *horizontal))
+    runs = [("v", (line, start), (line, stop)) for line, start, stop in across]
+    runs += [("h", (start, line), (stop, line)) for line, start, stop in down]
+    waiting: dict[tuple[int, int], list[int]] = {}
+    for number, (_, *ends) in enumerate(runs):
+        for end in ends:
+            waiting.setdefault(end, []).append(number)
+    left = set(range(len(runs)))
+    parts = []
+    for number in range(len(runs)):
+        here = runs[number][1]
+        if number in left:
+            parts.append(f"M{here[0]} {here[1]}")
+        following: int | None = number
+        while following in left:
+            left.remove(following)
+            way, first, last = runs[following]
+            there = last if here == first else first
+            parts.append(f"{way}{there[0] - here[0] if way == 'h' else there[1] - here[1]}")
+            here = there
+            following = next((other for other in waiting[here] if other in left), None)
+    return "".join(parts)
 
 
 def _borders_svg(grid: _Grid, segments: NDArray[Any]) -> bytes:
@@ -237,7 +342,7 @@ def region_letter(number: int) -> str:
 
 def _outlines(mask: NDArray[np.bool_], grid: _Grid) -> list[NDArray[np.float64]]:
     """Return closed outlines of a mask as k×2 arrays of x, y in the grid's units."""
-    step = max(1, math.ceil(max(mask.shape) / LONGEST_PHOTO))
+    step = max(1, math.ceil(max(mask.shape) / FINEST))
     height, width = (length / step for length in mask.shape)
     mask = mask[::step, ::step]
     # Contours cut corners by half a pixel: enlarging a coarse mask keeps its corners square.

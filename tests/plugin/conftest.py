@@ -148,7 +148,7 @@ def report(pytester: pytest.Pytester) -> Callable[..., dict[str, dict[str, Any]]
     def read(folder: str | Path = "lime-report") -> dict[str, dict[str, Any]]:
         place = pytester.path / folder
         results = json.loads((place / "results.json").read_text(encoding="utf-8"))
-        assert (results["format"], results["version"]) == ("pytest-lime", 1)
+        assert (results["format"], results["version"]) == ("pytest-lime", 2)
         page = (place / "index.html").read_text(encoding="utf-8")
         named = set()
         for record in results["records"]:

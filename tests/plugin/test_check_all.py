@@ -83,7 +83,8 @@ def test_one_test_of_many_images(
     assert [record["status"] for record in fails] == ["pass", "fail", "pass", "fail"]
     assert [record["image"]["name"] for record in fails] == [f"picture{number}.png" for number in range(4)]
     for place, record in enumerate(fails, start=1):
-        assert record["set"] == {"number": place, "of": 4, "mostly": 0.75, "status": "fail"}
+        shared = {"id": fails[0]["set"]["id"], "name": "test_fails"}
+        assert record["set"] == {**shared, "number": place, "of": 4, "mostly": 0.75, "status": "fail"}
     assert {record["set"]["status"] for key, record in records.items() if "passes" in key} == {"pass"}
 
 

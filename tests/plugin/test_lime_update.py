@@ -495,3 +495,23 @@ class TestReference:
         assert found["test_it[0]"]["figure"] == found["test_by_name"]["figure"] == "no change at all"
         assert found["test_it[16]"]["status"] == "fail"
         assert not pytester.path.joinpath("lime-baselines").exists()
+
+
+@bare
+def test_the_report_shows_what_it_was(look: Callable[[str], None], run: Run, report: Report) -> None:
+    run("--lime-update").assert_outcomes(passed=1)
+    look("moved")
+    run().assert_outcomes(failed=1)
+    (record,) = report().values()
+    change = record["claims"][0]["change"]
+    assert set(record["pictures"]) == {"image", "heatmap", "borders", "top", "thumb", "baseline"}
+    assert change["jaccard"] == record["claims"][0]["estimate"] or change["rank_correlation"] < 0.6
+    # Superpixels are counted row by row, 4×4 of them: it looked at the first two rows and columns.
+    assert set(change["left"]) == {0, 1, 4, 5}
+    assert set(change["entered"]) == {10, 11, 14, 15}
+    before = change["weights"]
+    assert sorted(range(16), key=lambda superpixel: -before[superpixel])[:4] == sorted(
+        change["left"], key=lambda superpixel: -before[superpixel]
+    )
+    assert change["largest"]["before"] == pytest.approx(before[change["largest"]["superpixel"]])
+    assert change["against"].startswith("lime-baselines/test-it-array-cat-")

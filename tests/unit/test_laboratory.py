@@ -138,6 +138,21 @@ class TestIntervene:
         # Two fills, each without the region and of it alone.
         assert lab.passes == model.count - before == 4
 
+    def test_what_is_shown_is_what_the_model_saw(self) -> None:
+        model = Seeing()
+        lab = laboratory(model, **GRID)
+        first = model.count
+        found = lab.intervene([ASTRIDE, Box(0, 0, 8, 8)])
+        seen = torch.cat(model.seen)[first:].numpy()
+        shown = lab.hidden(found)
+        # As they are scored: each region with each fill, first without it and then alone.
+        keys = [f"{kind}.{r}.{f}" for r in (0, 1) for f in (0, 1) for kind in ("without", "alone")]
+        assert set(shown) == set(keys)
+        for key, pixels in zip(keys, seen, strict=True):
+            assert shown[key] == pytest.approx(pixels, abs=1e-6)
+        assert lab.hidden([]) == {}
+        assert model.count == first + len(seen)
+
     @pytest.mark.parametrize(("own", "second"), [("image_mean", "blur"), ("blur", "image_mean")])
     def test_the_second_fill_is_another_one(self, own: str, second: str) -> None:
         model = Seeing()

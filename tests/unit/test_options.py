@@ -1,6 +1,7 @@
 """Options: defaults, every rule, layers, and the spelling of an ini file."""
 
 import dataclasses
+import hashlib
 import json
 import math
 from typing import Any
@@ -218,6 +219,17 @@ def test_as_json_is_json() -> None:
     assert LimeOptions(segmenter=math.sqrt, surrogate=REGRESSOR).as_json()["segmenter"] == "sqrt"
     assert LimeOptions(surrogate=REGRESSOR).as_json()["surrogate"] == "Ridge()"
     assert list(values) == list(DEFAULTS)
+
+
+def test_the_hash_tells_options_apart() -> None:
+    masks = np.eye(3)
+    listed = [LimeOptions(), LimeOptions(seed=1), LimeOptions(fill="blur"), LimeOptions(sampler=masks)]
+    # Of the same shape, which is all that a record says of an array.
+    listed += [LimeOptions(sampler=1 - masks), LimeOptions(sampler=masks[:2])]
+    assert len({options.sha256 for options in listed}) == len(listed)
+    assert LimeOptions(sampler=np.eye(3)).sha256 == LimeOptions(sampler=masks).sha256
+    text = json.dumps(LimeOptions().as_json(), sort_keys=True, separators=(",", ":"))
+    assert LimeOptions().sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_layers_the_first_is_the_strongest() -> None:

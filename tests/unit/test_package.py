@@ -74,7 +74,19 @@ PUBLIC = [
 ]
 # From the bottom to the top; a package stands for all modules in it.
 LAYERS = [
-    {"errors", "extras", "options", "regions", "region_files", "images", "records", "states", "probes", "environment"},
+    {
+        "errors",
+        "extras",
+        "options",
+        "regions",
+        "region_files",
+        "images",
+        "records",
+        "states",
+        "probes",
+        "environment",
+        "revision",
+    },
     {
         "anytime",
         "footprints",
@@ -111,13 +123,16 @@ LAYERS = [
         "sampling",
         "explainer",
         "laboratory",
+        "provenance",
     },
-    {"verdicts", "groups", "sets", "claims", "trials", "baselines", "regression"},
-    {"report", "suites", "summaries"},
+    {"verdicts", "interval_paths", "groups", "sets", "claims", "trials", "baselines", "regression"},
+    {"report", "suites", "summaries", "counts"},
     {
         "results",
         "report_folder",
         "leftovers",
+        "tally",
+        "callers",
         "workers",
         "progress",
         "prefetch",

@@ -221,8 +221,14 @@ class TestReading:
             (b"[]", "was not written by pytest-lime"),
             (b"{}", "was not written by pytest-lime"),
             (b'{"format": "allure", "version": 1}', "was not written by pytest-lime"),
-            (b'{"format": "pytest-lime"}', "has version None and this pytest-lime reads 1"),
-            (b'{"format": "pytest-lime", "version": 2}', "has version 2"),
+            (b'{"format": "pytest-lime"}', "has version None and this pytest-lime reads 1 and 2"),
+            (
+                b'{"format": "pytest-lime", "version": 3}',
+                "has version 3 and this pytest-lime reads 1 and 2; use the version",
+            ),
+            (b'{"format": "pytest-lime", "version": true}', "has version True"),
+            (b'{"format": "pytest-lime", "version": "2"}', "has version '2'"),
+            (b'{"format": "pytest-lime", "version": [2]}', "has version [2]"),
         ],
     )
     def test_other_files(self, tmp_path: Path, data: bytes, words: str) -> None:
@@ -248,4 +254,4 @@ class TestReading:
 
     def test_the_version_is_part_of_the_file(self, tmp_path: Path) -> None:
         write_results({"format": FORMAT, "version": VERSION, "records": []}, tmp_path)
-        assert json.loads((tmp_path / RESULTS).read_text(encoding="utf-8"))["version"] == 1
+        assert json.loads((tmp_path / RESULTS).read_text(encoding="utf-8"))["version"] == 2

@@ -1,7 +1,9 @@
 """Regions: known areas, combinations, and what is told of wrong ones."""
 
+import hashlib
 import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from PIL import Image as PILImage
 from pytest_lime import Box, Ellipse, Mask, Polygon, Region, RegionError, whole
 from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
-from pytest_lime.regions import check_region
+from pytest_lime.regions import check_region, region_sha256
 
 SIZE = (8, 12)  # height, width
 SHAPES: list[Region] = [
@@ -519,3 +521,27 @@ def test_a_mask_does_not_change_with_the_array_it_came_from() -> None:
     np.testing.assert_array_equal(mask.inside, INSIDE)
     with pytest.raises(ValueError, match="read-only"):
         mask.inside[0, 0] = True
+
+
+class TestHash:
+    def test_every_region_has_its_own(self) -> None:
+        listed = [*SHAPES, *(~region for region in SHAPES), SHAPES[0] | SHAPES[1], SHAPES[1] | SHAPES[0]]
+        listed += [SHAPES[0] & SHAPES[1], Box(1, 2, 5, 6.000000001), Mask(np.ones(SIZE)), Mask(np.ones(SIZE[::-1]))]
+        assert len({region_sha256(region, SIZE) for region in listed}) == len(listed)
+
+    @pytest.mark.parametrize("region", SHAPES, ids=repr)
+    def test_it_is_that_of_the_region_and_not_of_the_object(self, region: Region) -> None:
+        again = pickle.loads(pickle.dumps(region))
+        assert region_sha256(again, SIZE) == region_sha256(region, SIZE)
+        assert region_sha256(~~region, SIZE) == region_sha256(region, SIZE)
+        assert re.fullmatch("[0-9a-f]{64}", region_sha256(region, SIZE))
+
+    def test_it_is_the_same_in_every_version(self) -> None:
+        known = hashlib.sha256(b"Box(1.0, 2.0, 5.0, 6.0)").hexdigest()
+        assert region_sha256(Box(1, 2, 5, 6), SIZE) == known
+
+    def test_a_region_of_ones_own_is_known_by_its_pixels(self) -> None:
+        masks = [np.zeros(SIZE, dtype=bool) for _ in range(2)]
+        masks[1][0, 0] = True
+        first, second, same = Own(masks[0]), Own(masks[1]), Own(masks[0].copy())
+        assert region_sha256(first, SIZE) == region_sha256(same, SIZE) != region_sha256(second, SIZE)

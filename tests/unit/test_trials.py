@@ -197,6 +197,9 @@ class TestNoReliance:
         lab = planted_lab(planted_and([0, 15], 16), **budget)
         verdict = conducted(no_reliance(MARK, at_most=0.5), lab)
         assert (verdict.status, verdict.samples, lab.passes) == ("inconclusive", 40, 40)
+        path = verdict.as_json()["path"]
+        assert [point[0] for point in path] == [32, 40]
+        assert path[-1][1:] == pytest.approx([verdict.estimate, *verdict.interval], rel=1e-5)
         assert verdict.interval[0] < 0.5 < verdict.interval[1]
         assert verdict.needs == 0
 
@@ -261,6 +264,25 @@ class TestFaithful:
         lab.explanation = dataclasses.replace(lab.explanation, weights=-lab.explanation.weights)
         turned = conducted(faithful(), lab)
         assert (turned.status, turned.estimate) == ("fail", 1.0)
+
+    def test_the_curves_are_those_of_the_score(self) -> None:
+        weights = np.array([*OBJECT, 0.01])
+        verdict = conducted(faithful(), planted_lab(planted_linear(weights.tolist()), samples=400))
+        curves = verdict.as_json()["curves"]
+        shares, insertion, deletion = (np.array(curves[name]) for name in ("shares", "insertion", "deletion"))
+        assert (shares[0], shares[-1]) == (0, 1)
+        assert np.all(np.diff(shares) > 0)
+        # The sum of so many of the largest weights; and what is left of all.
+        sums = np.append(0, np.cumsum(np.sort(weights)[::-1]))[(shares * 16).round().astype(int)]
+        assert insertion - insertion[0] == pytest.approx(sums, abs=0.02)
+        assert deletion - deletion[-1] == pytest.approx(sums[-1] - sums, abs=0.02)
+        for name, ours in (("insertion", insertion), ("deletion", deletion)):
+            low, high = np.array(curves[f"{name}_random"]).T
+            assert np.all(low <= high)
+            assert low[[0, -1]] == pytest.approx(ours[[0, -1]])
+            assert high[[0, -1]] == pytest.approx(ours[[0, -1]])
+        # No random order shows more of the score sooner.
+        assert np.all(np.array(curves["insertion_random"])[:, 1] <= insertion + 0.02)
 
     def test_a_score_that_nothing_changes_has_no_order(self) -> None:
         verdict = conducted(faithful(), planted_lab(planted_linear([0.0] * 16, 0.5), samples=100))

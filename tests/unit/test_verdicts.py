@@ -153,6 +153,8 @@ class TestVerdict:
             "needs": 0,
             "claim": "",
             "text": "",
+            "details": {},
+            "beside": None,
         }
         json.dumps(verdict.as_json(), allow_nan=False)
 
@@ -338,3 +340,14 @@ class TestOpenClaims:
     def test_where_all_masks_were_seen_no_more_can_come(self, explanation_of: Build) -> None:
         explanation = self.explained(explanation_of, alive=0, samples=16, complete=True)
         assert open_claims(Check(explanation, (verdict_of("pass"), verdict_of("fail")))) == 0
+
+
+def test_details_stand_in_the_record_and_cannot_take_the_place_of_a_figure() -> None:
+    verdict = Verdict(
+        meaning="", estimate=3, interval=(2, 4), relation="<=", bound=5, details={"path": [[1, 2]], "status": "fail"}
+    )
+    assert verdict.as_json()["path"] == [[1, 2]]
+    assert verdict.as_json()["status"] == "pass"
+    assert hash(verdict) == hash(dataclasses.replace(verdict, details={}))
+    with pytest.raises(OptionError, match=r"Verdict: details=\[1\] must be a mapping of JSON values"):
+        Verdict(meaning="", estimate=3, interval=(2, 4), relation="<=", bound=5, details=[1])  # type: ignore[arg-type]

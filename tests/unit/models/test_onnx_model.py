@@ -1,6 +1,7 @@
 """Models in the ONNX format, run by onnxruntime."""
 
 import copy
+import hashlib
 import pickle
 import sys
 import warnings
@@ -211,6 +212,11 @@ class TestSessions:
             np.testing.assert_allclose(model.predict(BATCH), BATCH.numpy().mean(axis=(2, 3)), rtol=1e-5, atol=1e-6)
             model.to(torch.device("cpu"))
             assert model.device == "cpu"
+
+    def test_the_hash_is_that_of_the_file(self) -> None:
+        assert OnnxModel(means()).sha256 == hashlib.sha256(means()).hexdigest()
+        session = onnxruntime.InferenceSession(means(), providers=["CPUExecutionProvider"])
+        assert OnnxModel(session).sha256 is None
 
     @pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
     def test_copies(self, again: Callable[[OnnxModel], OnnxModel]) -> None:

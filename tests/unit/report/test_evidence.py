@@ -15,8 +15,9 @@ from pytest_lime.claims import judge
 from pytest_lime.images import load_image
 from pytest_lime.probes import Intervention
 from pytest_lime.records import VERSION
-from pytest_lime.report.evidence import describe, draw
-from pytest_lime.verdicts import Check
+from pytest_lime.regions import region_sha256
+from pytest_lime.report.evidence import describe, draw, draw_thumb
+from pytest_lime.verdicts import Check, Layer
 
 Build = Callable[..., Explanation]
 WEIGHTS = [0.5, -0.2, 0.1, 0.0, 0.3, -0.4, 0.05, -0.01]
@@ -201,7 +202,41 @@ class TestNumbering:
         assert [one["weight"] for one in listed] == sorted(weights, key=abs, reverse=True)[:16]
 
 
+class TestWhole:
+    def test_every_superpixel_and_where_it_lies(self, explanation_of: Build) -> None:
+        weights = [math.cos(j) for j in range(40)]
+        check = judge(explanation_of(weights), (mass(LEFT, at_least=0.1),))
+        brief, whole = (describe(check, extra=PLACE, whole=whole) for whole in (False, True))
+        assert len(brief["weights"]) == 16
+        assert [weight["weight"] for weight in whole["weights"]] == sorted(weights, key=abs, reverse=True)
+        assert whole["weights"][:16] == brief["weights"]
+        assert "segments" not in brief
+        assert whole["segments"]["shape"] == [50, 20]
+        assert whole["segments"]["runs"].startswith("0:5 1:5 2:5 3:5 0:5")
+
+    def test_hashes(self, explanation_of: Build) -> None:
+        explanation = explanation_of(WEIGHTS)
+        hashes = record_of(explanation, mass(LEFT, at_least=0.1), pointing(RIGHT), predicted())["hashes"]
+        assert hashes == {
+            "image": explanation.image.sha256,
+            "options": explanation.options.sha256,
+            "regions": [region_sha256(region, (10, 20)) for region in (LEFT, RIGHT)],
+        }
+
+
 class TestDraw:
+    def test_what_belongs_to_it_is_drawn_too(self, explanation_of: Build, tmp_path: Path) -> None:
+        explanation = explanation_of(WEIGHTS)
+        verdict = Verdict(
+            meaning="", estimate=1, interval=(1, 1), relation=">=", bound=0,
+            beside=Layer(explanation.segments[:, ::-1], explanation.weights[0]),
+        )  # fmt: skip
+        pictures = draw(Check(explanation, (verdict,)), tmp_path, "a", hidden={"alone.0.0": explanation.pixels})
+        assert set(pictures) == {
+            *("image", "heatmap", "borders", "top", "thumb", "baseline", "baseline_borders", "alone.0.0")
+        }
+        assert draw_thumb(Check(explanation, (verdict,)), tmp_path, "a") == {"thumb": pictures["thumb"]}
+
     @pytest.mark.parametrize("claims", [(), (mass(LEFT, at_least=0.1), pointing(RIGHT))])
     def test_pictures_are_files_in_the_folder(
         self, explanation_of: Build, tmp_path: Path, claims: tuple[Claim, ...]

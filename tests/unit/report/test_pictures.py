@@ -13,6 +13,7 @@ from PIL import Image
 
 from pytest_lime.report import pictures
 from pytest_lime.report.pictures import legend_colours, opacity, region_letter, write_pictures
+from pytest_lime.verdicts import Layer
 
 QUARTERS = np.array([[0, 1], [2, 3]])
 SVG = "{http://www.w3.org/2000/svg}"
@@ -78,7 +79,7 @@ def test_a_photograph_of_the_wrong_shape_is_refused(tmp_path: Path) -> None:
         ((8, 8), "png", (512, 512)),
         ((64, 32), "png", (256, 512)),
         ((300, 451), "jpg", (451, 300)),
-        ((500, 2000), "jpg", (1024, 256)),
+        ((500, 2000), "jpg", (768, 192)),
     ],
 )
 def test_the_photograph_keeps_its_aspect_at_a_sensible_size(
@@ -135,11 +136,16 @@ def test_border_runs_cover_exactly_the_places_where_neighbours_differ(tmp_path: 
     labels = np.random.default_rng(3).integers(0, 4, (13, 9))
     path = strokes(tmp_path / write(tmp_path, segments=labels)["borders"], "b")
     across, down = np.zeros((13, 8), int), np.zeros((12, 9), int)
-    for x, y, way, length in re.findall(r"M(\d+) (\d+)([vh])(\d+)", path):
-        if way == "v":
-            across[int(y) : int(y) + int(length), int(x) - 1] += 1
+    x = y = 0
+    for start_x, start_y, way, length in re.findall(r"M(\d+) (\d+)|([vh])(-?\d+)", path):
+        if not way:
+            x, y = int(start_x), int(start_y)
+        elif way == "v":
+            across[min(y, y + int(length)) : max(y, y + int(length)), x - 1] += 1
+            y += int(length)
         else:
-            down[int(y) - 1, int(x) : int(x) + int(length)] += 1
+            down[y - 1, min(x, x + int(length)) : max(x, x + int(length))] += 1
+            x += int(length)
     assert np.array_equal(across, labels[:, 1:] != labels[:, :-1])
     assert np.array_equal(down, labels[1:] != labels[:-1])
 
@@ -259,3 +265,48 @@ def test_opacity_grows_with_strength_on_both_sides() -> None:
     assert values == sorted(values)
     assert opacity(-0.5) == opacity(0.5)
     assert opacity(7.0) == pictures.MOST_OPAQUE
+
+
+def test_a_noisy_photograph_is_made_smaller_until_it_is_small_enough(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random((600, 900, 3), dtype=np.float32)
+    path = write(tmp_path, photo=noise)["image"]
+    with Image.open(tmp_path / path) as picture:
+        assert picture.size == (384, 256)
+    soft = write(tmp_path, photo=np.full((600, 900, 3), 0.5, np.float32))["image"]
+    with Image.open(tmp_path / soft) as picture:
+        assert picture.size == (768, 512)
+
+
+def test_another_explanation_is_drawn_on_the_same_scale(tmp_path: Path) -> None:
+    weights = np.array([1.0, -1.0, 0.0, 0.5])
+    same = write(tmp_path, weights=weights, beside=Layer(QUARTERS, weights))
+    assert "baseline_borders" not in same
+    assert (tmp_path / same["baseline"]).read_bytes() == (tmp_path / same["heatmap"]).read_bytes()
+    weaker = write(tmp_path, weights=weights, beside=Layer(QUARTERS.T, weights / 2))
+    shown = pixels(tmp_path / weaker["baseline"])
+    assert shown[0, 0, 3] == round(255 * opacity(0.5))
+    assert strokes(tmp_path / weaker["baseline_borders"], "b") == "M1 0v2M0 1h2"
+    # Nothing now: then on the scale of what there was.
+    nothing = write(tmp_path, weights=np.zeros(4), beside=Layer(QUARTERS, weights))
+    assert pixels(tmp_path / nothing["baseline"])[0, 0, 3] == round(255 * opacity(1.0))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_the_model_saw_with_a_part_hidden(tmp_path: Path, channels: int) -> None:
+    seen = np.zeros((channels, 224, 224), np.float32)
+    seen[:, :112] = 2.0  # beyond white, as a fill may be
+    paths = write(tmp_path, photo=np.zeros((40, 80, 3), np.float32), hidden={"without.0.1": seen})
+    assert paths["without.0.1"] == "images/stem-without.0.1.jpg"
+    shown = pixels(tmp_path / paths["without.0.1"])
+    assert shown.shape == (112, 224, 3)
+    assert shown[20].min() > 250
+    assert shown[90].max() < 5
+
+
+def test_a_border_that_meets_itself_is_drawn_whole(tmp_path: Path) -> None:
+    labels = np.zeros((6, 6), int)
+    labels[2:4, 2:4] = 1
+    # Once round, and nothing twice.
+    path = strokes(tmp_path / write(tmp_path, segments=labels, weights=np.ones(2))["borders"], "b")
+    assert sorted(re.findall(r"[vh]-?\d+", path)) == ["h-2", "h2", "v-2", "v2"]
+    assert path.count("M") == 1
