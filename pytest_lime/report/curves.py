@@ -95,7 +95,7 @@ def _curve(name: str, points: _Points, upwards: tuple[float, float]) -> Curve:
     words = f"Area under the curve {number(area)}"
     if points.random:
         ends = [_area(points.shares, [pair[end] for pair in points.random]) for end in (0, 1)]
-        words += f"; random orders run between curves of {between(*ends)}"
+        words += f"; those of random orders lie within {between(*ends)}"
     better = "higher" if shown else "lower"
     plane = Plane((0.0, 1.0), upwards, shares=True)
     return Curve(

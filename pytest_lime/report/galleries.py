@@ -102,11 +102,13 @@ def _gallery(records: Sequence[tuple[Mapping[str, Any], str]], anchor: str, word
     status = _status(next((told.get("status") for told in facts if told.get("status") is not None), None))
     awaited = all(record.get("outcome") == "xfailed" for record, _ in records)
     tone = "expected" if status == "fail" and awaited else status
-    title = next((text for told in facts if (text := as_text(told.get("name")))), "") or as_text(first.get("test"))
+    name = next((text for told in facts if (text := as_text(told.get("name")))), "")
+    test = as_text(first.get("test"))
     left = total - len(records)
     return Gallery(
         anchor=anchor,
-        title=title or "unnamed test",
+        # Most sets are called after the test itself.
+        title=test if test.endswith(name) and test else ", ".join(filter(None, (name, test))) or "unnamed test",
         target=as_text(as_mapping(first.get("target")).get("label")),
         tone=tone,
         word=words[tone],
@@ -162,7 +164,7 @@ def _member(record: Mapping[str, Any], anchor: str, words: Mapping[str, str]) ->
     mood = verdict_of(record)
     rows = as_rows(record.get("claims"))
     wanted = _status(record.get("status"))
-    # What decided: the first claim whose verdict is that of the image.
+    # What decided is the first claim whose verdict is that of the image.
     claim = next((row for row in rows if _status(row.get("status")) == wanted), rows[0] if rows else {})
     estimate = as_number(claim.get("estimate"))
     pictures, place = as_mapping(record.get("pictures")), as_number(as_mapping(record.get("set")).get("number"))
