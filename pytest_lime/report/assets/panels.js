@@ -1,4 +1,5 @@
-// A slider that wipes between the heatmap of a baseline and that of now. Without it both stand side by side.
+// A slider that wipes between the heatmap of a baseline and that of now, and links to what is folded. Without it both
+// heatmaps stand side by side.
 "use strict";
 
 for (const both of document.querySelectorAll(".before-now")) {
@@ -50,3 +51,14 @@ for (const both of document.querySelectorAll(".before-now")) {
   both.append(make("figure", { className: "picture wipe" }, stage, make("figcaption", {}, control)));
   show();
 }
+
+// What a link leads to unfolds; a link may be followed again after it was folded.
+const unfold = (address) => {
+  const details = document.getElementById(address.slice(1))?.closest(".gallery, .method details");
+  if (details) details.open = true;
+};
+for (const link of document.querySelectorAll('a[href^="#page--"]')) {
+  link.addEventListener("click", () => unfold(link.getAttribute("href")));
+}
+window.addEventListener("hashchange", () => unfold(location.hash));
+unfold(location.hash);

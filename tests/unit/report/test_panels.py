@@ -287,7 +287,7 @@ class TestPage:
     @pytest.mark.parametrize("value", [None, "text", -1, [None, "x", {}, []]])
     def test_no_wrong_value_within_breaks_the_page(self, tmp_path: Path, value: object) -> None:
         """Every value at any depth is spoilt, one after the other, each in a record of its own."""
-        records = []
+        records: list[dict[str, Any]] = []
         for path in _paths(record()):
             one = deepcopy(record(f"r{len(records)}"))
             inner = one
