@@ -223,7 +223,7 @@ class TestPage:
         html = page(tmp_path, one)
         assert "about 70 are needed" in html
         # Of each group, and once in the text for an issue.
-    assert html.count("not measured") == 4
+        assert html.count("not measured") == 4
         assert "3 images" in html
         for words in ("Differences of pairs", "group-plot", "The figure of every image"):
             assert words not in html
