@@ -241,7 +241,10 @@ def _results(records: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
 def in_one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report that holds its pictures, with nothing beside it."""
     drawn, folder = tmp_path_factory.mktemp("drawn"), tmp_path_factory.mktemp("one")
-    path = render(_results([_record(drawn, "cat"), _record(drawn, "dog")]), drawn, self_contained=True)
+    brief = _record(drawn, "owl", status="pass", outcome="passed", claims=[_claim("pass", 0.8, [0.7, 0.9])])
+    brief["pictures"] = {"thumb": brief["pictures"]["thumb"]}
+    records = [_record(drawn, "cat"), _record(drawn, "dog"), brief]
+    path = render(_results(records), drawn, self_contained=True)
     return path.rename(folder / "report.html")
 
 

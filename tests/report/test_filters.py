@@ -162,6 +162,7 @@ def test_the_keys_are_told_in_a_dialog(visit: Callable[..., Any]) -> None:
 def test_the_command_and_the_text_for_an_issue_are_copied(visit: Callable[..., Any], place: str) -> None:
     page = visit(place, permissions=["clipboard-read", "clipboard-write"])
     card = page.locator("#cat")
+    card.scroll_into_view_if_needed()
     card.get_by_role("button", name="Copy the command").click()
     card.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "pytest tests/test_cat.py"
@@ -176,6 +177,7 @@ def test_where_the_clipboard_is_closed_the_text_is_selected(visit: Callable[...,
     page = visit()
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     card = page.locator("#cat")
+    card.scroll_into_view_if_needed()
     card.get_by_role("button", name="Copy for an issue").click()
     card.get_by_role("button", name="Press Ctrl+C").wait_for()
     assert page.evaluate("getSelection().toString()").startswith("**Failed:** `a cat`")

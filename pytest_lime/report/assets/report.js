@@ -231,7 +231,9 @@
     }
     setTimeout(() => (button.textContent = words), 4000);
   };
-  for (const more of document.querySelectorAll(".card > .more")) {
+  // The other script tells of each card that comes near the view: a thousand cards need no buttons yet.
+  document.addEventListener("lime-near", ({ target }) => {
+    const more = target.querySelector(":scope > .more");
     const buttons = make("div", { className: "copies" });
     for (const [kind, words] of [["command", "Copy the command that runs this check again"], ["issue-text", "Copy for an issue"]]) {
       const text = more.querySelector(`pre.${kind}`);
@@ -241,5 +243,5 @@
       buttons.append(button);
     }
     if (buttons.children.length) more.prepend(buttons);
-  }
+  });
 })();

@@ -162,6 +162,7 @@
   };
 
   const wake = (card) => {
+    card.dispatchEvent(new CustomEvent("lime-near", { bubbles: true }));
     const layers = card.querySelector(".layers");
     if (layers?.querySelector(".layer-heatmap")) {
       const slider = make("input", { type: "range", min: "0", max: "100", step: "5", value: String(opacity) });

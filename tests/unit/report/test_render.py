@@ -556,7 +556,7 @@ def test_only_the_strongest_are_in_the_chart_and_all_are_in_the_table(tmp_path: 
 
 def test_a_check_that_passed_without_pictures_is_told_briefly(tmp_path: Path) -> None:
     brief, whole = page(tmp_path, record(**PASS, pictures={})), page(tmp_path, record(**PASS))
-    assert "--lime-report-all for the pictures" in brief.text
+    assert "Pictures of checks that pass come with --lime-report-all." in brief.text
     assert "at least 3 of the 4 strongest superpixels" in brief.text
     assert "pytest 'tests/test_cat.py::test_head' --lime-seed=0" in brief.text
     assert "How far to trust it" not in brief.text
