@@ -19,14 +19,16 @@ COVERS = (
     "A claim passes when the whole interval of its figure keeps to the bound, fails when the whole interval breaks it, "
     "and is inconclusive otherwise.",
     "{interval}",
+    "A comparison of groups takes one figure of each image. Its intervals say how far the means of such images lie "
+    "apart, if the images of each group were drawn at random.",
     "Where a claim names a region, the record also holds the scores of the image without that region and of the region "
     "alone, with two kinds of filling each; these are measured, not estimated.",
     "The hashes in this file say which weights of the model (where they can be read), which image, options and regions "
     "a verdict is about. With the commit of the repository and the versions of packages they let it be made again.",
 )
 DOES_NOT_COVER = (
-    "The intervals cover sampling error only, that is, how much a figure could move if other random combinations had "
-    "been drawn. No other source of error is in them.",
+    "The interval of a claim covers sampling error only, that is, how much its figure could move if other random "
+    "combinations had been drawn. No other source of error is in it.",
     "No verdict says that the model is right, safe or fair. It says where the model looked on the image that was "
     "checked.",
     "Nothing is said about images that were not checked. For a set, the interval of the rate is about such images only "

@@ -55,6 +55,7 @@ SMALL_PHOTO = 64
 """Up to this longer side, a picture is enlarged in whole pixels instead of being left to blur."""
 
 ENLARGED = 512
+PALETTE = 256
 SVG_SIDE = 640
 """The intrinsic longer side of the SVG layers, near the size at which a page shows them."""
 
@@ -238,10 +239,18 @@ def _enlarge(picture: Image.Image, longest: int) -> Image.Image:
 
 
 def _heatmap(segments: NDArray[Any], strength: NDArray[np.float64]) -> bytes:
-    picture = Image.fromarray(shade(strength)[segments])
+    shades, places = np.unique(shade(strength), axis=0, return_inverse=True)
+    options: dict[str, Any] = {}
+    if len(shades) <= PALETTE:
+        # A byte a pixel, and half the file.
+        picture = Image.fromarray(places.reshape(-1).astype(np.uint8)[segments])
+        picture.putpalette(shades[:, :3].tobytes())
+        options = {"transparency": shades[:, 3].tobytes()}
+    else:
+        picture = Image.fromarray(shade(strength)[segments])
     buffer = io.BytesIO()
     # Twice the usual 224 pixels keeps borders crisp on a dense screen, and flat areas compress well.
-    _enlarge(picture, max(picture.size)).save(buffer, "PNG", optimize=True)
+    _enlarge(picture, max(picture.size)).save(buffer, "PNG", optimize=True, **options)
     return buffer.getvalue()
 
 

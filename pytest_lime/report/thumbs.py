@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pytest_lime.drawing import relative, shade
+from pytest_lime.drawing import faded, relative, shade
 from pytest_lime.records import write_atomically
 from pytest_lime.report.pictures import check_stem, size_within, small_photo
 
@@ -20,7 +20,7 @@ __all__ = ["write_thumb"]
 LONGEST = 160
 QUALITY = 75
 # How opaque the heatmap is over the photograph, of what it is by itself.
-STRENGTH = 0.6
+STRENGTH = 0.8
 DARK, LIGHT = (20, 23, 26), (255, 255, 255)
 
 
@@ -34,7 +34,7 @@ def write_thumb(
     weights: NDArray[np.float64],
     regions: Sequence[NDArray[np.bool_]],
 ) -> dict[str, str]:
-    """Write the photograph with heatmap and outlines of regions over it, and return its path under ``thumb``.
+    """Write the photograph, in light grays, under heatmap and outlines of regions; return its path under ``thumb``.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def write_thumb(
     """
     check_stem(stem)
     size = size_within(pixels.shape[1:], aspect, LONGEST)
-    photo = np.asarray(small_photo(pixels, size), dtype=np.float32)
+    # Colours of its own would be taken for those of the heatmap.
+    photo = 255 * faded(np.asarray(small_photo(pixels, size), dtype=np.float32) / np.float32(255))
     shades = _resized(shade(relative(np.asarray(weights, dtype=np.float64)))[segments], size)
     alpha = shades[..., 3:].astype(np.float32) * (STRENGTH / 255)
     drawn = photo * (1 - alpha) + shades[..., :3] * alpha

@@ -355,3 +355,47 @@ def test_the_model_is_hashed_once_for_all_checks(
     assert first == second != third
     assert len(first) == 64
     assert models[0]["input"] == [16, 16]
+
+
+@bare
+def test_git_is_asked_once_and_only_for_a_report(
+    suite: Callable[..., Path], run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite("""
+    @pytest.mark.parametrize("number", range(3))
+    def test_it(lime, number):
+        lime.check(IMAGE, "cat", HOLDS, samples=300)
+    """)
+    folder, log = pytester.path / "bin", pytester.path / "asked.txt"
+    folder.mkdir()
+    (folder / "git").write_text(f'#!/bin/sh\necho "$PWD" >> "{log}"\nexit 1\n', encoding="utf-8")
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    run().assert_outcomes(passed=3)
+    assert not log.exists()
+    run("--lime-report=lime-report").assert_outcomes(passed=3)
+    assert log.read_text(encoding="utf-8").split() == [str(pytester.path)]
+    assert results_of(pytester.path / "lime-report")["run"]["git"] is None
+
+
+def test_a_skipped_test_counts_once_wherever_it_is_skipped(
+    suite: Callable[..., Path], run: Run, pytester: pytest.Pytester
+) -> None:
+    suite("""
+    def test_within(lime):
+        pytest.skip("no data")
+
+    @pytest.mark.skipif(True, reason="not here")
+    def test_before(lime):
+        pass
+
+    @pytest.mark.xfail
+    def test_expected(lime):
+        lime.check(IMAGE, "cat", FAILS, samples=300)
+
+    def test_of_something_else():
+        pytest.skip("has nothing to do with it")
+    """)
+    run("--lime-report=lime-report").assert_outcomes(skipped=3, xfailed=1)
+    counts = results_of(pytester.path / "lime-report")["counts"]
+    assert (counts["skipped"], counts["deselected"], counts["excluded"], counts["expected"]) == (2, 0, 2, 1)

@@ -33,7 +33,7 @@ def write(folder: Path, **changes: object) -> dict[str, str]:
 
 def pixels(path: Path) -> NDArray[np.int64]:
     with Image.open(path) as picture:
-        return np.asarray(picture).astype(np.int64)
+        return np.asarray(picture.convert("RGBA") if picture.mode == "P" else picture).astype(np.int64)
 
 
 def outline_points(path: Path) -> list[NDArray[np.float64]]:
@@ -310,3 +310,13 @@ def test_a_border_that_meets_itself_is_drawn_whole(tmp_path: Path) -> None:
     path = strokes(tmp_path / write(tmp_path, segments=labels, weights=np.ones(2))["borders"], "b")
     assert sorted(re.findall(r"[vh]-?\d+", path)) == ["h-2", "h2", "v-2", "v2"]
     assert path.count("M") == 1
+
+
+def test_a_heatmap_of_more_shades_than_a_palette_holds_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    given = {"segments": rng.integers(0, 40, (12, 9)), "weights": rng.normal(size=40)}
+    few = pixels(tmp_path / write(tmp_path, **given)["heatmap"])
+    monkeypatch.setattr(pictures, "PALETTE", 8)
+    assert np.array_equal(pixels(tmp_path / write(tmp_path, **given)["heatmap"]), few)
