@@ -72,6 +72,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--lime-report-all", action="store_true", help="write the report, with pictures of passes too")
     group.addoption(
+        "--lime-self-contained",
+        action="store_true",
+        help="write the report as one HTML file that holds its pictures (beside it, results.json)",
+    )
+    group.addoption(
         "--lime-inconclusive",
         metavar="|".join(INCONCLUSIVE),
         help="what an inconclusive check does to its test (default: warn)",
@@ -97,6 +102,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lime-update-new-only", action="store_true", help="write baselines that are missing, and compare the others"
     )
     parser.addini("lime_report", "folder of the report, from the ini file's folder (default: lime-report)")
+    parser.addini(
+        "lime_self_contained", "whether the report is one HTML file that holds its pictures", type="bool", default=False
+    )
     parser.addini("lime_inconclusive", f"what an inconclusive check does: {', '.join(INCONCLUSIVE)} (default: warn)")
     parser.addini("lime_model", "module:attribute of a model, where no conftest.py defines lime_model")
     parser.addini("lime_baselines", "folder of the baselines, from the ini file's folder")

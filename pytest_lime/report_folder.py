@@ -30,6 +30,10 @@ FOLDER = "lime-report"
 # What the name of a picture begins with, and how many checks of one test are looked for.
 STEM = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}(?=-)")
 MOST_CHECKS = 4096
+LARGE = 20
+"""Megabytes of a page that holds its pictures from which on a run warns of it."""
+FOLDERS = ("images", "data")
+"""What a report has beside its page that may be empty in the end."""
 
 
 class ReportFolder:
@@ -44,6 +48,8 @@ class ReportFolder:
     path : Path
     shown : str
         How the folder is called in messages.
+    self_contained : bool
+        Whether the page holds its pictures, and no file beside it but the results.
 
     Raises
     ------
@@ -53,6 +59,7 @@ class ReportFolder:
 
     def __init__(self, config: pytest.Config) -> None:
         self.path, self.shown = _choose(config)
+        self.self_contained = bool(config.getoption("lime_self_contained") or config.getini("lime_self_contained"))
 
     @property
     def refusal(self) -> str:
@@ -69,6 +76,16 @@ class ReportFolder:
                     gone.append(f"something removed a picture during the run ({self.path / path})")
         return gone
 
+    def too_large(self, page: Path) -> str:
+        """Return a sentence about a page that holds its pictures and is large; nothing of any other."""
+        size = page.stat().st_size / 1e6 if self.self_contained else 0.0
+        if size <= LARGE:
+            return ""
+        return (
+            f"{self.shown}/{PAGE} holds all pictures and has {size:.0f} MB, and browsers open what is over {LARGE} MB "
+            "slowly; leave --lime-self-contained out, so that pictures lie beside it, or run fewer tests."
+        )
+
     def write(self, results: dict[str, Any], drawn: set[str], untidy: Iterable[str] = ()) -> Path:
         """Write the report and return the path of its page.
 
@@ -76,24 +93,36 @@ class ReportFolder:
         ----------
         results : dict
         drawn : set of paths
-            The pictures that this run has made; those that no record names go, as those of an earlier report do.
+            The pictures that this run has made; those that no record names go, as the files of an earlier report do.
         untidy : iterable of str
             Tests that may have left other pictures, since they did not come to their end.
         """
-        from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2, for a report only)
+        from pytest_lime.report.render import files_beside, render  # noqa: PLC0415  (imports jinja2, for a report only)
 
-        old = self._pictures()
+        old = self._old() | drawn | self._strays(untidy)
+        records = results["records"]
+        if self.self_contained:
+            page = render(results, self.path, self_contained=True)
+            # Whoever reads the results looks for no picture that is not there.
+            self._write_results({**results, "records": [{**record, "pictures": {}} for record in records]})
+            kept = set()
+        else:
+            results = self._write_results(results)
+            records = results["records"]
+            page = render(results, self.path)
+            kept = files_beside(records) | {path for record in records for path in record["pictures"].values()}
+        self._remove(old - kept)
+        return page
+
+    def _write_results(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Write ``results.json``, and return what is in it."""
         try:
             write_results(results, self.path)
         except (TypeError, ValueError, RecursionError):
             # Another plugin may have put anything into a report.
             results = harmless(results)
             write_results(results, self.path)
-        page = render(results, self.path)
-        kept = {path for record in results["records"] for path in record["pictures"].values()}
-        for path in (old | drawn | self._strays(untidy)) - kept:
-            (self.path / path).unlink(missing_ok=True)
-        return page
+        return results
 
     def _strays(self, tests: Iterable[str]) -> set[str]:
         """Return what lies among the pictures and has the name of a check of `tests`."""
@@ -113,29 +142,34 @@ class ReportFolder:
 
     def remove_stale(self, drawn: set[str]) -> None:
         """Take away the report of an earlier run, and the pictures that were `drawn` in this one."""
-        stale = drawn | self._pictures()
+        stale = drawn | self._old()
         # Where the report is not ours, or damaged, only what this run drew is ours to remove.
         with contextlib.suppress(RecordError):
             read_results(self.path)
-            from pytest_lime.report.render import ASSETS  # noqa: PLC0415
+            stale |= {PAGE, RESULTS}
+        self._remove(stale)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
-            stale |= {PAGE, RESULTS, *ASSETS}
+    def _remove(self, stale: set[str]) -> None:
         for path in stale:
             (self.path / path).unlink(missing_ok=True)
-        for folder in (self.path / "images", self.path):
+        for folder in FOLDERS:
             # Whatever else the user keeps there stays.
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                (self.path / folder).rmdir()
 
-    def _pictures(self) -> set[str]:
-        """Return the pictures that the report of an earlier run names."""
+    def _old(self) -> set[str]:
+        """Return the files beside the page that the report of an earlier run has, or may have."""
         try:
             records = read_results(self.path)["records"]
-            named = {str(path) for record in records for path in record["pictures"].values()}
+            pictures = {str(path) for record in records for path in record["pictures"].values()}
         except (RecordError, KeyError, TypeError, AttributeError):
             # Not a report of ours, or a damaged one: nothing in the folder is ours to remove.
             return set()
-        return {path for path in named if PICTURE_PATH.fullmatch(path)}
+        from pytest_lime.report.render import files_beside  # noqa: PLC0415  (imports jinja2, for a report only)
+
+        return files_beside(records) | {path for path in pictures if PICTURE_PATH.fullmatch(path)}
 
 
 def _choose(config: pytest.Config) -> tuple[Path, str]:

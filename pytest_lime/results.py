@@ -202,6 +202,8 @@ class Results:
             terminalreporter.line(line)
         if self._written:
             terminalreporter.line(f"report: {self._written}")
+            if large := self.folder.too_large(self._written):
+                terminalreporter.line(f"lime: {large}", yellow=True)
         for remark in self._remarks:
             terminalreporter.line(f"lime: {remark}", yellow=True)
         for problem in grouped(self._problems):

@@ -26,6 +26,7 @@ __all__ = [
     "number",
     "ordinal",
     "percent",
+    "place_of",
     "signed",
     "track",
 ]
@@ -251,16 +252,16 @@ class _Axis:
         return min(1.0, max(0.0, (value - self.low) / self.span))
 
     def at(self, value: float) -> str:
-        return _percentage(self.share(value))
+        return place_of(self.share(value))
 
     def bar(self, start: float, stop: float) -> Bar:
         left, right = sorted((self.share(start), self.share(stop)))
-        return Bar(_percentage(left), _percentage(right - left))
+        return Bar(place_of(left), place_of(right - left))
 
     def label(self, value: float, text: str, *, margin: float) -> Label:
         share = self.share(value)
         anchor = "start" if share < margin else "end" if share > 1 - margin else "middle"
-        return Label(_percentage(share), anchor, text)
+        return Label(place_of(share), anchor, text)
 
 
 def _roomy(values: Sequence[float]) -> tuple[float, float, _Axis]:
@@ -280,5 +281,6 @@ def _limits(scale: tuple[float, float] | None, values: Sequence[float | None]) -
     return (0.0 if low >= 0 else low - room), high + room
 
 
-def _percentage(share: float) -> str:
+def place_of(share: float) -> str:
+    """Return a share of a chart's width as SVG attributes hold it."""
     return f"{share * 100:.2f}".rstrip("0").rstrip(".") + "%"

@@ -24,7 +24,7 @@ from pytest_lime.report.evidence import (
     target_facts,
 )
 from pytest_lime.report.pictures import border_path
-from pytest_lime.report.render import page_environment
+from pytest_lime.report.templating import page_environment
 from pytest_lime.report.trust import cost_facts, trust_facts
 
 __all__ = ["box_words", "describe_look", "render_look", "strongest"]

@@ -6,7 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["as_count", "as_mapping", "as_number", "as_numbers", "as_pair", "as_rows", "as_text", "as_texts"]
+from pytest_lime.records import PICTURE_PATH
+
+__all__ = [
+    "as_count",
+    "as_mapping",
+    "as_number",
+    "as_numbers",
+    "as_pair",
+    "as_picture",
+    "as_rows",
+    "as_text",
+    "as_texts",
+]
 
 
 def as_count(value: object) -> str:
@@ -57,3 +69,8 @@ def as_pair(value: object) -> tuple[float, float] | None:
         return None
     first, second = as_number(value[0]), as_number(value[1])
     return (first, second) if first is not None and second is not None else None
+
+
+def as_picture(value: object) -> str:
+    """Return a picture's path if it is one of the report's own files, and nothing for any other address."""
+    return value if isinstance(value, str) and PICTURE_PATH.fullmatch(value) else ""

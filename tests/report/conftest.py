@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pytest_lime import LimeOptions
 from pytest_lime.groups import compare
@@ -96,8 +97,11 @@ def _record(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
     paths = write_pictures(
         folder, name, photo=photo, segments=segments, weights=weights, regions=[region], top=order[:4].tolist()
     )
+    paths["thumb"] = f"images/{name}-thumb.jpg"
+    Image.fromarray((photo * 255).astype(np.uint8)).save(folder / paths["thumb"])
+    runs = " ".join(f"{label}:24" for row in segments for label in row[::24])
     return {
-        "version": 1,
+        "version": 2,
         "id": name,
         "test": f"tests/test_{name}.py::test_{name}",
         "file": f"tests/test_{name}.py",
@@ -139,6 +143,9 @@ def _record(folder: Path, name: str, **changes: Any) -> dict[str, Any]:
         "options": {"segmenter": "grid"},
         "rerun": f"pytest tests/test_{name}.py",
         "message": "one line\nanother line",
+        "segments": {"shape": [96, 96], "runs": runs},
+        "model": {"name": "Net (small)", "sha256": "c0ffee" * 10 + "abcd", "input": [96, 96], "classes": 10},
+        "marks": [],
         **changes,
     }
 
@@ -187,24 +194,73 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             options={LONG: nasty},
             message=nasty,
             rerun=nasty,
+            marks=[nasty],
+            model={"name": nasty, "sha256": nasty},
         ),
         _record(folder, "dog", status="inconclusive", claims=[_claim("inconclusive", 0.52, [0.4, 0.6])]),
-        _record(folder, "cow", outcome="xfailed", reason="known, see issue 42"),
+        _record(folder, "cow", outcome="xfailed", reason="known, see issue 42", marks=["slow"]),
         _record(folder, "owl", status="pass", outcome="passed", claims=[_claim("pass", 0.8, [0.7, 0.9])]),
         _record(folder, "elk", kind="explanation", claims=[]),
+        *(
+            _record(
+                folder,
+                name,
+                test="tests/test_set.py::test_set",
+                status=status,
+                set={"id": "set", "number": number, "of": 2, "mostly": 0.5, "status": "pass", "name": "sheep"},
+            )
+            for number, (name, status) in enumerate([("ewe", "fail"), ("ram", "pass")], start=1)
+        ),
         _comparison("skin", *((name, [0.6 - step, 0.62 - step, 0.58 - step]) for name, step in SKINS.items())),
         _comparison("x" + LONG, (nasty, [0.5, 0.6, 0.7]), (LONG, [0.5, 0.6, 0.8])),
     ]
-    results = {
+    return render(_results(records), folder)
+
+
+def _results(records: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    return {
         "format": "pytest-lime",
-        "version": 1,
+        "version": 2,
         "created": "2026-11-21T22:10:03+00:00",
         "command": f"pytest {LONG}",
         "duration": 41.2,
         "environment": {"pytest-lime": "0.1.0", "device": "cpu"},
+        "run": {
+            "exit": "stopped",
+            "reason": "--maxfail=3",
+            "git": {"commit": "5" * 40, "branch": "main", "dirty": True},
+        },
+        "counts": {"skipped": 2},
+        "problems": ["images/x.png could not be written: the disk is full"],
         "records": records,
+        **changes,
     }
-    return render(results, folder)
+
+
+@pytest.fixture(scope="session")
+def in_one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report that holds its pictures, with nothing beside it."""
+    drawn, folder = tmp_path_factory.mktemp("drawn"), tmp_path_factory.mktemp("one")
+    brief = _record(drawn, "owl", status="pass", outcome="passed", claims=[_claim("pass", 0.8, [0.7, 0.9])])
+    brief["pictures"] = {"thumb": brief["pictures"]["thumb"]}
+    records = [_record(drawn, "cat"), _record(drawn, "dog"), brief]
+    path = render(_results(records), drawn, self_contained=True)
+    return path.rename(folder / "report.html")
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of many checks, each with pictures of its own."""
+    folder = tmp_path_factory.mktemp("crowd")
+    first = _record(folder, "first")
+    records = []
+    for number in range(60):
+        name = f"check-{number:02}"
+        pictures = {kind: path.replace("first", name) for kind, path in first["pictures"].items()}
+        for kind, path in pictures.items():
+            shutil.copy(folder / first["pictures"][kind], folder / path)
+        records.append({**first, "id": name, "test": f"tests/test_it.py::test[{number}]", "pictures": pictures})
+    return render(_results(records), folder)
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -225,3 +281,50 @@ def served(report: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/index.html"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def address(report: Path, served: str) -> Callable[[str], str]:
+    return lambda place: report.as_uri() if place == "file" else served
+
+
+@pytest.fixture
+def requested() -> list[str]:
+    """The addresses that pages have asked for so far."""
+    return []
+
+
+@pytest.fixture
+def visit(browser: Any, address: Callable[[str], str], requested: list[str]) -> Iterator[Callable[..., Any]]:
+    """Open a page in a fresh context; on leaving, nothing was logged and nothing came from elsewhere."""
+    contexts = []
+    complaints: list[str] = []
+
+    def failed(request: Any) -> None:
+        # A picture that is still on its way when the page is left is given up by the browser itself.
+        if request.failure != "net::ERR_ABORTED":
+            complaints.append(f"failed: {request.url} {request.failure}")
+
+    def visit(place: str = "server", query: str = "", *, of: Path | None = None, **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        at = address(place) if of is None else of.as_uri()
+        own = (at.rsplit("/", 1)[0], "data:")
+        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+        page.on("requestfailed", failed)
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(own) else complaints.append(f"outside: {request.url}"),
+        )
+        page.on("request", lambda request: requested.append(request.url))
+        page.goto(at + query)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []

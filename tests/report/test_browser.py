@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,47 +44,9 @@ CONTRASTS = """
 """
 
 
-@pytest.fixture
-def address(report: Path, served: str) -> Callable[[str], str]:
-    return lambda place: report.as_uri() if place == "file" else served
-
-
-@pytest.fixture
-def visit(browser: Any, address: Callable[[str], str]) -> Iterator[Callable[..., Any]]:
-    """Open the report in a fresh context; on leaving, nothing was logged and nothing came from elsewhere."""
-    contexts = []
-    complaints: list[str] = []
-
-    def allowed(url: str) -> bool:
-        return url.startswith((address("file").rsplit("/", 1)[0], address("server").rsplit("/", 1)[0]))
-
-    def failed(request: Any) -> None:
-        # A picture that is still on its way when the page is left is given up by the browser itself.
-        if request.failure != "net::ERR_ABORTED":
-            complaints.append(f"failed: {request.url} {request.failure}")
-
-    def visit(place: str = "server", query: str = "", **options: Any) -> Any:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-        page.on("requestfailed", failed)
-        page.on(
-            "request",
-            lambda request: None if allowed(request.url) else complaints.append(f"outside: {request.url}"),
-        )
-        page.goto(address(place) + query)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def load_pictures(page: Any) -> None:
+    for details in page.locator(".set-rows > summary").all():
+        details.click()
     for picture in page.locator("img").all():
         picture.scroll_into_view_if_needed()
     page.wait_for_function("[...document.images].every((image) => image.complete)")
@@ -95,14 +56,14 @@ def load_pictures(page: Any) -> None:
 @pytest.mark.parametrize("scripts", [True, False])
 def test_every_picture_loads_and_the_style_applies(visit: Callable[..., Any], place: str, scripts: bool) -> None:
     page = visit(place, java_script_enabled=scripts)
-    for picture in page.locator("img").all():
+    for picture in page.locator("article img").all():
         picture.scroll_into_view_if_needed()
         handle = picture.element_handle()
         handle.wait_for_element_state("visible")
         box = picture.bounding_box()
         assert box["width"] > 100
         assert box["height"] == pytest.approx(box["width"], rel=0.01)
-    assert page.locator("article").count() == 8
+    assert page.locator("article").count() == 10
     assert page.locator("article .track").first.is_visible()
     # The address of a picture is known only once it was decoded: a refused one would have no size.
     if scripts:
@@ -197,7 +158,7 @@ def test_paper_shows_what_a_screen_folds_away(visit: Callable[..., Any]) -> None
 def test_hostile_texts_are_shown_and_not_run(visit: Callable[..., Any]) -> None:
     page = visit()
     assert "<script>alert(1)</script>" in page.locator("#long h3").inner_text()
-    assert page.locator("script").count() == 1
+    assert page.locator("script:not([src^='data/'])").count() == 2
 
 
 def test_links_of_the_overview_lead_to_the_cards(visit: Callable[..., Any]) -> None:
@@ -218,31 +179,13 @@ def test_the_page_has_landmarks_and_named_tables(visit: Callable[..., Any]) -> N
     assert page.get_by_role("article", name="a cat · cat.png").count() == 1
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_search_narrows_the_page_and_stays_in_the_address(visit: Callable[..., Any], place: str) -> None:
-    page = visit(place)
-    page.get_by_role("searchbox").fill("test_dog")
-    assert page.locator("article:visible").count() == 1
-    assert page.locator(".filters output").inner_text() == "1 of 8"
-    if place == "server":
-        assert page.url.endswith("?q=test_dog")
-        page.reload()
-        assert page.locator("article:visible").count() == 1
-    page.get_by_role("searchbox").fill("")
-    page.get_by_role("combobox").select_option("expected")
-    assert page.locator("article:visible").get_attribute("id") == "cow"
-    page.locator(".chips a").first.click()
-    # The page hears of the new address a moment after the click.
-    page.locator("#cat").wait_for(state="visible")
-
-
 @pytest.mark.parametrize("scripts", [True, False])
 def test_the_model_without_a_region_is_a_table_whose_numbers_stand_below_each_other(
     visit: Callable[..., Any], scripts: bool
 ) -> None:
     page = visit(java_script_enabled=scripts)
     card = page.locator("#cat")
-    table = card.get_by_role("region", name="Without and alone").get_by_role("table")
+    table = card.get_by_role("group", name="Without and alone").get_by_role("table")
     assert table.get_by_role("rowheader", name="Box(20, 20, 70, 70)").count() == 1
     assert table.get_by_role("columnheader", name="blur").count() == 2
     cells = table.locator("td")
@@ -272,11 +215,11 @@ def test_a_comparison_has_groups_in_a_plot_and_pairs_in_a_table(visit: Callable[
     places = [plot.locator(".group-mean").bounding_box()["x"] for plot in plots.all()]
     assert places == sorted(places, reverse=True)
     assert all(plot.locator(".group-dot").count() == 3 for plot in plots.all())
-    table = card.get_by_role("region", name="Differences of pairs").get_by_role("table")
+    table = card.get_by_role("group", name="Differences of pairs").get_by_role("table")
     assert table.get_by_role("row").count() == 1 + 6
     assert table.get_by_role("rowheader", name="light − medium").count() == 1
     assert table.get_by_role("columnheader").all_inner_texts()[1:4] == ["Verdict", "Difference", "Interval"]
-    units = card.get_by_role("region", name="Figures of very dark")
+    units = card.get_by_role("group", name="Figures of very dark")
     assert not units.is_visible()
     card.get_by_text("The figure of every image").click()
     assert units.get_by_role("rowheader", name="very dark 0.png").is_visible()
@@ -307,12 +250,3 @@ def test_an_inconclusive_claim_says_what_would_decide_it(visit: Callable[..., An
     page = visit()
     assert page.locator("#dog").get_by_text("About 4,000 samples in all should decide it.").is_visible()
     assert page.get_by_text("should decide it").count() == 1
-
-
-def test_the_command_is_copied(visit: Callable[..., Any]) -> None:
-    page = visit(permissions=["clipboard-read", "clipboard-write"])
-    card = page.locator("#cat")
-    card.get_by_text("Run again, settings").click()
-    card.get_by_role("button", name="Copy").click()
-    card.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == "pytest tests/test_cat.py"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from copy import deepcopy
 from html.parser import HTMLParser
@@ -25,7 +27,7 @@ from pytest_lime.report.charts import (
     signed,
     track,
 )
-from pytest_lime.report.render import render
+from pytest_lime.report.render import ASSETS, SCRIPTS, render
 
 NASTY = "\u202e<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} \ud800"
 
@@ -343,7 +345,7 @@ def test_every_text_of_a_record_is_shown_as_text(tmp_path: Path) -> None:
     assert "<script>alert" not in shown.html
     assert "<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} ?" in shown.text
     scripts = shown.every("script", "src")
-    assert scripts == ["report.js"]
+    assert scripts == ["report.js", "superpixels.js", "panels.js"]
     assert not [name for _, attributes in shown.tags for name in attributes if name.startswith("on")]
 
 
@@ -356,14 +358,21 @@ def test_foreign_text_is_isolated_from_the_direction_of_the_page(tmp_path: Path)
 
 def test_the_page_obeys_a_strict_content_policy(tmp_path: Path) -> None:
     shown = page(tmp_path, *(record(f"r{n}", **kind) for n, kind in enumerate([FAIL, PASS, EXPLAINED])))
-    assert "http" not in shown.html
+    policy = next(attributes["content"] for _, attributes in shown.tags if attributes.get("http-equiv"))
+    assert policy == (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; "
+        "img-src 'self' file:; style-src 'self' file:; script-src 'self' file:"
+    )
+    assert "http" not in shown.html.replace("http-equiv", "")
     assert not [attributes for _, attributes in shown.tags if "style" in attributes]
     assert "style" not in [tag for tag, _ in shown.tags]
-    assert shown.every("link", "href") == ["icon.svg", "report.css"]
+    assert shown.every("link", "href") == ["icon.svg", "report.css", "panels.css"]
     style = (tmp_path / "report.css").read_text("utf-8")
     assert "url(" not in style
     assert "@import" not in style
     assert "http" not in (tmp_path / "report.js").read_text("utf-8")
+    # The name of a language of XML, which is no address to load from.
+    assert "http" not in (tmp_path / "superpixels.js").read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
 
 
 def test_ids_are_unique_and_every_link_within_the_page_arrives(tmp_path: Path) -> None:
@@ -520,7 +529,83 @@ def test_the_folder_holds_the_page_and_its_assets_only(tmp_path: Path) -> None:
     path = render(results(record()), tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / "index.html"
     files = {p.relative_to(path.parent).as_posix() for p in path.parent.rglob("*") if p.is_file()}
-    assert files == {"index.html", "report.css", "report.js", "icon.svg"}
+    assert files == {"index.html", *ASSETS}
+
+
+MAP: dict[str, Any] = {"shape": [2, 3], "runs": "17:2 4:1 9:3"}
+
+
+def test_a_map_of_superpixels_lies_beside_the_page_as_a_script(tmp_path: Path) -> None:
+    shown = page(tmp_path, record("cat", segments=MAP), record("dog"), record("no", segments=MAP, pictures={}))
+    assert shown.every("article", "data-map") == ["data/cat.js", "", ""]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["cat.js"]
+    text = (tmp_path / "data" / "cat.js").read_text("ascii")
+    assert text == '(window.limeMaps ||= {})["cat"] = {"shape":[2,3],"runs":"17:2 4:1 9:3"};\n'
+
+
+def test_only_the_strongest_are_in_the_chart_and_all_are_in_the_table(tmp_path: Path) -> None:
+    weights = [
+        {"superpixel": n, "rank": 1 if n == 30 else None, "weight": 1 / (n + 1), "interval": None, "shares": [0.0]}
+        for n in range(40)
+    ]
+    shown = page(tmp_path, record(weights=weights))
+    assert [name for name in shown.every("li", "data-superpixel") if name] == [*map(str, range(16)), "30"]
+    assert [name for name in shown.every("tr", "data-superpixel") if name] == [*map(str, range(40))]
+    assert "All 40 superpixels as a table" in shown.text
+
+
+def test_a_check_that_passed_without_pictures_is_told_briefly(tmp_path: Path) -> None:
+    brief, whole = page(tmp_path, record(**PASS, pictures={})), page(tmp_path, record(**PASS))
+    assert "Pictures of checks that pass come with --lime-report-all." in brief.text
+    assert "at least 3 of the 4 strongest superpixels" in brief.text
+    assert "pytest 'tests/test_cat.py::test_head' --lime-seed=0" in brief.text
+    assert "How far to trust it" not in brief.text
+    assert "How far to trust it" in whole.text
+
+
+def self_contained(folder: Path, *records: Any) -> Page:
+    return Page(render(results(*records), folder, self_contained=True).read_text("utf-8"))
+
+
+def test_one_file_holds_everything(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("a-image.jpg", "a-heatmap.png", "a-borders.svg", "a-regions.svg", "a-top.svg"):
+        (images / name).write_bytes(name.encode())
+    shown = self_contained(tmp_path, record("cat", segments=MAP))
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "index.html"}
+    sources = shown.every("img", "src") + shown.every("image", "href")
+    assert len(sources) == 6
+    assert all(source.startswith("data:image/") for source in sources)
+    # The photograph is shown twice and is there once.
+    assert [source for source in sources if source.startswith("data:image/jpeg")] == shown.every("image", "href")
+    assert shown.every("use", "href").count("#cat--photo") == 1
+    assert shown.every("script", "src") == [""] * (1 + len(SCRIPTS))
+    assert '<script type="application/json" class="map">{"shape":[2,3],"runs":"17:2 4:1 9:3"}</script>' in shown.html
+
+
+def test_one_file_allows_its_own_style_and_scripts_by_their_hashes(tmp_path: Path) -> None:
+    shown = self_contained(tmp_path, record("cat", segments=MAP))
+    policy = next(attributes["content"] for _, attributes in shown.tags if attributes.get("http-equiv")) or ""
+    inline = re.findall(r"<style>(.*?)</style>", shown.html, re.DOTALL)
+    inline += re.findall(r"<script>(.*?)</script>", shown.html, re.DOTALL)
+    assert len(inline) == 1 + len(SCRIPTS)
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline]
+    assert re.findall(r"'sha256-(.*?)'", policy) == hashes
+    assert "unsafe" not in policy
+    assert "img-src data:;" in policy
+
+
+def test_one_file_is_made_although_a_picture_is_missing(tmp_path: Path) -> None:
+    shown = self_contained(tmp_path, record())
+    assert set(shown.every("img", "src")) == {"data:,"}
+
+
+def test_texts_cannot_name_pictures_for_one_file_to_hold(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "x.png").write_bytes(b"secret")
+    shown = self_contained(tmp_path, record(message='<img src="images/x.png">', pictures={}))
+    assert base64.b64encode(b"secret").decode() not in shown.html
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""What the model says of an image without a region, and of the region alone, as pictures with their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_lime.report.charts import Bar, aligned, bar, digits, percent
+from pytest_lime.report.reading import as_mapping, as_number, as_numbers, as_picture, as_rows, as_text
+from pytest_lime.report.trust import MOST_FILLS
+
+__all__ = ["Cut", "Intervention", "interventions_of"]
+
+MOST_REGIONS = 12
+"""Regions that are shown as pictures; the table has all."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One picture that the model was asked about, or none of it, and its score."""
+
+    picture: str
+    alt: str
+    fill: str
+    score: str
+    left: str
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A region, with the pictures of the image without it and of it alone, one a fill."""
+
+    letter: str
+    text: str
+    whole: str
+    full: Bar
+    without: list[Cut]
+    alone: list[Cut]
+
+
+def interventions_of(record: Mapping[str, Any], regions: Sequence[tuple[str, str]]) -> list[Intervention]:
+    """Return the interventions of a record that have pictures; none where no picture can be shown.
+
+    Parameters
+    ----------
+    record : mapping
+        Nothing in it is trusted.
+    regions : sequence of (letter, text)
+        The record's regions, as the pictures show them.
+    """
+    rows = as_rows(record.get("interventions"))
+    texts = [as_text(row.get("region")) or "region" for row in rows]
+    # Masks may print alike: only their order tells which is which.
+    known = texts == [text for _, text in regions]
+    paths = as_mapping(record.get("pictures"))
+    scores = [as_number(row.get("whole")) for row in rows] + [
+        score for row in rows for key in ("without", "alone") for score in as_numbers(row.get(key))
+    ]
+    places, full = digits(scores), max([0.0, *(score for score in scores if score is not None)])
+
+    def cuts(place: int, key: str, name: str) -> list[Cut]:
+        row = rows[place]
+        whole, fills = as_number(row.get("whole")), row.get("fills")
+        named = [as_text(fill) for fill in fills] if isinstance(fills, list) else []
+        made = []
+        for number, score in enumerate(as_numbers(row.get(key))[:MOST_FILLS]):
+            fill = (named[number] if number < len(named) else "") or f"fill {number + 1}"
+            what = f"The image without {name}" if key == "without" else f"Only {name}"
+            left = _left(score, whole)
+            told = f": score {aligned(score, places)}{f', {left}' if left else ''}" if score is not None else ""
+            made.append(
+                Cut(
+                    picture=as_picture(paths.get(f"{key}.{place}.{number}")),
+                    alt=f"{what}, the rest filled with {fill}{told}."
+                    if key == "alone"
+                    else f"{what}, filled with {fill}{told}.",
+                    fill=fill,
+                    score=aligned(score, places),
+                    left=left,
+                    bar=bar(score, full),
+                )
+            )
+        return made
+
+    found = []
+    for place in range(min(len(rows), MOST_REGIONS)):
+        letter = regions[place][0] if known else ""
+        name = f"region {letter}" if letter else "the region" if len(rows) == 1 else texts[place]
+        whole = as_number(rows[place].get("whole"))
+        without, alone = (cuts(place, key, name) for key in ("without", "alone"))
+        if any(cut.picture for cut in (*without, *alone)):
+            found.append(Intervention(letter, texts[place], aligned(whole, places), bar(whole, full), without, alone))
+    return found
+
+
+def _left(score: float | None, whole: float | None) -> str:
+    """Say how much of the score of the whole image a score is; only of scores above 0 there are shares."""
+    if score is None or whole is None or whole <= 0:
+        return ""
+    share = percent(float(f"{score / whole:.2f}")) if abs(score / whole) < 1e6 else ""
+    return f"{share} of the whole" if share else ""

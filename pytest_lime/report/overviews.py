@@ -1,0 +1,89 @@
+"""The overview of a page: a row for each check, or for each set of images, and which checks cost the most."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_lime.report.cards import WORDS, Card
+from pytest_lime.report.charts import duration, number
+from pytest_lime.report.reading import as_mapping, as_number, as_text
+
+__all__ = ["Costly", "Row", "costliest", "rows_of"]
+
+MOST_COSTLY = 5
+MOST_SHOWN = 6
+"""So many thumbnails stand in the row of a set."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the overview; one of a set of images opens, and holds a row for each of them."""
+
+    mood: str
+    word: str
+    test: str
+    cards: list[Card]
+    is_set: bool
+    headline: str
+    thumbs: list[str]
+
+
+@dataclass(frozen=True)
+class Costly:
+    """A check that cost much, and how much."""
+
+    card: Card
+    cost: str
+
+
+def rows_of(cards: Sequence[Card], records: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Return the rows of some cards, failures first; `records` are theirs, by their anchors."""
+    groups: dict[tuple[str, str], list[Card]] = {}
+    for card in cards:
+        name = as_text(as_mapping(records[card.anchor].get("set")).get("id"))
+        groups.setdefault((name, card.test) if name else ("", card.anchor), []).append(card)
+    rows = [_row(group, [records[card.anchor] for card in group]) for group in groups.values()]
+    order = list(WORDS)
+    return sorted(rows, key=lambda row: order.index(row.mood))
+
+
+def _row(cards: list[Card], records: Sequence[Mapping[str, Any]]) -> Row:
+    first = cards[0]
+    if len(cards) == 1:
+        return Row(first.mood, first.word, first.test, cards, is_set=False, headline="", thumbs=[])
+    facts = as_mapping(records[0].get("set"))
+    status, gravest = as_text(facts.get("status")), first.mood
+    mood = status if status == "pass" else "expected" if gravest == "expected" else gravest
+    counts = Counter(card.mood for card in cards)
+    total, mostly = as_number(facts.get("of")), as_number(facts.get("mostly"))
+    images = (
+        f"{len(cards)} images" if total is None or total == len(cards) else f"{len(cards)} of {number(total)} images"
+    )
+    told = ", ".join(f"{count} {WORDS[kind].lower()}" for kind, count in sorted(counts.items(), key=_place))
+    asked = f"; {number(100 * mostly)} % must hold" if mostly is not None and mostly < 1 else ""
+    thumbs = [card.thumb for card in cards if card.thumb][:MOST_SHOWN]
+    name = as_text(facts.get("name"))
+    headline = f"{name + ': ' if name else ''}{images}: {told}{asked}"
+    return Row(mood, WORDS.get(mood, first.word), first.test, cards, is_set=True, headline=headline, thumbs=thumbs)
+
+
+def _place(entry: tuple[str, int]) -> int:
+    return list(WORDS).index(entry[0])
+
+
+def costliest(cards: Sequence[Card]) -> list[tuple[str, list[Costly]]]:
+    """Return the slowest checks and those with the most samples; nothing of a page that has but one."""
+    if len(cards) < 2:
+        return []
+    slowest = _most(cards, lambda card: card.seconds, duration)
+    sampled = _most(cards, lambda card: card.samples, lambda samples: f"{number(samples)} samples")
+    return [(title, found) for title, found in (("Slowest", slowest), ("Most samples", sampled)) if found]
+
+
+def _most(cards: Sequence[Card], cost: Callable[[Card], float | None], words: Callable[[float], str]) -> list[Costly]:
+    known = [(value, card) for card in cards if (value := cost(card))]
+    known.sort(key=lambda entry: -entry[0])
+    return [Costly(card, words(value)) for value, card in known[:MOST_COSTLY]]

@@ -1,0 +1,74 @@
+"""What a page says of the run itself: how it ended, of which code and model it speaks, and what it left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_lime.report.charts import number
+from pytest_lime.report.reading import as_count, as_mapping, as_number, as_numbers, as_text
+
+__all__ = ["commit_words", "ending", "left_out", "model_words", "models_of"]
+
+_ENDINGS = {
+    "interrupted": "The run was interrupted",
+    "stopped": "The run stopped early",
+    "crashed": "A worker of the run was lost",
+}
+_LEFT_OUT = (
+    ("skipped", "test was skipped", "tests were skipped"),
+    ("deselected", "test was deselected", "tests were deselected"),
+    ("unseen", "image of a set was not looked at", "images of sets were not looked at"),
+    ("rerun", "attempt was followed by a rerun", "attempts were followed by reruns"),
+)
+
+
+def ending(run: Mapping[str, Any]) -> str:
+    """Say how a run ended that did not run to its end; nothing of any other."""
+    words = _ENDINGS.get(as_text(run.get("exit")))
+    if words is None:
+        return ""
+    reason = as_text(run.get("reason")).strip().rstrip(".")
+    return f"{words}{f' ({reason})' if reason else ''}: what did not run is missing here."
+
+
+def commit_words(run: Mapping[str, Any]) -> str:
+    """Say of which commit a run speaks; nothing where it is not known."""
+    git = as_mapping(run.get("git"))
+    commit = as_text(git.get("commit"))[:10]
+    if not commit:
+        return ""
+    branch = as_text(git.get("branch"))
+    changed = ", with changes that are not committed" if git.get("dirty") is True else ""
+    return f"{commit}{f' on {branch}' if branch else ''}{changed}"
+
+
+def left_out(counts: Mapping[str, Any]) -> str:
+    """Say what the page does not judge; nothing where there is nothing."""
+    parts = []
+    for key, one, many in _LEFT_OUT:
+        count = as_number(counts.get(key))
+        if count is not None and count >= 1:
+            parts.append(f"{number(count)} {one if count == 1 else many}")
+    return f"{', '.join(parts)}." if parts else ""
+
+
+def model_words(model: Mapping[str, Any]) -> str:
+    """Return a model's name with the beginning of the hash of its weights, its input and its classes."""
+    name, digest = as_text(model.get("name")), as_text(model.get("sha256"))
+    if not name and not digest:
+        return ""
+    sides = model.get("input")
+    size = [side for side in as_numbers(sides) if side is not None] if isinstance(sides, list) else []
+    parts = [
+        f"weights {digest[:10]}" if digest else "",
+        " × ".join(number(side) for side in size) if len(size) == 2 else "",
+        f"{classes} classes" if (classes := as_count(model.get("classes"))) else "",
+    ]
+    return ", ".join(filter(None, (name or "model", *parts)))
+
+
+def models_of(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the models of some records, each once."""
+    named = (model_words(as_mapping(record.get("model"))) for record in records)
+    return list(dict.fromkeys(words for words in named if words))
