@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,14 +20,18 @@ from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
 from pytest_lime.ledger import Ledger
 from pytest_lime.leftovers import Leftovers
-from pytest_lime.records import FORMAT, VERSION, verdict_of
+from pytest_lime.records import FORMAT, VERDICTS, VERSION, verdict_of
 from pytest_lime.report_folder import ReportFolder
 from pytest_lime.revision import describe_revision
 from pytest_lime.suites import LIME_OF_SUITE
-from pytest_lime.summaries import MARKUP, WORDS, baseline_lines, describe_counts, junit_properties, summary_line
+from pytest_lime.summaries import MARKUP, baseline_lines, describe_counts, junit_properties, subject_of
 from pytest_lime.tally import Tally
+from pytest_lime.terminal_table import table_lines
 
 __all__ = ["Results", "grouped"]
+
+# Heatmaps that the terminal shows.
+MOST_PICTURES = 5
 
 
 class Results:
@@ -72,6 +78,7 @@ class Results:
         # Tests that may have left pictures which no record names.
         self._untidy: dict[str, None] = {}
         self._written: Path | None = None
+        self._shown: list[str] = []
         config.pluginmanager.register(self._endings, "pytest-lime-endings")
 
     @pytest.hookimpl(optionalhook=True)
@@ -151,6 +158,9 @@ class Results:
             self.failed_to_write(refusal)
             return
         try:
+            if self.config.get_verbosity() > 0 and self.config.get_terminal_writer().hasmarkup:
+                # Before the pictures go into a page that holds all of them.
+                self._shown = self._heatmaps()
             if self.asked_for or _is_worth_a_report(self._records, run):
                 for gone in self.folder.check_pictures(self._records):
                     self.failed_to_write(gone)
@@ -190,12 +200,14 @@ class Results:
         if not (records or self._written or self._problems):
             return
         terminalreporter.section("lime")
-        verbose = self.config.get_verbosity() > 0
-        for record in records:
-            verdict = verdict_of(record)
-            if verbose or verdict != "pass":
-                terminalreporter.write(WORDS[verdict], **{MARKUP.get(verdict, "yellow"): True})
-                terminalreporter.line(f"  {summary_line(record)}")
+        verbosity = self.config.get_verbosity()
+        # Where nobody counts columns, as in a log, nothing is shortened.
+        width = self.config.get_terminal_writer().fullwidth if terminalreporter.isatty else None
+        for row in table_lines(records, everything=verbosity > 0, width=width) if verbosity >= 0 else []:
+            terminalreporter.write(row.word, **_markup(row.verdict))
+            terminalreporter.line(row.rest)
+        for line in [*self._shown, ""] if self._shown else []:
+            terminalreporter.line(line)
         if records:
             terminalreporter.line(describe_counts(records))
         for line in baseline_lines(records, self._unused):
@@ -208,6 +220,26 @@ class Results:
             terminalreporter.line(f"lime: {remark}", yellow=True)
         for problem in grouped(self._problems):
             terminalreporter.line(f"lime: {_unwritten(problem)}", yellow=True)
+
+    def _heatmaps(self) -> list[str]:
+        """Return the heatmaps of some checks that did not pass as lines for a terminal in colours."""
+        from pytest_lime.half_blocks import UPPER, half_blocks, has_true_colour  # noqa: PLC0415
+
+        try:
+            UPPER.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
+        except (LookupError, UnicodeEncodeError):
+            return []
+        found = [record for record in self._records if verdict_of(record) != "pass" and "thumb" in record["pictures"]]
+        lines = []
+        for record in sorted(found, key=lambda record: VERDICTS.index(verdict_of(record)))[:MOST_PICTURES]:
+            path = self.folder.path / record["pictures"]["thumb"]
+            if picture := half_blocks(path, true_colour=has_true_colour(os.environ)):
+                lines += ["", f"{subject_of(record)}; orange speaks for it, purple against it:", *picture]
+        return lines
+
+
+def _markup(verdict: str) -> dict[str, bool]:
+    return {MARKUP.get(verdict, "yellow"): True} if verdict else {"bold": True}
 
 
 def _is_worth_a_report(records: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> bool:

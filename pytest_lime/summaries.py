@@ -8,7 +8,16 @@ from typing import Any
 from pytest_lime.errors import count_words
 from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
 
-__all__ = ["MARKUP", "WORDS", "baseline_lines", "describe_counts", "junit_properties", "summary_line"]
+__all__ = [
+    "MARKUP",
+    "WORDS",
+    "baseline_lines",
+    "claim_words",
+    "describe_counts",
+    "junit_properties",
+    "subject_of",
+    "summary_line",
+]
 
 JUDGED = {"fail": "failed", "inconclusive": "inconclusive", "expected": "failed as expected", "pass": "passed"}
 WORDS = {
@@ -19,6 +28,7 @@ WORDS = {
     "pass": "PASS",
     "explained": "EXPLAINED",
 }
+BOUNDS = {">=": "at least", "<=": "at most"}
 MARKUP = {"fail": "red", "explanation": "red", "pass": "green"}
 
 
@@ -81,17 +91,30 @@ def summary_line(record: Mapping[str, Any]) -> str:
 
 
 def _told(record: Mapping[str, Any]) -> str:
+    return f"{subject_of(record)}: {'; '.join(claim_words(record))}"
+
+
+def subject_of(record: Mapping[str, Any]) -> str:
+    """Return what a check is about, in words."""
     if record["kind"] == "comparison":
         index, label = (record["target"][name] for name in ("index", "label"))
-        unnamed = "the predicted class" if index is None else f"class {index}"
-        return f"{unnamed if label is None else label}: {record['comparison']['headline']}"
-    words = {">=": "at least", "<=": "at most"}
+        return str(label) if label is not None else "the predicted class" if index is None else f"class {index}"
+    return f"{record['target']['label']} in {record['image']['name']}"
+
+
+def claim_words(record: Mapping[str, Any]) -> list[str]:
+    """Return what decided a check, a text for each claim: its figure, what it needs, and the interval."""
+    if record["kind"] == "comparison":
+        return [record["comparison"]["headline"]]
     decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
-    figures = "; ".join(
-        # A claim of the user's own may have no finite bound, which a record leaves out.
-        f"{claim['claim']} {claim['figure']}"
-        + (f", needs {words[claim['relation']]} {claim['bound']:.4g}" if claim["bound"] is not None else "")
-        for claim in decisive
-    )
-    subject = f"{record['target']['label']} in {record['image']['name']}"
-    return f"{subject}: {figures or 'explained, without a claim'}"
+    return [_claim_words(claim) for claim in decisive] or ["explained, without a claim"]
+
+
+def _claim_words(claim: Mapping[str, Any]) -> str:
+    words = f"{claim['claim']} {claim['figure']}"
+    # A claim of the user's own may have no finite bound, which a record leaves out.
+    if claim["bound"] is not None:
+        words += f", needs {BOUNDS[claim['relation']]} {claim['bound']:.4g}"
+    low, high = claim["interval"]
+    # What took no sample has no interval to speak of.
+    return words + (f", interval {low:.3g} … {high:.3g}" if claim["samples"] and None not in (low, high) else "")

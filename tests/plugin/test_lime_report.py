@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_written_never_costs_a_result(
     result = run("--lime-report=taken/report")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["E*ClaimFailed: 1 of 2 claims *", "FAIL  cat in array: *", "lime: *could not be written: * (*taken*)"]
+        ["E*ClaimFailed: 1 of 2 claims *", "FAIL     cat in array  *", "lime: *could not be written: * (*taken*)"]
     )
     result.stdout.no_fnmatch_line("report: *index.html")
     result.stdout.no_fnmatch_line("*INTERNALERROR*")

@@ -246,7 +246,7 @@ def test_other_superpixels_are_no_change(look: Callable[[str], None], run: Run, 
     suite(TEST.replace("segments=16", "segments=25"))
     result = run("-v")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["PASS  cat in array: unchanged no change at all, *"])
+    result.stdout.fnmatch_lines(["PASS     cat in array  unchanged no change at all, *"])
 
 
 @bare

@@ -74,7 +74,7 @@ def test_expected_failures_and_skips(suite: Callable[..., None], run: Run, repor
     assert records["test_xfail#0"]["reason"] == "reads the <corner>"
     result.stdout.fnmatch_lines(
         [
-            "EXPECTED FAILURE  cat in array: predicted *",
+            "EXPECTED FAILURE  cat in array * predicted *",
             "6 checks: 1 failed, 2 failed as expected, 3 passed; 1 explained without a claim; *",
         ]
     )

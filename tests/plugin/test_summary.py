@@ -56,16 +56,18 @@ def test_the_summary_shows_what_did_not_pass(
     assert "test_passes" not in shown
     result.stdout.fnmatch_lines_random(
         [
-            "FAIL  cat in array: mass 0.0*, needs at least 0.9; pointing *, needs at most 1 *test_fails*",
-            "*  cat in array: explained, without a claim  [[]test_it.py::test_plain[]]",
-            "EXPECTED FAILURE  dog in array: predicted rank *, needs at most 1  [[]test_it.py::test_expected[]]",
+            "verdict * check * found * samples  test",
+            "FAIL * cat in array * mass 0.0*, needs at least 0.9, interval 0.0* … 0.0* 200  test_it.py::test_fails",
+            "       * pointing *, needs at most 1, interval *",
+            "TEST FAILED * cat in array * explained, without a claim * test_it.py::test_plain",
+            "EXPECTED FAILURE  dog in array  predicted rank *, needs at most 1 * 200  test_it.py::test_expected",
             "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; "
             f"{passes} forward passes in *",
             f"report: {pytester.path / 'lime-report' / 'index.html'}",
         ]
     )
     result = run("-v")
-    result.stdout.fnmatch_lines(["PASS  bird in array: predicted *  [[]test_it.py::test_passes[]]"])
+    result.stdout.fnmatch_lines(["PASS * bird in array * predicted * test_it.py::test_passes"])
 
 
 def test_an_infinite_bound_is_refused(suite: Callable[..., None], run: Run) -> None:
@@ -125,4 +127,63 @@ def test_a_claim_of_the_users_own_is_reported(suite: Callable[..., None], run: R
         "E*OptionError: *: Verdict: status='failed' must be 'pass', 'fail' or 'inconclusive'.",
     ):
         result.stdout.fnmatch_lines([line])
-    result.stdout.fnmatch_lines(["FAIL  cat in array: fitted *", "1 check: 1 failed; *", "report: *"])
+    result.stdout.fnmatch_lines(["FAIL     cat in array  fitted *", "1 check: 1 failed; *", "report: *"])
+
+
+LOOKS = """
+    def test_fails(lime):
+        lime.check(IMAGE, "cat", FAILS, samples=200)
+
+    def test_passes(lime):
+        lime.check(IMAGE, "bird", predicted(), samples=200)
+
+    def test_set(lime):
+        lime.check_all([IMAGE, IMAGE[::-1], IMAGE[:, ::-1]], "cat", FAILS, samples=200, mostly=0.6)
+    """
+
+
+def lime_lines(result: pytest.RunResult) -> list[str]:
+    """Return what stands between the heading of pytest-lime and the next."""
+    found = str(result.stdout).split("= lime =")[-1].split("\n")[1:]
+    return found[: next(place for place, line in enumerate(found) if "=====" in line)]
+
+
+def test_quiet_runs_say_the_counts_only(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+    suite(LOOKS)
+    lines = lime_lines(run("-q"))
+    assert lines[0].startswith("4 checks: 3 failed, 1 passed; ")
+    assert lines[1:] == [f"report: {pytester.path / 'lime-report' / 'index.html'}"]
+
+
+def test_a_set_has_a_row_and_its_images_stand_below(suite: Callable[..., None], run: Run) -> None:
+    suite(LOOKS)
+    lines = lime_lines(run())
+    place = next(number for number, line in enumerate(lines) if "cat in 3 images" in line)
+    assert lines[place].startswith("FAIL ")
+    assert "0 of 3 hold, 2 must; 1 not looked at" in lines[place]
+    assert lines[place].endswith("  400  test_it.py::test_set")
+    assert [line.split()[:5] for line in lines[place + 1 : place + 3]] == [
+        ["FAIL", "cat", "in", "array", str(number)] for number in (1, 2)
+    ]
+    # A log is searched by the names of tests: none is shortened, however many columns there are.
+    assert all("…" not in line.partition(" interval ")[0] for line in lines)
+
+
+@pytest.mark.parametrize("mode", ["bare", "-n2"])
+@pytest.mark.parametrize("shape", [(), ("--lime-self-contained",)], ids=["folder", "one file"])
+def test_a_terminal_with_colours_shows_heatmaps(
+    suite: Callable[..., None], run: Run, monkeypatch: pytest.MonkeyPatch, shape: tuple[str, ...]
+) -> None:
+    suite(LOOKS)
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    shown = str(run("-v", "--color=yes", *shape).stdout)
+    # Of the three that failed, and of none that passed: 16 lines of 32 cells of two pixels.
+    assert shown.count("; orange speaks for it, purple against it:") == 3
+    assert shown.count("\N{UPPER HALF BLOCK}") == 3 * 16 * 32
+    assert shown.count("\x1b[38;2;") == 3 * 16 * 32
+    assert "cat in array; orange" in shown
+    monkeypatch.delenv("COLORTERM")
+    shown = str(run("-v", "--color=yes", *shape).stdout)
+    assert shown.count("\x1b[38;5;") == 3 * 16 * 32
+    for quiet in (("--color=yes",), ("-v", "--color=no"), ("-v",)):
+        assert "\N{UPPER HALF BLOCK}" not in str(run(*quiet, *shape).stdout)
