@@ -154,7 +154,8 @@ def _words(looks: Sequence[_Look], bound: float | None, relation: str, status: s
     decided = looks[since]
     did = "kept to" if status == "pass" else "broke"
     later = f", and still did at {number(last.samples)}" if decided is not last else ""
-    return f"Decided after {number(decided.samples)} samples: the whole interval {did} the bound of {number(bound)}{later}."
+    held = f"the whole interval {did} the bound of {number(bound)}"
+    return f"Decided after {number(decided.samples)} samples: {held}{later}."
 
 
 def _interval(look: _Look) -> str:
