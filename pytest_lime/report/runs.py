@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_lime.report.charts import number
-from pytest_lime.report.reading import as_count, as_mapping, as_number, as_numbers, as_text
+from pytest_lime.report.charts import moment, number
+from pytest_lime.report.reading import as_count, as_mapping, as_number, as_numbers, as_rows, as_text
 
-__all__ = ["commit_words", "ending", "left_out", "model_words", "models_of"]
+__all__ = ["commit_words", "ending", "left_out", "model_words", "models_of", "sources_of"]
 
 _ENDINGS = {
     "interrupted": "The run was interrupted",
@@ -72,3 +72,19 @@ def models_of(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the models of some records, each once."""
     named = (model_words(as_mapping(record.get("model"))) for record in records)
     return list(dict.fromkeys(words for words in named if words))
+
+
+def sources_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the reports that a merged one was made of: what each was called, and what there is to say of it."""
+    sources = []
+    for source in as_rows(results.get("sources")):
+        run = as_mapping(source.get("run"))
+        count = as_number(source.get("records"))
+        parts = [
+            moment(as_text(source.get("created"))),
+            f"{number(count)} {'check' if count == 1 else 'checks'}" if count is not None else "",
+            commit_words(run),
+            ending(run).partition(":")[0],
+        ]
+        sources.append((as_text(source.get("name")) or "report", ", ".join(filter(None, parts))))
+    return sources

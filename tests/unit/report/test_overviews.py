@@ -11,7 +11,7 @@ import pytest
 from pytest_lime.report.issues import issue_text
 from pytest_lime.report.pages import page_of
 from pytest_lime.report.render import render
-from pytest_lime.report.runs import commit_words, ending, left_out, model_words
+from pytest_lime.report.runs import commit_words, ending, left_out, model_words, sources_of
 
 MODEL = {"name": "Net", "sha256": "c0ffee" * 10 + "abcd", "input": [224, 224], "classes": 1000}
 
@@ -104,13 +104,31 @@ def test_commit_model_and_what_is_left_out_are_told_in_words() -> None:
     assert left_out({"skipped": "x"}) == ""
 
 
-@pytest.mark.parametrize("name", ["run", "counts", "problems", "records", "environment"])
+def test_a_joined_report_names_its_sources() -> None:
+    source = {"name": "shard 1", "created": "2026-11-21T22:10:03+00:00", "records": 1, "run": {"exit": "interrupted"}}
+    assert sources_of({"sources": [source, {}]}) == [
+        ("shard 1", "2026-11-21 22:10 UTC, 1 check, The run was interrupted"),
+        ("report", ""),
+    ]
+
+
+def test_attempts_and_the_place_of_the_call_are_told() -> None:
+    attempts = [{"status": "fail", "outcome": "rerun"}, {"status": "inconclusive", "outcome": "rerun"}]
+    card = page_of(results(record("a", attempts=attempts, called={"file": "test_it.py", "line": 7}))).cards[0]
+    assert card.attempts == "Attempt 3; before it: failed, inconclusive."
+    assert card.place == "test_it.py:7"
+    assert page_of(results(record("a"))).cards[0].attempts == ""
+
+
+@pytest.mark.parametrize("name", ["run", "sources", "counts", "problems", "records", "environment"])
 @pytest.mark.parametrize("value", [None, "text", -1, 10**400, [], [None, 3], {}, {"a": {}}, True])
 def test_no_single_wrong_value_of_the_results_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
     render({**results(record("a"), record("b")), name: value}, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["set", "model", "marks", "segments", "explanation", "image", "pictures"])
+@pytest.mark.parametrize(
+    "name", ["set", "attempts", "called", "model", "marks", "segments", "explanation", "image", "pictures"]
+)
 @pytest.mark.parametrize("value", [None, "text", -1, 10**400, [], [None, 3], {}, {"id": {}}, {"id": "s"}, True])
 def test_no_single_wrong_value_of_a_record_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
     render(results(record("a", **{name: value}), record("b", **{name: value})), tmp_path)
