@@ -51,6 +51,7 @@ class Page:
     rows: list[Row]
     costliest: list[tuple[str, list[Costly]]]
     ending: str
+    reason: str
     problems: list[str]
     commit: str
     models: list[str]
@@ -93,6 +94,7 @@ def page_of(results: Mapping[str, Any]) -> Page:
         rows=rows_of(cards, by_anchor),
         costliest=costliest(cards),
         ending=ending(run),
+        reason=as_text(run.get("reason")),
         problems=as_texts(results.get("problems")),
         commit=commit,
         models=models_of(records),
