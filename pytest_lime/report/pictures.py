@@ -41,12 +41,15 @@ LONGEST_PHOTO = 768
 PHOTO_SIZES = ((LONGEST_PHOTO, 82), (640, 80), (512, 78), (448, 74), (384, 68))
 """Longer side and quality of a photograph: the first that fits into `PHOTO_BYTES`, or the last."""
 
-PHOTO_BYTES = 44_000
+PHOTO_BYTES = 36_000
 
 LONGEST_HIDDEN = 320
 """Pixels on the longer side of what the model saw with a part hidden."""
 
-HIDDEN_QUALITY = 70
+HIDDEN_SIZES = ((LONGEST_HIDDEN, 70), (LONGEST_HIDDEN, 58), (224, 46), (192, 42), (160, 38))
+"""Longer side and quality of these: the first that fits into `HIDDEN_BYTES`, or the last."""
+
+HIDDEN_BYTES = 6_500
 
 FINEST = 1024
 """Pixels on the longer side of the masks whose outlines are drawn."""
@@ -167,7 +170,7 @@ def write_pictures(
             )
     aspect = photo.shape[1] / photo.shape[0]
     for key, pixels in hidden.items():
-        files[key] = (f"{key}.jpg", _jpeg(small_photo(pixels, size_within(pixels.shape[1:], aspect, LONGEST_HIDDEN))))
+        files[key] = (f"{key}.jpg", _hidden(pixels, aspect))
     paths = {}
     for name, (ending, content) in files.items():
         paths[name] = f"images/{stem}-{ending}"
@@ -209,7 +212,16 @@ def small_photo(pixels: NDArray[np.float32], size: tuple[int, int]) -> Image.Ima
     return picture.resize(size, Image.Resampling.LANCZOS if shrinks else Image.Resampling.NEAREST)
 
 
-def _jpeg(picture: Image.Image, quality: int = HIDDEN_QUALITY) -> bytes:
+def _hidden(pixels: NDArray[np.float32], aspect: float) -> bytes:
+    data = b""
+    for side, quality in HIDDEN_SIZES:
+        data = _jpeg(small_photo(pixels, size_within(pixels.shape[1:], aspect, side)), quality)
+        if len(data) <= HIDDEN_BYTES:
+            break
+    return data
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality, optimize=True)
     return buffer.getvalue()

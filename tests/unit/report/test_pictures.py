@@ -320,3 +320,27 @@ def test_a_heatmap_of_more_shades_than_a_palette_holds_is_the_same(
     few = pixels(tmp_path / write(tmp_path, **given)["heatmap"])
     monkeypatch.setattr(pictures, "PALETTE", 8)
     assert np.array_equal(pixels(tmp_path / write(tmp_path, **given)["heatmap"]), few)
+
+
+def test_all_pictures_of_a_check_of_two_regions_stay_within_their_share(tmp_path: Path) -> None:
+    # Grain over soft forms, which JPEG holds worst; fifty superpixels with ragged borders, as SLIC makes them.
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:224, :224]
+    centres = rng.random((50, 2)) * 224
+    ragged = (rows[..., None] - centres[:, 0]) ** 2 + (columns[..., None] - centres[:, 1]) ** 2
+    segments = (ragged + rng.normal(0, 60, (224, 224, 50))).argmin(axis=-1)
+    grain = rng.normal(0, 0.08, (3, 224, 224))
+    seen = np.clip(0.5 + 0.3 * np.sin(rows / 30) * np.cos(columns / 17) + grain, 0, 1).astype(np.float32)
+    photo = np.moveaxis(seen, 0, -1).repeat(4, axis=0).repeat(4, axis=1)
+    mask = rows + columns < 200
+    paths = write(
+        tmp_path,
+        photo=photo,
+        segments=segments,
+        weights=rng.normal(size=50),
+        regions=[mask, ~mask],
+        top=[0, 1, 2, 3],
+        hidden={f"{kind}.{r}.{f}": seen for kind in ("without", "alone") for r in (0, 1) for f in (0, 1)},
+    )
+    without_borders = sum((tmp_path / path).stat().st_size for key, path in paths.items() if key != "borders")
+    assert without_borders < 95_000
