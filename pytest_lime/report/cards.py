@@ -16,7 +16,7 @@ from pytest_lime.report.charts import Bar, Track, bar, between, number, ordinal,
 from pytest_lime.report.comparisons import Compared, compared, compared_subject
 from pytest_lime.report.maps import map_of
 from pytest_lime.report.panels import Panels, panels_of
-from pytest_lime.report.reading import as_mapping, as_number, as_pair, as_rows, as_text, as_texts
+from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_rows, as_text, as_texts
 from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
 from pytest_lime.report.weights import Region, Weights, is_numbered, regions_of, share_of, top_of, weights_of
 
@@ -77,6 +77,7 @@ class Card:
     word: str
     test: str
     place: str
+    attempts: str
     image: str
     target: str
     standing: str
@@ -148,13 +149,14 @@ def card_of(record: Mapping[str, Any], anchor: str) -> Card:
     paths = as_mapping(record.get("pictures"))
     limit = as_number(record.get("limit"))
     looked = _looked(record, label, regions)
-    line = as_number(record.get("line"))
+    called = as_mapping(record.get("called"))
     return Card(
         anchor=anchor,
         mood=mood,
         word=WORDS[mood],
         test=as_text(record.get("test")) or "unnamed test",
-        place=as_text(record.get("file")) + (f":{line:.0f}" if line is not None else ""),
+        place=_place(called) or _place(record),
+        attempts=_attempts(record),
         image=name,
         target=label,
         standing=_standing(target),
@@ -195,6 +197,20 @@ def card_of(record: Mapping[str, Any], anchor: str) -> Card:
 def _picture(path: object) -> str:
     """Return a picture's path if it is one of the report's own files, and nothing for any other address."""
     return path if isinstance(path, str) and PICTURE_PATH.fullmatch(path) else ""
+
+
+def _place(where: Mapping[str, Any]) -> str:
+    file, line = as_text(where.get("file")), as_count(where.get("line"))
+    return f"{file}:{line}" if file and line else file
+
+
+def _attempts(record: Mapping[str, Any]) -> str:
+    """Say what became of the attempts before this one; nothing where there was none."""
+    before = [verdict_of({**record, "set": None, **attempt}) for attempt in as_rows(record.get("attempts"))]
+    if not before:
+        return ""
+    told = ", ".join(WORDS[mood].lower() for mood in before)
+    return f"Attempt {len(before) + 1}; before it: {told}."
 
 
 def _standing(target: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 __all__ = [
     "Bar",
@@ -23,6 +24,7 @@ __all__ = [
     "digits",
     "duration",
     "margin_track",
+    "moment",
     "number",
     "ordinal",
     "percent",
@@ -102,6 +104,16 @@ def duration(seconds: float | None) -> str:
     if seconds < 60:
         return f"{number(seconds)}{NO_BREAK}s"
     return f"{int(seconds // 60)}{NO_BREAK}min {int(seconds % 60)}{NO_BREAK}s"
+
+
+def moment(created: str) -> str:
+    """Return a time of day to the minute; what is no time stays as it is."""
+    try:
+        time = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    zone = time.tzname()
+    return f"{time:%Y-%m-%d %H:%M}" + (f" {zone}" if zone else "")
 
 
 def ordinal(place: int) -> str:

@@ -27,6 +27,7 @@ class Row:
     test: str
     cards: list[Card]
     is_set: bool
+    name: str
     headline: str
     thumbs: list[str]
 
@@ -53,7 +54,7 @@ def rows_of(cards: Sequence[Card], records: Mapping[str, Mapping[str, Any]]) -> 
 def _row(cards: list[Card], records: Sequence[Mapping[str, Any]]) -> Row:
     first = cards[0]
     if len(cards) == 1:
-        return Row(first.mood, first.word, first.test, cards, is_set=False, headline="", thumbs=[])
+        return Row(first.mood, first.word, first.test, cards, is_set=False, name="", headline="", thumbs=[])
     facts = as_mapping(records[0].get("set"))
     status, gravest = as_text(facts.get("status")), first.mood
     mood = status if status == "pass" else "expected" if gravest == "expected" else gravest
@@ -66,8 +67,10 @@ def _row(cards: list[Card], records: Sequence[Mapping[str, Any]]) -> Row:
     asked = f"; {number(100 * mostly)} % must hold" if mostly is not None and mostly < 1 else ""
     thumbs = [card.thumb for card in cards if card.thumb][:MOST_SHOWN]
     name = as_text(facts.get("name"))
-    headline = f"{name + ': ' if name else ''}{images}: {told}{asked}"
-    return Row(mood, WORDS.get(mood, first.word), first.test, cards, is_set=True, headline=headline, thumbs=thumbs)
+    headline = f"{images}: {told}{asked}"
+    return Row(
+        mood, WORDS.get(mood, first.word), first.test, cards, is_set=True, name=name, headline=headline, thumbs=thumbs
+    )
 
 
 def _place(entry: tuple[str, int]) -> int:

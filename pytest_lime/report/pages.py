@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from pytest_lime.report.anchors import anchors_of
 from pytest_lime.report.cards import WORDS, Card, card_of
-from pytest_lime.report.charts import duration
+from pytest_lime.report.charts import duration, moment
 from pytest_lime.report.issues import issue_text
 from pytest_lime.report.overviews import Costly, Row, costliest, rows_of
 from pytest_lime.report.panels import PagePanels, page_panels_of
 from pytest_lime.report.pictures import legend_colours, opacity
 from pytest_lime.report.reading import as_mapping, as_number, as_rows, as_text, as_texts
-from pytest_lime.report.runs import commit_words, ending, left_out, models_of
+from pytest_lime.report.runs import commit_words, ending, left_out, models_of, sources_of
 from pytest_lime.report.weights import LEGEND_STEPS
 
 __all__ = ["Page", "page_of"]
@@ -52,9 +51,11 @@ class Page:
     rows: list[Row]
     costliest: list[tuple[str, list[Costly]]]
     ending: str
+    reason: str
     problems: list[str]
     commit: str
     models: list[str]
+    sources: list[tuple[str, str]]
     issues: dict[str, str]
     panels: PagePanels
     stops: list[tuple[str, str, str]] = field(default_factory=list)
@@ -84,7 +85,7 @@ def page_of(results: Mapping[str, Any]) -> Page:
         mood=cards[0].mood if cards else "none",
         asides=_asides(counts, as_mapping(results.get("counts"))),
         chips=[(mood, counts[mood], _COUNTED[mood], first[mood]) for mood in order if counts[mood]],
-        created=_moment(created),
+        created=moment(created),
         created_iso=created,
         duration=duration(as_number(results.get("duration"))),
         command=as_text(results.get("command")),
@@ -93,9 +94,11 @@ def page_of(results: Mapping[str, Any]) -> Page:
         rows=rows_of(cards, by_anchor),
         costliest=costliest(cards),
         ending=ending(run),
+        reason=as_text(run.get("reason")),
         problems=as_texts(results.get("problems")),
         commit=commit,
         models=models_of(records),
+        sources=sources_of(results),
         issues={
             card.anchor: issue_text(card, by_anchor[card.anchor], environment, commit)
             for card in cards
@@ -145,12 +148,3 @@ def _asides(counts: Counter[str], told: Mapping[str, Any]) -> list[str]:
     if excluded := left_out(told):
         asides.append(excluded)
     return asides
-
-
-def _moment(created: str) -> str:
-    try:
-        moment = datetime.fromisoformat(created)
-    except ValueError:
-        return created
-    zone = moment.tzname()
-    return f"{moment:%Y-%m-%d %H:%M}" + (f" {zone}" if zone else "")

@@ -152,9 +152,10 @@ def _words(looks: Sequence[_Look], bound: float | None, relation: str, status: s
     while since and sides[since - 1] == status:
         since -= 1
     decided = looks[since]
-    where = "within what is accepted" if status == "pass" else "beyond the bound"
-    later = f" and was still so at {number(last.samples)}" if decided is not last else ""
-    return f"Decided after {number(decided.samples)} samples: the whole interval lay {where} of {number(bound)}{later}."
+    did = "kept to" if status == "pass" else "broke"
+    later = f", and still did at {number(last.samples)}" if decided is not last else ""
+    held = f"the whole interval {did} the bound of {number(bound)}"
+    return f"Decided after {number(decided.samples)} samples: {held}{later}."
 
 
 def _interval(look: _Look) -> str:

@@ -20,7 +20,7 @@ HEIGHT = 130
 SIDE = 1000
 # Numbers along an axis: about so many steps.
 STEPS_UP = 3
-STEPS_ACROSS = 4
+STEPS_ACROSS = 3
 ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 MOST_PLACES = 6
 # Spans of larger and of smaller numbers are beyond what floats can divide.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_lime.report.charts import number
-from pytest_lime.report.reading import as_count, as_mapping, as_number, as_numbers, as_text
+from pytest_lime.report.charts import moment, number
+from pytest_lime.report.reading import as_count, as_mapping, as_number, as_numbers, as_rows, as_text
 
-__all__ = ["commit_words", "ending", "left_out", "model_words", "models_of"]
+__all__ = ["commit_words", "ending", "left_out", "model_words", "models_of", "sources_of"]
 
 _ENDINGS = {
     "interrupted": "The run was interrupted",
     "stopped": "The run stopped early",
     "crashed": "A worker of the run was lost",
 }
+_COMMIT = re.compile("[0-9a-f]{7,64}")
 _LEFT_OUT = (
     ("skipped", "test was skipped", "tests were skipped"),
     ("deselected", "test was deselected", "tests were deselected"),
@@ -26,21 +28,19 @@ _LEFT_OUT = (
 def ending(run: Mapping[str, Any]) -> str:
     """Say how a run ended that did not run to its end; nothing of any other."""
     words = _ENDINGS.get(as_text(run.get("exit")))
-    if words is None:
-        return ""
-    reason = as_text(run.get("reason")).strip().rstrip(".")
-    return f"{words}{f' ({reason})' if reason else ''}: what did not run is missing here."
+    return f"{words}: what did not run is missing here." if words else ""
 
 
 def commit_words(run: Mapping[str, Any]) -> str:
     """Say of which commit a run speaks; nothing where it is not known."""
     git = as_mapping(run.get("git"))
-    commit = as_text(git.get("commit"))[:10]
-    if not commit:
+    commit = as_text(git.get("commit"))
+    if not _COMMIT.fullmatch(commit):
         return ""
+    changed = " with changes that are not committed" if git.get("dirty") is True else ""
     branch = as_text(git.get("branch"))
-    changed = ", with changes that are not committed" if git.get("dirty") is True else ""
-    return f"{commit}{f' on {branch}' if branch else ''}{changed}"
+    # What others have written stands last: marks of direction in it then turn no words of ours round.
+    return f"{commit[:10]}{changed}{f', on {branch}' if branch else ''}"
 
 
 def left_out(counts: Mapping[str, Any]) -> str:
@@ -72,3 +72,19 @@ def models_of(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the models of some records, each once."""
     named = (model_words(as_mapping(record.get("model"))) for record in records)
     return list(dict.fromkeys(words for words in named if words))
+
+
+def sources_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the reports that a merged one was made of: what each was called, and what there is to say of it."""
+    sources = []
+    for source in as_rows(results.get("sources")):
+        run = as_mapping(source.get("run"))
+        count = as_number(source.get("records"))
+        parts = [
+            f"{number(count)} {'check' if count == 1 else 'checks'}" if count is not None else "",
+            ending(run).partition(":")[0],
+            moment(as_text(source.get("created"))),
+            commit_words(run),
+        ]
+        sources.append((as_text(source.get("name")) or "report", ", ".join(filter(None, parts))))
+    return sources

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_lime import report_folder
+from pytest_lime.cli import main
 
 Run = Callable[..., pytest.RunResult]
 Report = Callable[..., dict[str, dict[str, Any]]]
@@ -25,7 +26,7 @@ def files_of(folder: Path) -> set[str]:
 
 
 def test_one_file_and_the_results_are_all_there_is(
-    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+    suite: Callable[..., None], run: Run, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite(FAILS)
     folder = pytester.path / "lime-report"
@@ -40,6 +41,9 @@ def test_one_file_and_the_results_are_all_there_is(
     (record,) = json.loads((folder / "results.json").read_text(encoding="utf-8"))["records"]
     assert record["pictures"] == {}
     assert record["status"] == "fail"
+    capsys.readouterr()
+    assert main(["show", str(folder)]) == 0
+    assert f"report: {folder / 'index.html'}" in capsys.readouterr().out
 
 
 def test_each_form_of_the_report_replaces_the_other(

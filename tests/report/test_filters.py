@@ -185,7 +185,7 @@ def test_where_the_clipboard_is_closed_the_text_is_selected(visit: Callable[...,
 
 def test_how_the_run_ended_is_said_at_the_top(visit: Callable[..., Any]) -> None:
     top = visit(java_script_enabled=False).get_by_role("banner")
-    assert top.get_by_text("The run stopped early (--maxfail=3)").is_visible()
+    assert top.get_by_text("The run stopped early: what did not run is missing here. Reason: --maxfail=3").is_visible()
     assert top.get_by_text("the disk is full").is_visible()
     assert top.get_by_text("2 tests were skipped.").is_visible()
-    assert top.get_by_text("commit 5555555555 on main, with changes that are not committed").is_visible()
+    assert top.get_by_text("commit 5555555555 with changes that are not committed, on main").is_visible()

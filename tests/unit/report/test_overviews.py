@@ -11,7 +11,7 @@ import pytest
 from pytest_lime.report.issues import issue_text
 from pytest_lime.report.pages import page_of
 from pytest_lime.report.render import render
-from pytest_lime.report.runs import commit_words, ending, left_out, model_words
+from pytest_lime.report.runs import commit_words, ending, left_out, model_words, sources_of
 
 MODEL = {"name": "Net", "sha256": "c0ffee" * 10 + "abcd", "input": [224, 224], "classes": 1000}
 
@@ -51,7 +51,8 @@ def test_the_images_of_a_set_are_one_row_that_opens() -> None:
     assert [(row.mood, row.is_set, len(row.cards)) for row in page.rows] == [
         *(("fail", False, 1), ("pass", True, 2), ("pass", False, 1))
     ]
-    assert page.rows[1].headline == "cats: 2 of 4 images: 1 expected failure, 1 passed; 50 % must hold"
+    assert page.rows[1].headline == "2 of 4 images: 1 expected failure, 1 passed; 50 % must hold"
+    assert page.rows[1].name == "cats"
     failing = page_of(results(in_set("b", "pass", status="fail"), in_set("c", "fail", status="fail")))
     assert [row.mood for row in failing.rows] == ["fail"]
 
@@ -78,11 +79,8 @@ def test_the_slowest_and_those_with_the_most_samples_are_five_each() -> None:
         ({"exit": "finished"}, ""),
         ({"exit": "failed"}, ""),
         ({"exit": "interrupted"}, "The run was interrupted: what did not run is missing here."),
-        (
-            {"exit": "stopped", "reason": "--maxfail=1."},
-            "The run stopped early (--maxfail=1): what did not run is missing here.",
-        ),
-        ({"exit": "crashed", "reason": "gw1"}, "A worker of the run was lost (gw1): what did not run is missing here."),
+        ({"exit": "stopped", "reason": "--maxfail=1."}, "The run stopped early: what did not run is missing here."),
+        ({"exit": "crashed", "reason": "gw1"}, "A worker of the run was lost: what did not run is missing here."),
         ({"exit": ["no"], "reason": 3}, ""),
     ],
 )
@@ -92,9 +90,10 @@ def test_a_run_that_did_not_end_says_so(run: dict[str, Any], words: str) -> None
 
 def test_commit_model_and_what_is_left_out_are_told_in_words() -> None:
     git = {"commit": "59d8210" + "0" * 33, "branch": "main", "dirty": True}
-    assert commit_words({"git": git}) == "59d8210000 on main, with changes that are not committed"
+    assert commit_words({"git": git}) == "59d8210000 with changes that are not committed, on main"
     assert commit_words({"git": {**git, "dirty": False, "branch": ""}}) == "59d8210000"
     assert commit_words({"git": None}) == ""
+    assert commit_words({"git": {"commit": "<b>"}}) == ""
     assert model_words(MODEL) == "Net, weights c0ffeec0ff, 224 × 224, 1000 classes"
     assert model_words({"name": "Net", "input": None, "sha256": None}) == "Net"
     assert model_words({}) == ""
@@ -104,13 +103,31 @@ def test_commit_model_and_what_is_left_out_are_told_in_words() -> None:
     assert left_out({"skipped": "x"}) == ""
 
 
-@pytest.mark.parametrize("name", ["run", "counts", "problems", "records", "environment"])
+def test_a_joined_report_names_its_sources() -> None:
+    source = {"name": "shard 1", "created": "2026-11-21T22:10:03+00:00", "records": 1, "run": {"exit": "interrupted"}}
+    assert sources_of({"sources": [source, {}]}) == [
+        ("shard 1", "1 check, The run was interrupted, 2026-11-21 22:10 UTC"),
+        ("report", ""),
+    ]
+
+
+def test_attempts_and_the_place_of_the_call_are_told() -> None:
+    attempts = [{"status": "fail", "outcome": "rerun"}, {"status": "inconclusive", "outcome": "rerun"}]
+    card = page_of(results(record("a", attempts=attempts, called={"file": "test_it.py", "line": 7}))).cards[0]
+    assert card.attempts == "Attempt 3; before it: failed, inconclusive."
+    assert card.place == "test_it.py:7"
+    assert page_of(results(record("a"))).cards[0].attempts == ""
+
+
+@pytest.mark.parametrize("name", ["run", "sources", "counts", "problems", "records", "environment"])
 @pytest.mark.parametrize("value", [None, "text", -1, 10**400, [], [None, 3], {}, {"a": {}}, True])
 def test_no_single_wrong_value_of_the_results_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
     render({**results(record("a"), record("b")), name: value}, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["set", "model", "marks", "segments", "explanation", "image", "pictures"])
+@pytest.mark.parametrize(
+    "name", ["set", "attempts", "called", "model", "marks", "segments", "explanation", "image", "pictures"]
+)
 @pytest.mark.parametrize("value", [None, "text", -1, 10**400, [], [None, 3], {}, {"id": {}}, {"id": "s"}, True])
 def test_no_single_wrong_value_of_a_record_breaks_the_page(tmp_path: Path, name: str, value: object) -> None:
     render(results(record("a", **{name: value}), record("b", **{name: value})), tmp_path)

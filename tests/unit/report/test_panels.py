@@ -183,7 +183,7 @@ class TestPage:
     def test_every_panel_has_its_words(self, tmp_path: Path) -> None:
         text = page(tmp_path, record()).text
         for words in (
-            "Decided after 128 samples: the whole interval lay beyond the bound of 0.5.",
+            "Decided after 128 samples: the whole interval broke the bound of 0.5.",
             "128 0.300 0.200 to 0.400",
             "Most for Egyptian cat superpixel 24 +0.187 +0.157 to +0.217 superpixel 7 +0.020 interval not known",
             "Most against Egyptian cat superpixel 12 −0.046 −0.076 to +0.016, may be 0",

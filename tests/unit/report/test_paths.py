@@ -38,18 +38,18 @@ def words(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, "Decided after 192 samples: the whole interval lay beyond the bound of 0.5 and was still so at 256."),
+        ({}, "Decided after 192 samples: the whole interval broke the bound of 0.5, and still did at 256."),
         (
             {"path": LOOKS[:3]},
-            "Decided after 192 samples: the whole interval lay beyond the bound of 0.5.",
+            "Decided after 192 samples: the whole interval broke the bound of 0.5.",
         ),
         (
             {"relation": "<=", "status": "pass"},
-            "Decided after 192 samples: the whole interval lay within what is accepted of 0.5 and was still so at 256.",
+            "Decided after 192 samples: the whole interval kept to the bound of 0.5, and still did at 256.",
         ),
         (
             {"relation": "<=", "bound": 0.2, "status": "fail"},
-            "Decided after 256 samples: the whole interval lay beyond the bound of 0.2.",
+            "Decided after 256 samples: the whole interval broke the bound of 0.2.",
         ),
         ({"status": "inconclusive"}, "Still open at 256 samples: the interval holds the bound of 0.5."),
         ({"status": "of another version"}, "Still open at 256 samples: the interval holds the bound of 0.5."),
@@ -175,7 +175,7 @@ class TestPlane:
         assert [tick.text for tick in ticks] == ["0", "1,000", "2,000", "3,000", "4,000"]
         assert [tick.anchor for tick in ticks] == ["start", "middle", "middle", "middle", "end"]
         shares = Plane((0.0, 1.0), (0.0, 1.0), shares=True).acrosses
-        assert [tick.text for tick in shares] == [f"{share}\xa0%" for share in (0, 20, 40, 60, 80, 100)]
+        assert [tick.text for tick in shares] == [f"{share}\xa0%" for share in (0, 25, 50, 75, 100)]
 
     @pytest.mark.parametrize(
         "ends", [(1e300, 1.1e300), (1e15, 1e15 + 1), (-1e-300, 1e-300), (0.0, 5e-324), (-1.7e308, 1.7e308)]
