@@ -28,11 +28,16 @@ class _Run:
     outcome: str = "passed"
     # An attempt has failed, and the next one has not begun.
     waiting: bool = False
+    ended: bool = False
 
     def put_away(self) -> None:
         """Put away what this attempt has checked, since there will be another."""
         self.attempts.append(self.records)
-        self.records, self.outcome, self.waiting = [], "passed", True
+        self.records, self.waiting = [], True
+
+    def begin_again(self) -> None:
+        """Begin the next attempt."""
+        self.outcome, self.waiting = "passed", False
 
     def settle(self) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the records that count, and in words what does not.
@@ -44,13 +49,14 @@ class _Run:
         made = {record["check"] for record in self.records}
         remarks = []
         for record in [record for record in records if record["check"] not in made]:
-            if self.outcome in GREEN:
+            if self.ended and self.outcome in GREEN:
                 records.remove(record)
                 remarks.append(
                     f"{self.test}: attempt {record['attempt']} made check {record['check']} ({record['status']}), and "
                     "the last attempt passed without it, so that it is not listed."
                 )
-            record["outcome"] = self.outcome
+            # A run that is cut off between two attempts does not say how the test would have ended.
+            record["outcome"] = self.outcome if self.ended else "interrupted"
         return records, remarks
 
 
@@ -114,11 +120,12 @@ class Ledger:
             self._end(test, report.when, key)
             return []
         self._running[key] = run
-        if run.waiting and report.when != "setup":
+        if run.waiting and report.when == "setup":
+            run.begin_again()
+        elif run.waiting and not lost:
             # The teardown of the attempt that failed.
             run.attempts[-1] += records
             return []
-        run.waiting = False
         run.records += records
         # A phase that passes says nothing of those before.
         run.outcome = outcome if outcome != "passed" else run.outcome
@@ -127,7 +134,8 @@ class Ledger:
             if lost:
                 self._to_come[test] = self._running.pop(key)
             return []
-        return run.records if self._end(test, report.when, key) else []
+        run.ended = self._end(test, report.when, key)
+        return run.records if run.ended else []
 
     def _end(self, test: str, when: str, key: tuple[object, ...]) -> bool:
         """Take note of the end of a test, if it is one."""

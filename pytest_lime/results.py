@@ -85,6 +85,7 @@ class Results:
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a new worker of pytest-xdist where the report is written."""
         workers.tell_folder(node, self.folder.path, self.folder.shown)
+        workers.tell_dist(node)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:

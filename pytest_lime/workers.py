@@ -19,6 +19,7 @@ __all__ = [
     "repeat_of",
     "share_threads",
     "tell_cache",
+    "tell_dist",
     "tell_folder",
     "worker_of",
 ]
@@ -38,7 +39,6 @@ def is_worker(config: pytest.Config) -> bool:
 def tell_folder(node: Any, folder: Path, shown: str) -> None:
     """Tell a new worker where the controller writes the report, and how messages call that folder."""
     node.workerinput[KEY] = [str(folder), shown]
-    node.workerinput[EACH] = dist_of(node.config) == "each"
 
 
 def folder_of_controller(config: pytest.Config) -> tuple[Path, str]:
@@ -128,6 +128,11 @@ def plain_node_id(item: pytest.Item) -> str:
 def dist_of(config: pytest.Config) -> str:
     """Return the way in which pytest-xdist hands out tests; ``"no"`` where it does not."""
     return str(config.getoption("dist", "no"))
+
+
+def tell_dist(node: Any) -> None:
+    """Tell a new worker whether all others make the same tests."""
+    node.workerinput[EACH] = dist_of(node.config) == "each"
 
 
 def worker_of(report_or_node: Any) -> str:

@@ -145,7 +145,7 @@ def test_show_of_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err.startswith("pytest-lime: ")
     (tmp_path / "results.json").mkdir()
     assert main(["show", str(tmp_path)]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "is no plain file" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +181,7 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
             assert (ran.returncode, ran.stdout) == (0, f"pytest-lime {__version__}\n")
         elif "nowhere" in command:
             assert (ran.returncode, ran.stdout) == (2, "")
-            assert ran.stderr.startswith("pytest-lime: 'nowhere' holds no results.json")
+            assert ran.stderr.startswith("pytest-lime: there is no folder 'nowhere'; ")
         else:
             assert "0 checks" in ran.stdout
             assert not {"torch", "numpy", "skimage", "sklearn", "PIL", "jinja2"} & set(ran.stdout.split())

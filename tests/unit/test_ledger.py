@@ -66,6 +66,17 @@ class TestLedger:
             assert len(remarks) == (outcome == "passed")
             assert all("attempt 1 made check 1 (fail)" in remark for remark in remarks)
 
+    def test_a_run_that_is_cut_off_between_two_attempts(self) -> None:
+        for lost, outcome in {True: "error", False: "interrupted"}.items():
+            ledger = Ledger()
+            ledger.note(report("setup"), [], "passed", rerun=False)
+            ledger.note(report(), [record()], "failed", rerun=True)
+            ledger.note(report("teardown"), [], "passed", rerun=False)
+            if lost:
+                ledger.note(report("???"), [], "error", rerun=False)
+            (found,), remarks = ledger.records()
+            assert (found["attempt"], found["status"], found["outcome"], remarks) == (1, "fail", outcome, [])
+
     def test_a_worker_is_lost_and_another_makes_the_test(self) -> None:
         ledger = Ledger()
         ledger.note(report(item_index=3), [record(0)], "failed", rerun=False)  # a subtest
