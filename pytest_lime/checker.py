@@ -501,7 +501,7 @@ class Lime:
         numbers = [next(self._numbers) if share else 0 for _ in listed]
         places: dict[int, _Asked] = {}
         test = self._place["test"]
-        shared = {"id": f"set-{file_stem(test, numbers[0])}", "name": test.partition("::")[2] or test}
+        shared = {"id": f"set-{self._extra(numbers[0])['id']}", "name": test.partition("::")[2] or test}
 
         def opened(place: int) -> SampleStream:
             image, which = listed[place], f"image {place + 1} of {len(listed)}"

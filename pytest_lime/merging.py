@@ -22,8 +22,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_lime.attempts import join_attempts
+from pytest_lime.counts import count_run
 from pytest_lime.errors import OptionError, RecordError, count_words
 from pytest_lime.records import (
+    FOLDERS,
     FORMAT,
     PAGE,
     PICTURE_PATH,
@@ -146,10 +148,10 @@ def merge(folders: Sequence[Path], out: Path, *, keep_going: bool = False) -> Me
         records = _gather(chosen, place, told)
         results = _results(sources, records, told, named=named, out=out)
         write_results(results, place)
-        from pytest_lime.report.render import ASSETS, render  # noqa: PLC0415  (imports jinja2)
+        from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2)
 
         render(results, place)
-        _replace(target, place, ASSETS)
+        _replace(target, place)
     return Merged(target / PAGE, results, told)
 
 
@@ -415,7 +417,7 @@ def _results(
             "reason": "; ".join(reasons),
             "git": commits[0] if all(commit == commits[0] for commit in commits) else None,
         },
-        "counts": _counts(sources, records),
+        "counts": count_run(records, **{name: _left_out(sources, name) for name in ("skipped", "deselected")}),
         "method": {
             name: list(dict.fromkeys(sentence for each in covers for sentence in as_texts(each.get(name))))
             for name in ("covers", "does_not_cover")
@@ -433,22 +435,10 @@ def _results(
     }
 
 
-def _counts(sources: Sequence[_Source], records: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Return how many records have each verdict, and how much was not checked."""
-    told = [as_mapping(source.results.get("counts")) for source in sources]
-    left_out = {name: sum(_whole(each.get(name)) for each in told) for name in ("skipped", "deselected")}
-    unseen = sum(len(as_texts(as_mapping(record.get("set")).get("unseen"))) for record in records)
-    return {
-        **count_verdicts(records),
-        "rerun": sum(len(as_rows(record.get("attempts"))) for record in records),
-        **left_out,
-        "unseen": unseen,
-        "excluded": sum(left_out.values()) + unseen,
-    }
-
-
-def _whole(value: object) -> int:
-    return int(max(0.0, as_number(value) or 0.0))
+def _left_out(sources: Sequence[_Source], name: str) -> int:
+    """Return how many tests all runs together have ``skipped`` or ``deselected``."""
+    told = (as_number(as_mapping(source.results.get("counts")).get(name)) for source in sources)
+    return sum(int(max(0.0, count or 0.0)) for count in told)
 
 
 def _texts(value: object) -> dict[str, str]:
@@ -495,7 +485,7 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _replace(target: Path, new: Path, assets: Sequence[str]) -> None:
+def _replace(target: Path, new: Path) -> None:
     """Put the folder `new` in the place of `target`; what the user keeps in `target` stays there."""
     if not target.exists():
         new.rename(target)
@@ -507,11 +497,12 @@ def _replace(target: Path, new: Path, assets: Sequence[str]) -> None:
         source.rename(destination)
         undo.append(lambda: destination.rename(source))
 
-    ours = {PAGE, RESULTS, *assets, *_pictures(target)}
+    ours = {PAGE, RESULTS, *_files_of(target)}
+    inner = [path for name in FOLDERS if (target / name).is_dir() for path in (target / name).iterdir()]
     try:
-        for path in [*target.iterdir(), *((target / "images").iterdir() if (target / "images").is_dir() else ())]:
+        for path in [*target.iterdir(), *inner]:
             relative = path.relative_to(target).as_posix()
-            if relative not in ours and relative != "images" and not os.path.lexists(new / relative):
+            if relative not in ours and relative not in FOLDERS and not os.path.lexists(new / relative):
                 (new / relative).parent.mkdir(exist_ok=True)
                 move(path, new / relative)
         move(target, old)
@@ -524,11 +515,13 @@ def _replace(target: Path, new: Path, assets: Sequence[str]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _pictures(folder: Path) -> set[str]:
-    """Return the pictures that an earlier report names."""
+def _files_of(folder: Path) -> set[str]:
+    """Return the files that an earlier report has, or may have, beside its page."""
+    from pytest_lime.report.render import files_beside  # noqa: PLC0415  (imports jinja2)
+
     try:
         records = read_results(folder)["records"]
     except RecordError:
-        return set()
+        return files_beside([])
     named = {as_text(path) for record in records for path in as_mapping(record.get("pictures")).values()}
-    return {path for path in named if PICTURE_PATH.fullmatch(path)}
+    return files_beside(records) | {path for path in named if PICTURE_PATH.fullmatch(path)}

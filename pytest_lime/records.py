@@ -20,6 +20,7 @@ from typing import Any
 from pytest_lime.errors import RecordError, one_line, printable
 
 __all__ = [
+    "FOLDERS",
     "FORMAT",
     "PAGE",
     "PICTURE_PATH",
@@ -43,6 +44,8 @@ VERSION = 2
 READS = (1, 2)
 RESULTS = "results.json"
 PAGE = "index.html"
+# What a report has beside its page: pictures, and maps of superpixels.
+FOLDERS = ("images", "data")
 # What a record may name as a picture: a plain file in the report's own folder.
 PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
 UMASK = threading.Lock()

@@ -14,6 +14,7 @@ import pytest
 from pytest_lime import workers
 from pytest_lime.errors import RecordError, one_line
 from pytest_lime.records import (
+    FOLDERS,
     PAGE,
     PICTURE_PATH,
     RESULTS,
@@ -32,8 +33,6 @@ STEM = re.compile(r"[a-z0-9-]+-[0-9a-f]{10}(?=-)")
 MOST_CHECKS = 4096
 LARGE = 20
 """Megabytes of a page that holds its pictures from which on a run warns of it."""
-FOLDERS = ("images", "data")
-"""What a report has beside its page that may be empty in the end."""
 
 
 class ReportFolder:

@@ -39,6 +39,7 @@ _ENDINGS = {
     "xfailed": "The test failed as expected.",
     "skipped": "The test was skipped after this.",
     "error": "The test broke outside its own code, in a fixture.",
+    "interrupted": "The run was interrupted before the test came to its end.",
 }
 
 
