@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lime import workers
+from pytest_lime import step_summary, workers
 from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
 from pytest_lime.ledger import Ledger
@@ -65,6 +65,7 @@ class Results:
         # Tests that may have left pictures which no record names.
         self._untidy: dict[str, None] = {}
         self._written: Path | None = None
+        self._run: Mapping[str, Any] = {}
         config.pluginmanager.register(self._endings, "pytest-lime-endings")
 
     @pytest.hookimpl(optionalhook=True)
@@ -140,7 +141,7 @@ class Results:
         if not (self._records or self.asked_for) or self.config.getoption("collectonly", False):
             return
         self._remarks += [*self._endings.remarks(), *told]
-        run = self._endings.describe(session, int(exitstatus))
+        run = self._run = self._endings.describe(session, int(exitstatus))
         if refusal := self.folder.refusal:
             self.failed_to_write(refusal)
             return
@@ -196,6 +197,8 @@ class Results:
             terminalreporter.line(f"lime: {remark}", yellow=True)
         for problem in grouped(self._problems):
             terminalreporter.line(f"lime: {_unwritten(problem)}", yellow=True)
+        if unwritten := step_summary.append({"records": records, "run": self._run}, report=self._written):
+            terminalreporter.line(f"lime: {unwritten}", yellow=True)
 
 
 def _is_worth_a_report(records: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> bool:

@@ -113,7 +113,7 @@ LAYERS = [
         "laboratory",
     },
     {"verdicts", "groups", "sets", "claims", "trials", "baselines", "regression"},
-    {"report", "suites", "summaries", "attempts", "untrusted", "svg_guard", "merging"},
+    {"report", "suites", "summaries", "step_summary", "attempts", "untrusted", "svg_guard", "merging"},
     {
         "results",
         "ledger",
