@@ -187,10 +187,10 @@ def _claims(record: Mapping[str, Any]) -> str:
 
 
 def _visible(text: str) -> str:
-    """Return `text` with every character that moves or hides others, such as a newline, spelt out.
+    r"""Return `text` with every character that moves or hides others, such as a newline, spelt out.
 
-    >>> _visible("a\\nb\\u202ec")
-    'a\\\\nb\\\\u202ec'
+    >>> _visible("a\nb\u202ec")
+    'a\\nb\\u202ec'
     """
     return "".join(
         character.encode("unicode_escape").decode()
