@@ -24,6 +24,9 @@ from pytest_lime.summaries import MARKUP, WORDS, baseline_lines, describe_counts
 
 __all__ = ["Results", "grouped"]
 
+# So many lines on checks are printed without -v.
+LINES = 50
+
 
 class Results:
     """Where the report goes and what it will hold; a plugin of its own in each process.
@@ -181,12 +184,16 @@ class Results:
         if not (records or self._written or self._problems):
             return
         terminalreporter.section("lime")
-        verbose = self.config.get_verbosity() > 0
-        for record in records:
+        verbosity = self.config.get_verbosity()
+        # With -q, the counts and the report's path are all.
+        told = [one for one in records if verbosity > 0 or verdict_of(one) != "pass"] if verbosity >= 0 else []
+        shown = told if verbosity > 0 else told[:LINES]
+        for record in shown:
             verdict = verdict_of(record)
-            if verbose or verdict != "pass":
-                terminalreporter.write(WORDS[verdict], **{MARKUP.get(verdict, "yellow"): True})
-                terminalreporter.line(f"  {summary_line(record)}")
+            terminalreporter.write(WORDS[verdict], **{MARKUP.get(verdict, "yellow"): True})
+            terminalreporter.line(f"  {summary_line(record)}")
+        if len(shown) < len(told):
+            terminalreporter.line(f"and {len(told) - len(shown):,} more: see the report, or -v")
         if records:
             terminalreporter.line(describe_counts(records))
         for line in baseline_lines(records, self._unused):

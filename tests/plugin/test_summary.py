@@ -126,3 +126,22 @@ def test_a_claim_of_the_users_own_is_reported(suite: Callable[..., None], run: R
     ):
         result.stdout.fnmatch_lines([line])
     result.stdout.fnmatch_lines(["FAIL  cat in array: fitted *", "1 check: 1 failed; *", "report: *"])
+
+
+def test_a_long_list_is_cut_and_a_quiet_run_prints_none(suite: Callable[..., None], run: Run) -> None:
+    suite("""
+        def test_many(lime):
+            for _ in range(53):
+                try:
+                    lime.check(IMAGE, "cat", predicted(at_least=2.0), samples=50)
+                except AssertionError:
+                    pass
+        """)
+    result = run()
+    assert sum(line.startswith("FAIL  ") for line in result.outlines) == 50
+    result.stdout.fnmatch_lines(["and 3 more: see the report, or -v", "53 checks: 53 failed; *", "report: *"])
+    result = run("-v")
+    assert sum(line.startswith("FAIL  ") for line in result.outlines) == 53
+    result = run("-q")
+    assert [line for line in result.outlines if line.startswith("FAIL  ")] == []
+    result.stdout.fnmatch_lines(["53 checks: 53 failed; *", "report: *"])
