@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lime import workers
+from pytest_lime import step_summary, workers
 from pytest_lime.counts import count_run
 from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
@@ -79,6 +79,7 @@ class Results:
         self._untidy: dict[str, None] = {}
         self._written: Path | None = None
         self._shown: list[str] = []
+        self._run: Mapping[str, Any] = {}
         config.pluginmanager.register(self._endings, "pytest-lime-endings")
 
     @pytest.hookimpl(optionalhook=True)
@@ -154,7 +155,7 @@ class Results:
         if not (self._records or self.asked_for) or self.config.getoption("collectonly", False):
             return
         self._remarks += [*self._endings.remarks(), *told]
-        run = self._endings.describe(session, int(exitstatus))
+        run = self._run = self._endings.describe(session, int(exitstatus))
         if refusal := self.folder.refusal:
             self.failed_to_write(refusal)
             return
@@ -177,6 +178,9 @@ class Results:
         """Return the tests that may have left pictures which no record names."""
         return [*self._untidy, *self._ledger.unfinished, *self._endings.lost_tests]
 
+    def _told_problems(self) -> list[str]:
+        return [*self._remarks, *map(_unwritten, grouped(self._problems))]
+
     def _results(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """Return what ``results.json`` holds: what is known of the run, and all records."""
         from pytest_lime.report.method import method_card  # noqa: PLC0415  (imports numpy, for a report only)
@@ -190,7 +194,7 @@ class Results:
             "environment": _environment(self._records),
             "run": {"id": uuid.uuid4().hex[:12], **run, "git": describe_revision(self.config.rootpath)},
             "counts": count_run(self._records, skipped=self._tally.skipped, deselected=self._tally.deselected),
-            "problems": [*self._remarks, *map(_unwritten, grouped(self._problems))],
+            "problems": self._told_problems(),
             "method": method_card(self._records),
             "records": self._records,
         }
@@ -217,10 +221,12 @@ class Results:
             terminalreporter.line(f"report: {self._written}")
             if large := self.folder.too_large(self._written):
                 terminalreporter.line(f"lime: {large}", yellow=True)
-        for remark in self._remarks:
-            terminalreporter.line(f"lime: {remark}", yellow=True)
-        for problem in grouped(self._problems):
-            terminalreporter.line(f"lime: {_unwritten(problem)}", yellow=True)
+        for problem in self._told_problems():
+            terminalreporter.line(f"lime: {problem}", yellow=True)
+        if unwritten := step_summary.append(
+            {"records": records, "run": self._run, "problems": self._told_problems()}, report=self._written
+        ):
+            terminalreporter.line(f"lime: {unwritten}", yellow=True)
 
     def _heatmaps(self) -> list[str]:
         """Return the heatmaps of some checks that did not pass as lines for a terminal in colours."""

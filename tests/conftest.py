@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_lime.streams import SampleStream
 
 pytest_plugins = ["pytester"]
+# On GitHub Actions, runs within tests would append to the summary of our own step.
+os.environ.pop("GITHUB_STEP_SUMMARY", None)
 # Operators live as long as the library that defines them.
 LIBRARIES: list[Any] = []
 

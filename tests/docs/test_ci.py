@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pytest_lime.cli import main
+from pytest_lime.records import read_results
 
 PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 BLOCKS = re.findall(r"^```(yaml|ini|console)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -42,8 +43,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(project: Path, command: str, *more: str) -> str:
-    program, *arguments = shlex.split(command)
+def run(project: Path, command: str, *more: str, marks: str = "smoke") -> str:
+    program, *arguments = shlex.split(command.replace("${{ matrix.marks }}", marks))
     assert program == "pytest"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, *more], cwd=project, capture_output=True, text=True, check=False
@@ -59,7 +60,7 @@ def test_the_pipelines_name_what_they_must() -> None:
     assert set(github[True]) == {"pull_request", "schedule"}
     assert all(("uses" in step) != ("run" in step) for step in steps)
     assert gitlab["lime"]["artifacts"]["reports"]["junit"] == "junit.xml"
-    assert len(COMMANDS) == 4
+    assert len(COMMANDS) == 5
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -75,3 +76,21 @@ def test_the_smoke_run(project: Path) -> None:
     assert "1 passed, 3 deselected" in said
     assert (project / "junit.xml").exists()
     assert any((project / ".lime-cache").iterdir())
+
+
+def test_the_shards_are_merged(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = PIPELINES[".github/workflows/lime-shards.yaml"]["jobs"]
+    (command,) = commands(jobs["shard"])
+    (merge,) = [one["run"] for one in jobs["report"]["steps"] if "merge" in one.get("run", "")]
+    for number, marks in enumerate(jobs["shard"]["strategy"]["matrix"]["marks"]):
+        # The artifact of a job is the folder that it uploads.
+        run(project, command, "-p", "no:cacheprovider", marks=marks)
+        (project / "lime-report").rename(project / f"shard-{number}")
+    monkeypatch.chdir(project)
+    program, *arguments = shlex.split(merge)
+    assert program == "pytest-lime"
+    assert main(arguments) == 0
+    tests = {record["test"] for record in read_results(project / "lime-report")["records"]}
+    apart = [{one["test"] for one in read_results(project / f"shard-{number}")["records"]} for number in (0, 1)]
+    assert all(apart)
+    assert tests == apart[0] | apart[1]

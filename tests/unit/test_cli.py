@@ -56,7 +56,7 @@ def test_show_lists_the_checks(folder: Path, capsys: pytest.CaptureFixture[str])
     assert [line.partition("  ")[0] for line in lines[:3]] == ["PASS", "FAIL", "EXPECTED FAILURE"]
     assert lines[0].endswith("[test_it.py::test_passes]")
     assert "planted in array: mass 0." in lines[1]
-    assert "needs at least 1 " in lines[1]
+    assert "needs at least 1, interval" in lines[1]
     assert "predicted" not in lines[1]
     assert lines[3].startswith("3 checks: 1 failed, 1 failed as expected, 1 passed; ")
     assert lines[4:] == [f"report: {folder / 'index.html'}"]

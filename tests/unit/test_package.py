@@ -130,6 +130,7 @@ LAYERS = [
         "report",
         "suites",
         "summaries",
+        "step_summary",
         "terminal_table",
         "half_blocks",
         "counts",
