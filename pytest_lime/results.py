@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 import uuid
@@ -72,6 +73,7 @@ class Results:
         # Tests that may have left pictures which no record names.
         self._untidy: dict[str, None] = {}
         self._written: Path | None = None
+        self._finished = False
         config.pluginmanager.register(self._endings, "pytest-lime-endings")
 
     @pytest.hookimpl(optionalhook=True)
@@ -138,15 +140,23 @@ class Results:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the report, or take away one that no longer speaks of anything."""
-        if workers.is_worker(self.config):
+        """Write the report, or take away one that no longer speaks of anything; and what others show of the run."""
+        self._finish(session, int(exitstatus))
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
+        if workers.is_worker(self.config) or self._finished:
             return
+        self._finished = True
         self._records, told = self._ledger.records()
         self._unused = self._leftovers.find(session)
         if not (self._records or self.asked_for) or self.config.getoption("collectonly", False):
             return
         self._remarks += [*self._endings.remarks(), *told]
-        run = self._endings.describe(session, int(exitstatus))
+        run = self._endings.describe(session, exitstatus)
+        self._write(run)
+        self._append_summary(run)
+
+    def _write(self, run: Mapping[str, Any]) -> None:
         if refusal := self.folder.refusal:
             self.failed_to_write(refusal)
             return
@@ -161,6 +171,26 @@ class Results:
             self.failed_to_write(f"{error.strerror or error} ({error.filename or self.folder.path})")
         except Exception as error:  # whatever it is, the results of the tests come first
             self.failed_to_write(f"{type(error).__name__}: {error} ({self.folder.path})")
+
+    def _append_summary(self, run: Mapping[str, Any]) -> None:
+        """Tell GitHub Actions of the run, where it asks."""
+        if not (self._records and os.environ.get("GITHUB_STEP_SUMMARY")):
+            return
+        from pytest_lime.step_summary import append_summary  # noqa: PLC0415  (few runs ask)
+
+        told = {"run": run, "counts": self._counts(), "problems": self._all_problems(), "records": self._records}
+        try:
+            reason = append_summary(told, page=self._written)
+        except Exception as error:  # whatever it is, the results of the tests come first
+            reason = f"the step summary cannot be written: {type(error).__name__}: {error}."
+        if reason:
+            self._remarks.append(reason)
+
+    def _counts(self) -> dict[str, int]:
+        return count_run(self._records, skipped=self._tally.skipped, deselected=self._tally.deselected)
+
+    def _all_problems(self) -> list[str]:
+        return [*self._remarks, *map(_unwritten, grouped(self._problems))]
 
     def _all_untidy(self) -> list[str]:
         """Return the tests that may have left pictures which no record names."""
@@ -178,8 +208,8 @@ class Results:
             "duration": round(time.time() - self._began, 1),
             "environment": _environment(self._records),
             "run": {"id": uuid.uuid4().hex[:12], **run, "git": describe_revision(self.config.rootpath)},
-            "counts": count_run(self._records, skipped=self._tally.skipped, deselected=self._tally.deselected),
-            "problems": [*self._remarks, *map(_unwritten, grouped(self._problems))],
+            "counts": self._counts(),
+            "problems": self._all_problems(),
             "method": method_card(self._records),
             "records": self._records,
         }

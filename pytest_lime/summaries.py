@@ -8,7 +8,7 @@ from typing import Any
 from pytest_lime.errors import count_words
 from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
 
-__all__ = ["MARKUP", "WORDS", "baseline_lines", "describe_counts", "junit_properties", "summary_line"]
+__all__ = ["JUDGED", "MARKUP", "WORDS", "baseline_lines", "describe_counts", "junit_properties", "summary_line"]
 
 JUDGED = {"fail": "failed", "inconclusive": "inconclusive", "expected": "failed as expected", "pass": "passed"}
 WORDS = {

@@ -126,7 +126,7 @@ LAYERS = [
         "provenance",
     },
     {"verdicts", "interval_paths", "groups", "sets", "claims", "trials", "baselines", "regression"},
-    {"report", "suites", "summaries", "counts", "attempts", "untrusted", "svg_guard", "merging"},
+    {"report", "suites", "summaries", "counts", "attempts", "untrusted", "svg_guard", "merging", "step_summary"},
     {
         "results",
         "ledger",
