@@ -17,9 +17,11 @@ from pytest_lime import workers
 from pytest_lime.counts import count_run
 from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
+from pytest_lime.html_extras import HtmlExtras
 from pytest_lime.ledger import Ledger
 from pytest_lime.leftovers import Leftovers
 from pytest_lime.records import FORMAT, VERSION, verdict_of
+from pytest_lime.report.anchors import anchors_of
 from pytest_lime.report_folder import ReportFolder
 from pytest_lime.revision import describe_revision
 from pytest_lime.suites import LIME_OF_SUITE
@@ -63,6 +65,7 @@ class Results:
         self.draw_all = bool(config.getoption("lime_report_all"))
         self.asked_for = self.draw_all or config.getoption("lime_report") is not None
         self.folder = ReportFolder(config)
+        self._html = HtmlExtras(config, self.folder.path)
         self._began = time.time()
         self._ledger = Ledger(each=workers.dist_of(config) == "each")
         self._endings = Endings()
@@ -127,6 +130,7 @@ class Results:
         # A worker's report comes to the controller, which alone writes files.
         if report.when == "teardown" and not workers.is_worker(self.config):
             report.user_properties += junit_properties(finished)
+            self._html.attach(report, finished)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""
@@ -142,6 +146,13 @@ class Results:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the report, or take away one that no longer speaks of anything; and what others show of the run."""
         self._finish(session, int(exitstatus))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, session: pytest.Session) -> None:
+        """Let the report of pytest-html, which is about to be written, link to ours, which must be written before."""
+        self._finish(session, int(session.exitstatus))
+        if self._written:
+            self._html.link(self._written, self._records, anchors_of(self._records))
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         if workers.is_worker(self.config) or self._finished:

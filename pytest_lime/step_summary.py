@@ -106,12 +106,13 @@ def _beginning(results: Mapping[str, Any], records: Sequence[Mapping[str, Any]])
     if len(problems) > MOST_PROBLEMS:
         said.append(f"and {len(problems) - MOST_PROBLEMS:,} more problems")
     checks = sum(record.get("kind") != "explanation" for record in records)
-    excluded = left_out(as_mapping(results.get("counts")))
+    excluded = as_cell(left_out(as_mapping(results.get("counts"))))
     samples = sum(as_number(as_mapping(record.get("explanation")).get("samples")) or 0 for record in records)
+    judged = f"{checks:,} {'check' if checks == 1 else 'checks'}, {samples:,.0f} samples."
     lines = [
         f"## Where the model looks: {', '.join(words)}\n",
         *(f"- ⚠️ {as_cell(one)}" for one in said),
-        f"\n{checks:,} {'check' if checks == 1 else 'checks'}, {samples:,.0f} samples.{f' Not judged: {as_cell(excluded)}' if excluded else ''}\n",
+        f"\n{judged}{f' Not judged: {excluded}' if excluded else ''}\n",
     ]
     return "\n".join(lines)
 

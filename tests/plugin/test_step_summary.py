@@ -88,12 +88,7 @@ def test_what_of_the_report_could_not_be_written_is_said(
 
 @pytest.mark.parametrize("mode", ["bare"])
 def test_a_merge_appends_too(
-    suite: Callable[..., None],
-    run: Run,
-    summary: Path,
-    pytester: pytest.Pytester,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    suite: Callable[..., None], run: Run, summary: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite(TESTS)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
@@ -103,7 +98,14 @@ def test_a_merge_appends_too(
     monkeypatch.chdir(pytester.path)
     assert main(["merge", "one", "two", "-o", "all"]) == 0
     assert summary.read_text("utf-8").startswith("## Where the model looks: 1 failed, 1 passed\n")
-    summary.unlink()
+
+
+@pytest.mark.parametrize("mode", ["bare"])
+def test_a_merge_that_cannot_append_says_so(
+    suite: Callable[..., None], run: Run, summary: Path, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite(TESTS)
     summary.mkdir()
-    assert main(["merge", "one", "two", "-o", "all"]) == 0
+    run(f"--lime-report={pytester.path / 'one'}")
+    assert main(["merge", str(pytester.path / "one"), "-o", str(pytester.path / "all")]) == 0
     assert "cannot be written" in capsys.readouterr().err

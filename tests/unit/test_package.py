@@ -130,6 +130,7 @@ LAYERS = [
     {
         "results",
         "ledger",
+        "html_extras",
         "endings",
         "report_folder",
         "leftovers",
