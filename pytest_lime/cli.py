@@ -380,10 +380,11 @@ def _summary(explanation: Explanation, look: dict[str, Any]) -> list[str]:
 
 def _merge(given: argparse.Namespace) -> int:
     from pytest_lime.merging import ended_badly, merge  # noqa: PLC0415  (not needed for --help)
-    from pytest_lime.step_summary import append  # noqa: PLC0415
+    from pytest_lime.step_summary import append_summary  # noqa: PLC0415
 
     merged = merge(list(_expanded(given.folders)), given.output, keep_going=given.keep_going)
-    for sentence in merged.told:
+    unwritten = append_summary(merged.results, page=merged.page)
+    for sentence in [*merged.told, *filter(None, [unwritten])]:
         print(f"pytest-lime: {sentence}", file=sys.stderr)
     durations = [source["duration"] or 0.0 for source in merged.results["sources"]]
     number = len(durations)
@@ -393,8 +394,6 @@ def _merge(given: argparse.Namespace) -> int:
     )
     print("\n".join(_ending_lines(merged.results)))
     print(f"report: {merged.page}")
-    if unwritten := append(merged.results, report=merged.page):
-        print(f"pytest-lime: {unwritten}", file=sys.stderr)
     return 1 if given.fail and ended_badly(merged.results) else 0
 
 

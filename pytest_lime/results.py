@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from pytest_lime import step_summary, workers
+from pytest_lime import workers
 from pytest_lime.counts import count_run
 from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
+from pytest_lime.html_extras import HtmlExtras
 from pytest_lime.ledger import Ledger
 from pytest_lime.leftovers import Leftovers
 from pytest_lime.records import FORMAT, VERDICTS, VERSION, verdict_of
+from pytest_lime.report.anchors import anchors_of
 from pytest_lime.report_folder import ReportFolder
 from pytest_lime.revision import describe_revision
 from pytest_lime.suites import LIME_OF_SUITE
@@ -68,6 +70,7 @@ class Results:
         self.draw_all = bool(config.getoption("lime_report_all"))
         self.asked_for = self.draw_all or config.getoption("lime_report") is not None
         self.folder = ReportFolder(config)
+        self._html = HtmlExtras(config, self.folder.path)
         self._began = time.time()
         self._ledger = Ledger(each=workers.dist_of(config) == "each")
         self._endings = Endings()
@@ -79,7 +82,7 @@ class Results:
         self._untidy: dict[str, None] = {}
         self._written: Path | None = None
         self._shown: list[str] = []
-        self._run: Mapping[str, Any] = {}
+        self._finished = False
         config.pluginmanager.register(self._endings, "pytest-lime-endings")
 
     @pytest.hookimpl(optionalhook=True)
@@ -134,6 +137,7 @@ class Results:
         # A worker's report comes to the controller, which alone writes files.
         if report.when == "teardown" and not workers.is_worker(self.config):
             report.user_properties += junit_properties(finished)
+            self._html.attach(report, finished)
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""
@@ -147,15 +151,30 @@ class Results:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the report, or take away one that no longer speaks of anything."""
-        if workers.is_worker(self.config):
+        """Write the report, or take away one that no longer speaks of anything; and what others show of the run."""
+        self._finish(session, int(exitstatus))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, session: pytest.Session) -> None:
+        """Let the report of pytest-html, which is about to be written, link to ours, which must be written before."""
+        self._finish(session, int(session.exitstatus))
+        if self._written:
+            self._html.link(self._written, self._records, anchors_of(self._records))
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
+        if workers.is_worker(self.config) or self._finished:
             return
+        self._finished = True
         self._records, told = self._ledger.records()
         self._unused = self._leftovers.find(session)
         if not (self._records or self.asked_for) or self.config.getoption("collectonly", False):
             return
         self._remarks += [*self._endings.remarks(), *told]
-        run = self._run = self._endings.describe(session, int(exitstatus))
+        run = self._endings.describe(session, exitstatus)
+        self._write(run)
+        self._append_summary(run)
+
+    def _write(self, run: Mapping[str, Any]) -> None:
         if refusal := self.folder.refusal:
             self.failed_to_write(refusal)
             return
@@ -174,12 +193,29 @@ class Results:
         except Exception as error:  # whatever it is, the results of the tests come first
             self.failed_to_write(f"{type(error).__name__}: {error} ({self.folder.path})")
 
+    def _append_summary(self, run: Mapping[str, Any]) -> None:
+        """Tell GitHub Actions of the run, where it asks."""
+        if not (self._records and os.environ.get("GITHUB_STEP_SUMMARY")):
+            return
+        from pytest_lime.step_summary import append_summary  # noqa: PLC0415  (few runs ask)
+
+        told = {"run": run, "counts": self._counts(), "problems": self._all_problems(), "records": self._records}
+        try:
+            reason = append_summary(told, page=self._written)
+        except Exception as error:  # whatever it is, the results of the tests come first
+            reason = f"the step summary cannot be written: {type(error).__name__}: {error}."
+        if reason:
+            self._remarks.append(reason)
+
+    def _counts(self) -> dict[str, int]:
+        return count_run(self._records, skipped=self._tally.skipped, deselected=self._tally.deselected)
+
+    def _all_problems(self) -> list[str]:
+        return [*self._remarks, *map(_unwritten, grouped(self._problems))]
+
     def _all_untidy(self) -> list[str]:
         """Return the tests that may have left pictures which no record names."""
         return [*self._untidy, *self._ledger.unfinished, *self._endings.lost_tests]
-
-    def _told_problems(self) -> list[str]:
-        return [*self._remarks, *map(_unwritten, grouped(self._problems))]
 
     def _results(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """Return what ``results.json`` holds: what is known of the run, and all records."""
@@ -193,8 +229,8 @@ class Results:
             "duration": round(time.time() - self._began, 1),
             "environment": _environment(self._records),
             "run": {"id": uuid.uuid4().hex[:12], **run, "git": describe_revision(self.config.rootpath)},
-            "counts": count_run(self._records, skipped=self._tally.skipped, deselected=self._tally.deselected),
-            "problems": self._told_problems(),
+            "counts": self._counts(),
+            "problems": self._all_problems(),
             "method": method_card(self._records),
             "records": self._records,
         }
@@ -221,12 +257,8 @@ class Results:
             terminalreporter.line(f"report: {self._written}")
             if large := self.folder.too_large(self._written):
                 terminalreporter.line(f"lime: {large}", yellow=True)
-        for problem in self._told_problems():
+        for problem in self._all_problems():
             terminalreporter.line(f"lime: {problem}", yellow=True)
-        if unwritten := step_summary.append(
-            {"records": records, "run": self._run, "problems": self._told_problems()}, report=self._written
-        ):
-            terminalreporter.line(f"lime: {unwritten}", yellow=True)
 
     def _heatmaps(self) -> list[str]:
         """Return the heatmaps of some checks that did not pass as lines for a terminal in colours."""

@@ -1,233 +1,200 @@
-"""The summary of a step on GitHub Actions: results as Markdown, appended to the file that GITHUB_STEP_SUMMARY names."""
+"""The step summary: what GitHub Actions shows of a run on the page of its job, as Markdown.
+
+Records are not trusted here: every text of theirs is shown as text, whatever Markdown or HTML it holds.
+"""
 
 from __future__ import annotations
 
 import os
-import shlex
-import stat
-import unicodedata
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_lime.errors import one_line
+from pytest_lime.errors import printable
 from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
-from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_rows, as_text, as_texts
+from pytest_lime.report.reading import as_mapping, as_number, as_pair, as_rows, as_text, as_texts
+from pytest_lime.report.runs import ending, left_out
 from pytest_lime.summaries import JUDGED, WORDS
 
-__all__ = ["LIMIT", "VARIABLE", "append", "render"]
+__all__ = ["LIMIT", "VARIABLE", "append_summary", "as_cell", "render_summary"]
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
-# What GitHub shows of one step; of a longer file it shows nothing.
 LIMIT = 1_048_576
-# A text of a record is cut here: a cell is no place for more, and one text must not take the room of all rows.
-LONGEST = 300
-MOST_PROBLEMS = 10
-DONE_WELL = ("pass", "explained")
-ENDINGS = {
-    "stopped": "The run was stopped before its end.",
-    "interrupted": "The run was interrupted.",
-    "crashed": "A worker of the run was lost.",
+"""Bytes that GitHub takes of one step; of a longer summary it shows nothing."""
+# Kept for "and 1,234 more", of each list, and for what ends a block.
+RESERVE = 512
+LONGEST = 500
+MOST_PROBLEMS = 20
+HEAD = "| Verdict | Test | Image | Target | Claim | Samples |\n|---|---|---|---|---|---:|\n"
+# Marks that turn the direction of a line; shown as what they are.
+DIRECTIONS = {
+    code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
-HEAD = "| Verdict | Test | Image | Target | Claim | Samples |\n| --- | --- | --- | --- | --- | ---: |\n"
+# Whatever may begin markup, a link, a mention or another cell.
+MARKUP = re.compile(r"[^\w\s.,;%()/=+…×-]|_|(?<=www)\.", re.IGNORECASE)
+NEEDS = {">=": "at least", "<=": "at most"}
 
 
-def append(
-    results: Mapping[str, Any], *, report: Path | str | None = None, environment: Mapping[str, str] | None = None
-) -> str:
-    """Append a summary of `results` to the file that ``GITHUB_STEP_SUMMARY`` names, if there is one.
+def append_summary(results: Mapping[str, Any], *, page: Path | None) -> str:
+    """Append the summary of a run to the file that ``GITHUB_STEP_SUMMARY`` names; nothing where it names none.
 
     Parameters
     ----------
     results : mapping
-        As in ``results.json``: of a run, or of merged reports. Only ``records``, ``run`` and ``problems`` are read.
-    report : path, optional
-        Where the page of the report is.
-    environment : mapping, optional
-        In place of `os.environ`.
+        As in ``results.json``; of it the records, ``run``, ``counts`` and ``problems``.
+    page : Path or None
+        The report, if one was written.
 
     Returns
     -------
     str
-        Why nothing could be written, in a sentence; empty where all is well.
+        Why it could not be written, in a sentence; empty where it was, or was not asked for.
     """
-    path = (os.environ if environment is None else environment).get(VARIABLE, "")
-    if not path or not as_rows(results.get("records")):
+    name = os.environ.get(VARIABLE, "")
+    if not name or not as_rows(results.get("records")):
         return ""
     try:
-        held = _held(path)
-        text = render(results, report=report, room=LIMIT - held - 1)
-        if not text:
-            return f"{VARIABLE}: {one_line(path)} is full: GitHub shows {LIMIT:,} bytes of a step."
-        # One write in append mode: what other processes append at the same time stays whole.
-        with Path(path).open("ab", buffering=0) as file:
-            file.write(b"\n" * bool(held) + text.encode())
+        path = Path(name)
+        size = path.stat().st_size if path.exists() else 0
+        # One below the limit, since GitHub does not say on which side of it the last byte is.
+        data = render_summary(results, page=page, room=LIMIT - 1 - size).encode()
+        if not data:
+            return f"{VARIABLE}: {name!r} holds {size:,} bytes, and GitHub shows at most {LIMIT:,}; nothing was added."
+        # A buffer that holds all of it, so that it is one write.
+        with path.open("ab", buffering=len(data) + 1) as file:
+            file.write(data)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return f"{VARIABLE}: {one_line(path)} cannot be written: {reason}."
+        return f"{VARIABLE}: {name!r} cannot be written: {getattr(error, 'strerror', None) or error}."
     return ""
 
 
-def _held(path: str) -> int:
-    """Return how many bytes a file has already."""
-    try:
-        found = Path(path).stat()
-    except FileNotFoundError:
-        return 0
-    # To open a pipe would wait for a reader.
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no regular file")
-    return found.st_size
-
-
-def render(results: Mapping[str, Any], *, report: Path | str | None = None, room: int = LIMIT) -> str:
-    """Return the summary of `results` in Markdown, in at most `room` bytes of UTF-8; empty where nothing fits.
-
-    The checks that passed are left out first, then the last of those that did not.
-    """
+def render_summary(results: Mapping[str, Any], *, page: Path | None, room: int = LIMIT - 1) -> str:
+    """Return the summary in at most `room` bytes; what does not fit is counted, passes first. Empty if nothing fits."""
     records = sorted(as_rows(results.get("records")), key=lambda record: VERDICTS.index(verdict_of(record)))
-    bad = [record for record in records if verdict_of(record) not in DONE_WELL]
-    good = [record for record in records if verdict_of(record) in DONE_WELL]
-    top = _top(results, records, report)
-    bad_rows, good_rows = [_row(record) for record in bad], [_row(record) for record in good]
-    failing = [_rerun(record) if verdict_of(record) in ("fail", "explanation") else "" for record in bad]
-
-    def whole(shown: int, passes: bool) -> str:
-        return top + _table(bad_rows, shown) + _commands(failing[:shown]) + (_passes(good_rows) if passes else "")
-
-    def fits(text: str) -> bool:
-        return len(text.encode()) <= room
-
-    for passes in (True, False):
-        if fits(text := whole(len(bad), passes)):
-            return text if passes else text + _if_it_fits(text, _left_out(len(good)), room)
-    # The most rows that fit.
-    low, high = -1, len(bad)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(whole(middle, passes=False)) else (low, middle)
-    return whole(low, passes=False) if low >= 0 else ""
-
-
-def _if_it_fits(text: str, more: str, room: int) -> str:
-    return more if len((text + more).encode()) <= room else ""
-
-
-def _left_out(number: int) -> str:
-    return f"{number:,} that passed are left out here, for want of room.\n"
-
-
-def _top(results: Mapping[str, Any], records: Sequence[Mapping[str, Any]], report: Path | str | None) -> str:
-    counts = count_verdicts(records)
-    names = {**JUDGED, "explanation": "explained in a test that failed", "explained": "explained without a claim"}
-    told = ", ".join(f"{counts[verdict]:,} {names[verdict]}" for verdict in VERDICTS if counts[verdict])
-    ending = ENDINGS.get(as_text(as_mapping(results.get("run")).get("exit")), "")
-    problems = as_texts(results.get("problems"))
-    more = f"and {len(problems) - MOST_PROBLEMS:,} more problems" if len(problems) > MOST_PROBLEMS else ""
-    lines = [
-        "## Where the model looks",
-        ending,
-        *map(_text, [*problems[:MOST_PROBLEMS], more]),
-        f"{told}.",
-        f"Report: {_code(str(report))}" if report else "",
+    told = [record for record in records if verdict_of(record) not in ("pass", "explained")]
+    passes = records[len(told) :]
+    text = _beginning(results, records)
+    end = f"\nReport: {as_cell(str(page))}\n" if page else "\nNo report was written.\n"
+    budget = room - len(text.encode()) - len(end.encode())
+    if budget < 0:
+        return ""
+    parts = [
+        # The table of what did not pass comes first and may take all; commands, then passes, take what is left.
+        (told, _row, HEAD, ""),
+        (told, _command, _details("Run again"), "\n</details>\n"),
+        (passes, _row, _details(f"{len(passes):,} more") + HEAD, "\n</details>\n"),
     ]
-    return "".join(f"{line}\n\n" for line in lines if line)
+    for rows, tell, head, foot in parts:
+        block = _block(rows, tell, f"\n{head}", foot, budget)
+        text += block
+        budget -= len(block.encode())
+    return text + end
 
 
-def _table(rows: Sequence[str], shown: int) -> str:
-    if not rows:
+def _beginning(results: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:
+    """Return headline, whatever makes the run less than whole, and counts."""
+    counts = count_verdicts(records)
+    words = [f"{counts[verdict]:,} {JUDGED[verdict]}" for verdict in JUDGED if counts[verdict]]
+    if counts["explanation"]:
+        words.insert(0, f"{counts['explanation']:,} explained in tests that failed")
+    if counts["explained"]:
+        words.append(f"{counts['explained']:,} explained without a claim")
+    problems = as_texts(results.get("problems"))
+    said = [told] if (told := ending(as_mapping(results.get("run")))) else []
+    said += problems[:MOST_PROBLEMS]
+    if len(problems) > MOST_PROBLEMS:
+        said.append(f"and {len(problems) - MOST_PROBLEMS:,} more problems")
+    checks = sum(record.get("kind") != "explanation" for record in records)
+    excluded = as_cell(left_out(as_mapping(results.get("counts"))))
+    samples = sum(as_number(as_mapping(record.get("explanation")).get("samples")) or 0 for record in records)
+    judged = f"{checks:,} {'check' if checks == 1 else 'checks'}, {samples:,.0f} samples."
+    lines = [
+        f"## Where the model looks: {', '.join(words)}\n",
+        *(f"- ⚠️ {as_cell(one)}" for one in said),
+        f"\n{judged}{f' Not judged: {excluded}' if excluded else ''}\n",
+    ]
+    return "\n".join(lines)
+
+
+def _details(summary: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n"
+
+
+def _block(
+    rows: Sequence[Mapping[str, Any]],
+    tell: Callable[[Mapping[str, Any]], str],
+    head: str,
+    foot: str,
+    budget: int,
+) -> str:
+    """Return as many rows as fit, and how many more there are; nothing where not one fits."""
+    lines = list(dict.fromkeys(filter(None, map(tell, rows))))
+    kept = list(_fitting(lines, budget - len((head + foot).encode()) - RESERVE))
+    if not kept:
         return ""
-    more = f"\nand {len(rows) - shown:,} more: see the report\n" if shown < len(rows) else ""
-    return (HEAD + "".join(rows[:shown]) if shown else "") + more + "\n"
+    more = f"\nand {len(lines) - len(kept):,} more\n" if len(kept) < len(lines) else ""
+    return f"{head}{''.join(kept)}{more}{foot}"
 
 
-def _commands(commands: Sequence[str]) -> str:
-    """Return how tests are run again, in a block that folds."""
-    again = [command for command in dict.fromkeys(commands) if command]
-    if not again:
-        return ""
-    text = "\n".join(again)
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"<details><summary>Run what failed again</summary>\n\n{fence}console\n{text}\n{fence}\n\n</details>\n\n"
-
-
-def _passes(rows: Sequence[str]) -> str:
-    if not rows:
-        return ""
-    return f"<details><summary>{len(rows):,} passed or explained</summary>\n\n{HEAD}{''.join(rows)}\n</details>\n"
+def _fitting(lines: Sequence[str], budget: int) -> Iterator[str]:
+    for line in lines:
+        budget -= len(line.encode())
+        if budget < 0:
+            return
+        yield line
 
 
 def _row(record: Mapping[str, Any]) -> str:
-    verdict = verdict_of(record)
-    word = f"**{WORDS[verdict]}**" if verdict in ("fail", "explanation") else WORDS[verdict]
-    target = as_mapping(record.get("target"))
-    label = as_text(target.get("label")) or (
-        f"class {as_count(target['index'])}" if as_count(target.get("index")) else ""
-    )
-    cells = (
-        word,
-        _code(_test(record)),
-        _text(as_text(as_mapping(record.get("image")).get("name"))),
-        _text(label),
-        _text(_claims(record)),
-        as_count(as_mapping(record.get("explanation")).get("samples")),
-    )
+    """Return a record as a row of the table."""
+    target, image = as_mapping(record.get("target")), as_mapping(record.get("image"))
+    index = target.get("index")
+    unnamed = "the predicted class" if index is None else f"class {as_text(index)}"
+    samples = as_number(as_mapping(record.get("explanation")).get("samples"))
+    cells = [
+        f"**{WORDS[verdict_of(record)]}**",
+        _code(as_text(record.get("test"))),
+        as_cell(as_text(image.get("name"))) or "–",
+        as_cell(as_text(target.get("label")) or unnamed),
+        "<br>".join(map(as_cell, _claims(record))) or "–",
+        "–" if samples is None else f"{samples:,.0f}",
+    ]
     return f"| {' | '.join(cells)} |\n"
 
 
-def _test(record: Mapping[str, Any]) -> str:
-    return _visible(as_text(record.get("test")))
+def _claims(record: Mapping[str, Any]) -> list[str]:
+    """Return the claims that decide: each with its figure, bound and interval."""
+    if record.get("kind") == "comparison":
+        return [as_text(as_mapping(record.get("comparison")).get("headline"))]
+    return [_claim(claim) for claim in as_rows(record.get("claims")) if claim.get("status") == record.get("status")]
 
 
-def _rerun(record: Mapping[str, Any]) -> str:
-    return _visible(as_text(record.get("rerun"))) or f"pytest {shlex.quote(_test(record))}"
-
-
-def _claims(record: Mapping[str, Any]) -> str:
-    """Return the claims that decided, each with its figure, its bound and its interval."""
-    if headline := as_text(as_mapping(record.get("comparison")).get("headline")):
-        return headline
-    told = []
-    for claim in as_rows(record.get("claims")):
-        if claim.get("status") == record.get("status"):
-            words = {">=": "at least", "<=": "at most"}.get(as_text(claim.get("relation")), "")
-            bound = as_number(claim.get("bound"))
-            needs = f", needs {words} {bound:.4g}" if bound is not None and words else ""
-            interval = as_pair(claim.get("interval")) if as_number(claim.get("samples")) else None
-            ends = f", interval {interval[0]:.3g} … {interval[1]:.3g}" if interval else ""
-            told.append(f"{as_text(claim.get('claim'))} {as_text(claim.get('figure'))}{needs}{ends}")
-    return "; ".join(told)
-
-
-def _visible(text: str) -> str:
-    r"""Return `text` with every character that moves or hides others, such as a newline, spelt out.
-
-    >>> _visible("a\nb\u202ec")
-    'a\\nb\\u202ec'
-    """
-    return "".join(
-        character.encode("unicode_escape").decode()
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else character
-        for character in text
+def _claim(claim: Mapping[str, Any]) -> str:
+    bound, interval = as_number(claim.get("bound")), as_pair(claim.get("interval"))
+    needs = NEEDS.get(as_text(claim.get("relation")), "")
+    return (
+        f"{as_text(claim.get('claim'))} {as_text(claim.get('figure'))}"
+        + (f", needs {needs} {bound:.4g}" if needs and bound is not None else "")
+        + (f", interval {interval[0]:.3g} … {interval[1]:.3g}" if interval else "")
     )
 
 
-def _text(text: str) -> str:
-    """Return `text` so that Markdown and HTML show it and read nothing into it.
-
-    >>> _text("a|b <i>")
-    'a&#124;b &#60;i&#62;'
-    """
-    cut = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    return "".join(
-        f"&#{ord(character)};" if character in "\\`*_{}[]()<>|~#@&!\"'$" else character for character in _visible(cut)
-    )
+def _command(record: Mapping[str, Any]) -> str:
+    command = as_text(record.get("rerun"))
+    return f"- {_code(command)}\n" if command else ""
 
 
 def _code(text: str) -> str:
-    """Return `text` in the letters of code; one long test or path is cut in its middle."""
-    cut = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 + 1 :]}"
-    return f"<code>{_text(cut)}</code>" if text else ""
+    return f"<code>{as_cell(text)}</code>" if text else "–"
+
+
+def as_cell(text: str) -> str:
+    r"""Return a text for a cell of a Markdown table that shows as it is, on one line.
+
+    >>> as_cell("a|b\n<script>")
+    'a&#124;b &#60;script&#62;'
+    """
+    # Spaces that are left single, since a table cell shows no others.
+    line = printable(" ".join(text.split())).translate(DIRECTIONS)
+    line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", line)

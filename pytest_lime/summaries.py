@@ -9,6 +9,7 @@ from pytest_lime.errors import count_words
 from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
 
 __all__ = [
+    "JUDGED",
     "MARKUP",
     "WORDS",
     "baseline_lines",

@@ -142,6 +142,7 @@ LAYERS = [
     {
         "results",
         "ledger",
+        "html_extras",
         "endings",
         "report_folder",
         "leftovers",

@@ -1,4 +1,4 @@
-"""The Markdown of a step's summary: its shape, what it escapes, and how it stays within GitHub's limit."""
+"""The step summary: Markdown of records that nobody vouches for, within the limit of GitHub."""
 
 from __future__ import annotations
 
@@ -7,159 +7,181 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
-from pytest_lime.step_summary import LIMIT, VARIABLE, append, render
+from pytest_lime.step_summary import LIMIT, append_summary, as_cell, render_summary
 
-markdown_it = pytest.importorskip("markdown_it")
-
-HOSTILE = "a|b `c` <script>alert(1)</script>\n| x |\u202egnp ![i](http://e.org/i.png) </details> **b** @me \\| &lt;"
+HOSTILE = "<script>alert(1)</script> | `x` [a](http://b) **c** _d_ @me www.e.org \u202e end\r\n\n# f \\ ~~g~~ <!-- "
 
 
-def record(status: str = "fail", test: str = "tests/test_it.py::test_it", **more: Any) -> dict[str, Any]:
-    claim = {"claim": "mass", "status": status, "figure": "0.03 [0.02, 0.04]", "relation": ">=", "bound": 0.9}
+def record(number: int = 0, *, status: str = "fail", **more: Any) -> dict[str, Any]:
+    claim = {
+        "claim": "mass",
+        "figure": "0.0696",
+        "relation": ">=",
+        "bound": 0.9,
+        "interval": [0.0, 0.25],
+        "status": status,
+    }
     return {
         "kind": "check",
         "status": status,
         "outcome": "failed" if status == "fail" else "passed",
-        "test": test,
+        "test": f"test_it.py::test_{number}",
+        "rerun": f"pytest test_it.py::test_{number}",
         "image": {"name": "cat.jpg"},
-        "target": {"index": 3, "label": "tabby"},
+        "target": {"index": 0, "label": "cat"},
         "claims": [claim],
-        "explanation": {"samples": 400},
+        "explanation": {"samples": 1200},
         **more,
     }
 
 
-class Cells(HTMLParser):
-    """The rows of all tables, and every tag that was met."""
+class Page(HTMLParser):
+    """The texts of cells, and which elements there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, markdown: str) -> None:
         super().__init__()
-        self.rows: list[list[str]] = []
-        self.tags: set[str] = set()
-        self.words = ""
-        self._inside = False
+        self.tags: list[str] = []
+        self.cells: list[str] = []
+        self.texts = ""
+        self.inside = False
+        self.feed(MarkdownIt("gfm-like", {"linkify": False}).disable("linkify").render(markdown))
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.add(tag)
-        if tag == "tr":
-            self.rows.append([])
+        self.tags.append(tag)
         if tag in ("td", "th"):
-            self.rows[-1].append("")
-            self._inside = True
+            self.cells.append("")
+            self.inside = True
 
     def handle_endtag(self, tag: str) -> None:
-        self._inside = self._inside and tag not in ("td", "th")
+        if tag in ("td", "th"):
+            self.inside = False
 
     def handle_data(self, data: str) -> None:
-        self.words += data
-        if self._inside:
-            self.rows[-1][-1] += data
+        self.texts += data
+        if self.inside:
+            self.cells[-1] += data
 
 
-def shown(text: str) -> Cells:
-    cells = Cells()
-    cells.feed(markdown_it.MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
-    return cells
+def page_of(records: list[dict[str, Any]], **more: Any) -> Page:
+    return Page(render_summary({"records": records, **more}, page=None))
 
 
-def test_what_did_not_pass_comes_first_and_passes_fold() -> None:
-    text = render({"records": [record("pass", "t::good"), record("inconclusive", "t::open"), record("fail", "t::bad")]})
-    found = shown(text)
-    head = ["Verdict", "Test", "Image", "Target", "Claim", "Samples"]
-    claim = "mass 0.03 [0.02, 0.04], needs at least 0.9"
-    assert found.rows == [
-        head,
-        ["FAIL", "t::bad", "cat.jpg", "tabby", claim, "400"],
-        ["INCONCLUSIVE", "t::open", "cat.jpg", "tabby", claim, "400"],
-        head,
-        ["PASS", "t::good", "cat.jpg", "tabby", claim, "400"],
+def test_what_did_not_pass_comes_first_and_passes_are_folded() -> None:
+    text = render_summary({"records": [record(1, status="pass"), record(2)]}, page=Path("lime-report/index.html"))
+    found = Page(text)
+    assert found.tags.count("table") == found.tags.count("details") == 2
+    rows = [found.cells[start : start + 6] for start in range(0, 24, 6)]
+    assert rows[0] == rows[2] == ["Verdict", "Test", "Image", "Target", "Claim", "Samples"]
+    claim = "mass 0.0696, needs at least 0.9, interval 0 … 0.25"
+    assert rows[1] == ["FAIL", "test_it.py::test_2", "cat.jpg", "cat", claim, "1,200"]
+    assert rows[3][:2] == ["PASS", "test_it.py::test_1"]
+    assert found.texts.startswith("Where the model looks: 1 failed, 1 passed")
+    assert "pytest test_it.py::test_2" in found.texts
+    assert "pytest test_it.py::test_1" not in found.texts
+    assert found.texts.rstrip().endswith("lime-report/index.html")
+
+
+@pytest.mark.parametrize("exit_", ["interrupted", "stopped", "crashed"])
+def test_what_makes_a_run_less_than_whole_is_said_before_the_counts(exit_: str) -> None:
+    run = {"exit": exit_, "reason": HOSTILE}
+    found = page_of([record()], run=run, problems=["a disk was full"], counts={"skipped": 3})
+    first, _, rest = found.texts.partition("1 check,")
+    assert "what did not run is missing here" in first
+    assert "a disk was full" in first
+    assert "3 tests were skipped" in rest
+    assert set(found.tags) & {"script", "a", "h1"} == set()
+
+
+def test_texts_show_as_texts() -> None:
+    claim = {**record()["claims"][0], "claim": HOSTILE, "figure": HOSTILE}
+    one = record(test=HOSTILE, rerun=HOSTILE, image={"name": HOSTILE}, target={"label": HOSTILE}, claims=[claim])
+    found = page_of([one], problems=[HOSTILE])
+    shown = " ".join(HOSTILE.replace("\u202e", "\\u202e").split())
+    assert found.cells[7:10] == [shown] * 3
+    assert found.cells[10].count(shown) == 2
+    assert "\u202e" not in found.texts
+    assert set(found.tags) & {"script", "a", "em", "s", "h1", "img"} == set()
+    assert found.tags.count("strong") == 1
+
+
+def test_what_would_become_a_link_or_a_mention_is_escaped() -> None:
+    assert as_cell("http://a.b @me www.c.d") == "http&#58;//a.b &#64;me www&#46;c.d"
+
+
+@pytest.mark.parametrize("wrong", [{}, {"claims": 3, "image": [], "target": None, "explanation": "x", "test": None}])
+def test_damaged_records_are_rows_too(wrong: dict[str, Any]) -> None:
+    assert "INCONCLUSIVE" in page_of([wrong]).cells[6]
+
+
+def test_a_comparison_has_its_headline() -> None:
+    comparison = {"headline": "mass is unlike in 2 groups"}
+    one = record(kind="comparison", comparison=comparison, image=None, target={"index": None, "label": None})
+    assert page_of([one]).cells[8:11] == [
+        "–",
+        "the predicted class",
+        "mass is unlike in 2 groups",
     ]
-    assert "1 failed, 1 inconclusive, 1 passed." in found.words
-    # Only what failed is run again.
-    assert "pytest t::bad\n" in found.words
-    assert "pytest t::open" not in found.words
-    assert text.count("<details>") == text.count("</details>") == 2
 
 
-def test_hostile_texts_are_shown_and_not_read() -> None:
-    hostile = record(test=HOSTILE, image={"name": HOSTILE}, target={"label": HOSTILE})
-    hostile["claims"][0]["figure"] = HOSTILE
-    found = shown(render({"records": [hostile]}, report=HOSTILE))
-    assert [len(row) for row in found.rows] == [6, 6]
-    assert found.tags <= {"h2", "p", "code", "table", "thead", "tbody", "tr", "th", "td", "strong"} | {
-        "details",
-        "summary",
-        "pre",
-    }
-    spelt = HOSTILE.replace("\n", "\\n").replace("\u202e", "\\u202e")
-    assert found.rows[1][1:4] == [spelt] * 3
-    assert "\u202e" not in found.words
+class TestLimit:
+    def test_passes_go_first(self) -> None:
+        records = [record(number) for number in range(100)]
+        records += [record(number, status="pass") for number in range(100, 10_000)]
+        text = render_summary({"records": records}, page=None)
+        assert LIMIT - 1000 < len(text.encode()) < LIMIT
+        found = Page(text)
+        assert found.cells.count("FAIL") == 100
+        passes = found.cells.count("PASS")
+        assert f"and {9900 - passes:,} more" in found.texts
+        assert text.count("<details>") == text.count("</details>") == 2
+
+    def test_then_rows(self) -> None:
+        text = render_summary({"records": [record(number) for number in range(20_000)]}, page=None)
+        assert LIMIT - 1000 < len(text.encode()) < LIMIT
+        found = Page(text)
+        assert f"and {20_000 - found.cells.count('FAIL'):,} more" in found.texts
+
+    @pytest.mark.parametrize("room", [*range(0, 1200, 97), 5000, 20_000])
+    def test_any_room_is_kept_to(self, room: int) -> None:
+        records = [record(number, image={"name": "猫" * 90}) for number in range(50)]
+        assert len(render_summary({"records": records}, page=None, room=room).encode()) <= room
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    [{}, {"claims": 3}, {"image": []}, {"target": None}, {"explanation": "x"}, {"test": None}, {"status": []}],
-)
-def test_a_damaged_record_is_a_row_nonetheless(damaged: dict[str, Any]) -> None:
-    kept = {**record(), **damaged} if damaged else {}
-    assert [len(row) for row in shown(render({"records": [kept]})).rows] == [6, 6]
+class TestFile:
+    @pytest.fixture
+    def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+        return tmp_path / "summary.md"
 
+    def test_what_is_there_stays_and_counts(self, path: Path) -> None:
+        path.write_bytes(b"x" * (LIMIT - 5000))
+        assert append_summary({"records": [record(number) for number in range(500)]}, page=None) == ""
+        data = path.read_bytes()
+        assert data.startswith(b"x" * (LIMIT - 5000))
+        assert LIMIT - 2000 < len(data) < LIMIT
+        assert " more" in data.decode()
 
-def test_passes_are_left_out_first_and_then_the_last_rows() -> None:
-    records = [record("fail", f"t::test_{number}") for number in range(100)]
-    records += [record("pass", f"t::good_{number}") for number in range(50)]
-    whole = render({"records": records})
-    some = render({"records": records}, room=len(whole.encode()) - 1)
-    assert "good" not in some
-    assert "50 that passed are left out here" in some
-    assert len(shown(some).rows) == 101
-    few = render({"records": records}, room=5_000)
-    assert 4_500 < len(few.encode()) <= 5_000
-    rows = len(shown(few).rows) - 1
-    assert f"and {100 - rows} more: see the report" in few
-    # Each size that is asked for is kept, down to none.
-    for room in range(0, 1_500, 37):
-        assert len(render({"records": records}, room=room).encode()) <= room
+    def test_a_full_file_is_left_alone_and_told(self, path: Path) -> None:
+        path.write_bytes(b"x" * LIMIT)
+        assert "holds 1,048,576 bytes" in append_summary({"records": [record()]}, page=None)
+        assert path.stat().st_size == LIMIT
 
+    def test_nothing_of_a_run_without_checks(self, path: Path) -> None:
+        assert append_summary({"records": []}, page=None) == ""
+        assert not path.exists()
 
-def test_thousands_of_checks_stay_within_what_github_shows(tmp_path: Path) -> None:
-    file = tmp_path / "summary.md"
-    file.write_text("x" * 1_000, "utf-8")
-    records = [record("fail", f"tests/test_é.py::test_{number}[{'ü' * 300}]") for number in range(3_000)]
-    assert append({"records": records}, environment={VARIABLE: str(file)}) == ""
-    assert LIMIT - 5_000 < file.stat().st_size <= LIMIT
-    assert " more: see the report" in file.read_text("utf-8")
-    before = file.stat().st_size
-    told = append({"records": records}, environment={VARIABLE: str(file)})
-    # What is left has room for a headline, or for nothing.
-    assert ("is full" in told) == (file.stat().st_size == before)
-    assert file.stat().st_size <= LIMIT
+    def test_nothing_where_no_one_asks(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", "")
+        assert append_summary({"records": [record()]}, page=None) == ""
 
-
-def test_what_is_there_already_stays(tmp_path: Path) -> None:
-    file = tmp_path / "summary.md"
-    environment = {VARIABLE: str(file)}
-    assert append({"records": [record()]}, environment=environment) == ""
-    once = file.read_text("utf-8")
-    assert append({"records": [record()], "run": {"exit": "stopped"}}, environment=environment) == ""
-    both = file.read_text("utf-8")
-    assert both.startswith(f"{once}\n## ")
-    assert "stopped before its end" in both
-
-
-def test_nothing_is_written_where_nothing_was_checked_or_asked_for(tmp_path: Path) -> None:
-    file = tmp_path / "summary.md"
-    assert append({"records": []}, environment={VARIABLE: str(file)}) == ""
-    assert append({"records": [record()]}, environment={}) == ""
-    assert not file.exists()
-
-
-def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
-    results = {"records": [record()]}
-    assert "no regular file" in append(results, environment={VARIABLE: str(tmp_path)})
-    assert "No such file" in append(results, environment={VARIABLE: str(tmp_path / "no" / "file.md")})
-    full = tmp_path / "full.md"
-    full.write_bytes(b"x" * LIMIT)
-    assert "is full" in append(results, environment={VARIABLE: str(full)})
-    assert full.stat().st_size == LIMIT
+    @pytest.mark.parametrize("name", [".", "no/such/folder.md", "a\0b"])
+    def test_what_cannot_be_written_is_a_sentence(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("os.environ", {"GITHUB_STEP_SUMMARY": name})
+        said = append_summary({"records": [record()]}, page=None)
+        assert said.startswith("GITHUB_STEP_SUMMARY: ")
+        assert "cannot be written: " in said
