@@ -182,10 +182,17 @@ def _check_replaceable(path: Path) -> None:
 
 
 def write_results(results: Mapping[str, Any], folder: Path) -> Path:
-    """Write `results` to ``results.json`` in `folder` and return its path."""
+    """Write `results` to ``results.json`` in `folder`, each record on a line of its own, and return its path."""
     path = folder / RESULTS
-    text = json.dumps(results, ensure_ascii=False, indent=1, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode(errors="backslashreplace"))
+    first = {name: value for name, value in results.items() if name != "records"}
+    head = json.dumps({**first, "records": []}, ensure_ascii=False, indent=1, allow_nan=False)
+    lines = [
+        json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        for record in results.get("records", ())
+    ]
+    # The records come last; a file with a line for each number of theirs would be half as large again.
+    text = head.removesuffix("[]\n}") + ("[\n" + ",\n".join(lines) + "\n]" if lines else "[]") + "\n}\n"
+    write_atomically(path, text.encode(errors="backslashreplace"))
     return path
 
 

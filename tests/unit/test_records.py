@@ -183,6 +183,9 @@ class TestWriting:
         assert path == tmp_path / "report" / RESULTS
         assert read_results(tmp_path / "report") == results
         assert "猫" in path.read_text(encoding="utf-8")
+        # A line a record, which tools that go by lines can search.
+        assert '{"label":"猫","weight":0.30000000000000004}' in path.read_text(encoding="utf-8").splitlines()
+        assert read_results(write_results({**results, "records": []}, tmp_path / "empty").parent)["records"] == []
 
     def test_what_is_no_json_is_never_written(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="JSON"):

@@ -13,14 +13,15 @@ def read(told: dict[str, object]) -> NDArray[np.int64]:
     return flat.reshape(told["shape"])  # type: ignore[call-overload, no-any-return]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (13, 7), (224, 224), (512, 300)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (13, 7), (128, 128), (160, 93)])
 def test_what_is_read_is_what_was_written(shape: tuple[int, int]) -> None:
     segments = np.random.default_rng(0).integers(0, 5, shape)
     assert np.array_equal(read(run_lengths(segments)), segments)
 
 
 @pytest.mark.parametrize(
-    ("shape", "small"), [((1024, 512), (512, 256)), ((300, 900), (170, 512)), ((2000, 3), (512, 1))]
+    ("shape", "small"),
+    [((1024, 512), (160, 80)), ((300, 900), (53, 160)), ((2000, 3), (160, 1)), ((224, 224), (160, 160))],
 )
 def test_a_large_map_is_reduced_to_its_nearest_pixels(shape: tuple[int, int], small: tuple[int, int]) -> None:
     rows, columns = np.indices(shape)
@@ -30,4 +31,4 @@ def test_a_large_map_is_reduced_to_its_nearest_pixels(shape: tuple[int, int], sm
     assert max(found.shape) == LARGEST
     if min(small) > 4:
         wanted = np.indices(small)
-        assert (found == wanted[0] * 4 // small[0] * 4 + wanted[1] * 4 // small[1]).mean() > 0.99
+        assert (found == wanted[0] * 4 // small[0] * 4 + wanted[1] * 4 // small[1]).mean() > 0.95
