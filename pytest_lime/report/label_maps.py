@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["LARGEST", "run_lengths"]
 
 LARGEST = 160
-"""Pixels on the longer side of a label map in a record, fine enough to point at; where it has more, some are left out."""
+"""Pixels on the longer side of a label map in a record, enough to point at; where it has more, some are left out."""
 
 
 def run_lengths(segments: NDArray[np.int64]) -> dict[str, Any]:
