@@ -131,6 +131,7 @@ LAYERS = [
         "results",
         "ledger",
         "html_extras",
+        "attachments",
         "endings",
         "report_folder",
         "leftovers",
