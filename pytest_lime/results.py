@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_lime import workers
+from pytest_lime.attachments import SECTION, attachment_lines
 from pytest_lime.counts import count_run
 from pytest_lime.endings import Endings
 from pytest_lime.environment import describe_environment
@@ -138,6 +139,10 @@ class Results:
         if report.when == "teardown" and not workers.is_worker(self.config):
             report.user_properties += junit_properties(finished)
             self._html.attach(report, finished)
+            # A report in one file keeps no pictures beside it.
+            kept = () if self.folder.self_contained else finished
+            if lines := attachment_lines(self.config, self.folder.path, kept):
+                report.sections.append((SECTION, lines))
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""

@@ -22,6 +22,12 @@ os.environ.pop("GITHUB_STEP_SUMMARY", None)
 LIBRARIES: list[Any] = []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_step_summary() -> None:
+    """Keep inner runs, and merges, out of the summary of the job that runs these tests."""
+    os.environ.pop("GITHUB_STEP_SUMMARY", None)
+
+
 def _extend(stream: SampleStream, count: int) -> None:
     """Draw, score and add `count` more samples whatever is due; fewer where the masks come to their end."""
     end = int(min(stream.samples + count, stream._masks.length or math.inf))

@@ -29,7 +29,10 @@ def commands(node: Any) -> list[str]:
 
 PIPELINES = {name: yaml.safe_load(text) for name, text in FILES.items() if name.startswith(".")}
 COMMANDS = [one for pipeline in PIPELINES.values() for one in commands(pipeline)]
-COMMANDS += [line[2:] for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line[:2] == "$ "]
+CONSOLES = [[line[2:] for line in text.splitlines() if line[:2] == "$ "] for kind, text in BLOCKS if kind == "console"]
+# That of the shards is a sequence, and run as one.
+(SHARDS,) = [lines for lines in CONSOLES if len(lines) > 1]
+COMMANDS += [line for lines in CONSOLES if len(lines) == 1 for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +81,49 @@ def test_the_smoke_run(project: Path) -> None:
     assert any((project / ".lime-cache").iterdir())
 
 
-def test_the_shards_are_merged(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = PIPELINES[".github/workflows/lime-shards.yaml"]["jobs"]
-    (command,) = commands(jobs["shard"])
-    (merge,) = [one["run"] for one in jobs["report"]["steps"] if "merge" in one.get("run", "")]
-    for number, marks in enumerate(jobs["shard"]["strategy"]["matrix"]["marks"]):
-        # The artifact of a job is the folder that it uploads.
-        run(project, command, "-p", "no:cacheprovider", marks=marks)
-        (project / "lime-report").rename(project / f"shard-{number}")
+def test_the_gitlab_run_names_pictures_of_failures(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (command,) = [one for one in COMMANDS if "junit_logging" in one]
+    monkeypatch.delenv("CI_PROJECT_DIR", raising=False)
+    (project / "tests" / "test_bad.lime.yaml").write_text(
+        FILES["tests/test_smoke.lime.yaml"].replace("at_least: 0.8", "at_most: 0.01").replace("smoke", "bad"), "utf-8"
+    )
+    try:
+        subprocess.run(
+            [sys.executable, "-m", *shlex.split(command), "-k", "test_bad", "-o", "markers=bad"],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        (project / "tests" / "test_bad.lime.yaml").unlink()
+    (path,) = re.findall(r"\[\[ATTACHMENT\|(.+?)\]\]", (project / "junit.xml").read_text("utf-8"))
+    (paths,) = [PIPELINES[".gitlab-ci.yml"]["lime"]["artifacts"]["paths"]]
+    assert path.split("/")[0] in paths
+    assert (project / path).is_file()
+
+
+def test_shards_are_merged(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    *shards, merge = SHARDS
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project / "summary.md"))
+    for command in shards:
+        run(project, command)
     monkeypatch.chdir(project)
     program, *arguments = shlex.split(merge)
     assert program == "pytest-lime"
+    (project / "summary.md").unlink()
     assert main(arguments) == 0
-    tests = {record["test"] for record in read_results(project / "lime-report")["records"]}
-    apart = [{one["test"] for one in read_results(project / f"shard-{number}")["records"]} for number in (0, 1)]
-    assert all(apart)
-    assert tests == apart[0] | apart[1]
+    assert read_results(project / "lime-report")["run"]["exit"] == "finished"
+    assert [source["name"] for source in read_results(project / "lime-report")["sources"]] == [
+        "shard-rest",
+        "shard-smoke",
+    ]
+    assert (project / "summary.md").read_text("utf-8").startswith("## Where the model looks: ")
+
+
+def test_pytest_html_shows_verdicts(project: Path) -> None:
+    pytest.importorskip("pytest_html")
+    (command,) = [one for one in COMMANDS if "--html" in one]
+    run(project, command, "-m", "smoke")
+    page = (project / "tests.html").read_text("utf-8")
+    assert page.count("PASS&lt;/b&gt;") == 1

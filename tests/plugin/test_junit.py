@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from xml.etree import ElementTree
 
@@ -153,3 +154,93 @@ def test_hostile_names_stay_text(suite: Callable[..., None], junit: Callable[...
         """)
     found, _ = junit()
     assert found["test_it"]["lime.check.0"].startswith("fail: cat in array: <a>&\\x00\u202e 0, needs")
+
+
+@pytest.mark.parametrize("family", ["xunit1", "xunit2", "legacy"])
+def test_every_family_has_the_properties(
+    family: str, suite: Callable[..., None], junit: Callable[..., tuple[Properties, ElementTree.Element]]
+) -> None:
+    suite(CHECKS)
+    found, _ = junit("-o", f"junit_family={family}", "-k", "fails or other")
+    assert found["test_fails"]["lime"] == "fail"
+    assert all(len(value) < 500 for value in found["test_fails"].values())
+
+
+class TestAttachments:
+    """What GitLab reads of ``<system-out>``: the first ``[[ATTACHMENT|path]]`` of a test that failed."""
+
+    LINE = re.compile(r"\[\[ATTACHMENT\|(.+?)\]\]")
+
+    @pytest.fixture(autouse=True)
+    def _no_pipeline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("CI_PROJECT_DIR", raising=False)
+
+    def attached(self, root: ElementTree.Element) -> dict[str, list[str]]:
+        return {
+            case.attrib["name"]: self.LINE.findall("".join(one.text or "" for one in case.iter("system-out")))
+            for case in root.iter("testcase")
+        }
+
+    @pytest.mark.parametrize("logging", ["system-out", "out-err", "all"])
+    def test_a_failure_names_its_picture(
+        self,
+        logging: str,
+        suite: Callable[..., None],
+        junit: Callable[..., tuple[Properties, ElementTree.Element]],
+        pytester: pytest.Pytester,
+    ) -> None:
+        suite(CHECKS)
+        _, root = junit("-o", f"junit_logging={logging}")
+        found = self.attached(root)
+        (path,) = found.pop("test_fails")
+        assert (pytester.path / path).read_bytes().startswith(b"\xff\xd8")
+        assert path.startswith("lime-report/images/test-fails-")
+        assert path.endswith("-thumb.jpg")
+        assert set(map(len, found.values())) == {0}
+
+    def test_what_is_open_and_fails_names_it_too(
+        self, suite: Callable[..., None], junit: Callable[..., tuple[Properties, ElementTree.Element]]
+    ) -> None:
+        suite(CHECKS)
+        _, root = junit("-o", "junit_logging=all", "--lime-inconclusive=fail", "-k", "open")
+        assert len(self.attached(root)["test_is_open"]) == 1
+
+    def test_the_path_is_from_the_project(
+        self,
+        suite: Callable[..., None],
+        junit: Callable[..., tuple[Properties, ElementTree.Element]],
+        pytester: pytest.Pytester,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        suite(CHECKS)
+        monkeypatch.setenv("CI_PROJECT_DIR", str(pytester.path.parent))
+        _, root = junit("-o", "junit_logging=all", "-k", "fails")
+        (path,) = self.attached(root)["test_fails"]
+        assert path.startswith(f"{pytester.path.name}/lime-report/images/")
+
+    @pytest.mark.parametrize("how", [(), ("-o", "junit_logging=all", "--lime-self-contained")])
+    def test_none_where_none_would_be_read(
+        self,
+        how: tuple[str, ...],
+        suite: Callable[..., None],
+        junit: Callable[..., tuple[Properties, ElementTree.Element]],
+    ) -> None:
+        suite(CHECKS)
+        _, root = junit(*how, "-k", "fails")
+        assert self.attached(root)["test_fails"] == []
+
+    def test_none_of_a_report_outside_the_project(
+        self,
+        suite: Callable[..., None],
+        junit: Callable[..., tuple[Properties, ElementTree.Element]],
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> None:
+        suite(CHECKS)
+        folder = tmp_path_factory.mktemp("elsewhere")
+        _, root = junit("-o", "junit_logging=all", "-k", "fails", f"--lime-report={folder}")
+        assert self.attached(root)["test_fails"] == []
+
+    def test_the_terminal_does_not_show_the_line(self, suite: Callable[..., None], run: Run) -> None:
+        suite(CHECKS)
+        result = run("--junitxml=junit.xml", "-o", "junit_logging=all", "-k", "fails")
+        result.stdout.no_fnmatch_line("*ATTACHMENT*")

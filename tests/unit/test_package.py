@@ -143,6 +143,7 @@ LAYERS = [
         "results",
         "ledger",
         "html_extras",
+        "attachments",
         "endings",
         "report_folder",
         "leftovers",
