@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_lime.records import PICTURE_PATH, verdict_of
+from pytest_lime.records import verdict_of
 from pytest_lime.report.charts import Bar, Track, bar, between, number, ordinal, percent, track
 from pytest_lime.report.comparisons import Compared, compared, compared_subject
 from pytest_lime.report.maps import map_of
 from pytest_lime.report.panels import Panels, panels_of
-from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_rows, as_text, as_texts
+from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_picture, as_rows, as_text, as_texts
 from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
 from pytest_lime.report.weights import Region, Weights, is_numbered, regions_of, share_of, top_of, weights_of
 
@@ -165,7 +165,7 @@ def card_of(record: Mapping[str, Any], anchor: str) -> Card:
         reason=as_text(record.get("reason")),
         claims=[_claim(claim, mood, explanation) for claim in as_rows(record.get("claims"))],
         comparison=compared(record, mood, WORDS) if grouped else None,
-        pictures={kind: _picture(paths.get(kind)) for kind in PICTURES},
+        pictures={kind: as_picture(paths.get(kind)) for kind in PICTURES},
         size=_size(record),
         alts=_alts(name, explanation, regions, looked, top_of(record)),
         looked=looked,
@@ -193,11 +193,6 @@ def card_of(record: Mapping[str, Any], anchor: str) -> Card:
         samples=as_number(explanation.get("samples")),
         map=map_of(record) if paths else None,
     )
-
-
-def _picture(path: object) -> str:
-    """Return a picture's path if it is one of the report's own files, and nothing for any other address."""
-    return path if isinstance(path, str) and PICTURE_PATH.fullmatch(path) else ""
 
 
 def _place(where: Mapping[str, Any]) -> str:
