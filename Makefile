@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 REPORT := lime-report
+# A worker for each core, each with one thread.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 # What is measured decides by itself how many threads there are.
 ALL_CORES := env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS -u MKL_NUM_THREADS
 # Builds of packages, too, use the pinned versions.
@@ -11,7 +13,7 @@ export PIP_CONSTRAINT := $(abspath $(CONSTRAINTS))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser docs bench growth lint format wheel clean
+.PHONY: help demo test slow browser docs bench growth lint format wheel clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,8 +22,11 @@ demo: $(VENV)/.package ## Run the example suite on a real network and write its 
 	$(BIN)/pytest example_suite -v --lime-report=$(REPORT) --lime-report-all
 	@echo "Open the report in a browser: $(abspath $(REPORT)/index.html)"
 
-test: $(VENV)/.package ## Run all tests against the installed package.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
+test: $(VENV)/.package ## Run the tests against the installed package, but for the slow ones.
+	$(PYTEST) -m "not slow"
+
+slow: $(VENV)/.package ## Run the slow tests.
+	$(PYTEST) -m slow
 
 browser: $(VENV)/.package ## Run the tests of the report in Chromium; without one they fail.
 	PYTEST_LIME_REQUIRE_BROWSER=1 $(BIN)/pytest tests/report

@@ -13,6 +13,8 @@ import yaml
 from pytest_lime.cli import main
 from pytest_lime.records import read_results
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 BLOCKS = re.findall(r"^```(yaml|ini|console)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 FILES = {text.partition("\n")[0].removeprefix("# "): text for kind, text in BLOCKS if kind != "console"}

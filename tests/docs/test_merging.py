@@ -12,6 +12,8 @@ import yaml
 
 from pytest_lime.cli import main
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "merging.md"
 BLOCKS = re.findall(r"^```(yaml|console)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 (PIPELINE,) = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]

@@ -13,6 +13,8 @@ import pytest
 
 import pytest_lime
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 STORIES = ("docs/regression.md", "docs/acceptance.md", "docs/bias.md")
 PROGRAMS = {"python": [], "pytest": ["-m", "pytest"], "pytest-lime": ["-m", "pytest_lime"]}

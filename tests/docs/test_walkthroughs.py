@@ -238,6 +238,7 @@ def test_3_a_decision_tree_with_black_fill(
         explanation.mass(rim)
 
 
+@pytest.mark.slow
 def test_4_two_close_classes_on_a_grid_with_6000_samples(walk: Callable[[Section], dict[str, Any]]) -> None:
     names = walk(FOURTH)
     explanation: Explanation = names["explanation"]
@@ -284,6 +285,7 @@ def test_5_superpixels_from_a_file_and_boxes(walk: Callable[[Section], dict[str,
     assert_quoted(FIFTH, "holds # of the weight (interval # … #)", mass, *mass.interval)
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_page_pass(
     setup: dict[str, Any],
     pytester: pytest.Pytester,

@@ -15,6 +15,8 @@ from pytest_lime.surrogate import fit as fit_surrogate
 from pytest_lime.testing import planted_and, planted_sum
 from pytest_lime.verdicts import UNDECIDED
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 400
 D = 20
 SAMPLES = 1000

@@ -64,6 +64,7 @@ def hadamard_runs(request):
     return models, *runs(d, "hadamard", samples=samples)
 
 
+@pytest.mark.slow
 def test_the_intervals_cover_the_closed_form(hadamard_runs):
     _, off, errors, freedom = hadamard_runs
     hits = (np.abs(off) <= quantile(freedom) * errors).mean(axis=(1, 2))
@@ -111,6 +112,7 @@ def test_many_samples_land_on_the_closed_form(name, d):
     assert (np.abs(found.weights[0] - model.expected_weights()) < 4 * errors).all()
 
 
+@pytest.mark.slow
 def test_the_mean_over_seeds_is_the_closed_form():
     # Each seed has an error of its own at 256 masks; none of it is a bias common to all.
     seeds = 300

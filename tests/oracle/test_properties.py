@@ -617,6 +617,7 @@ def explain_or_assume(**call: Any) -> Explanation:
         raise
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25, derandomize=True)
 @given(call=sampled())
 def test_batches_may_have_any_size(call: dict[str, Any]) -> None:
@@ -635,6 +636,7 @@ def test_batches_may_have_any_size(call: dict[str, Any]) -> None:
             assert_close(found, wanted, of_shares if name.startswith("r2") else tolerance, (name,))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25, derandomize=True)
 @given(call=sampled(), portions=st.lists(st.integers(0, 40), min_size=2, max_size=6).filter(any))
 def test_samples_may_come_in_any_portions(call: dict[str, Any], portions: list[int], extend: Extend) -> None:

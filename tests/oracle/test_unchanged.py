@@ -24,6 +24,8 @@ from pytest_lime.sampling import sample
 from pytest_lime.streams import Bench
 from pytest_lime.trials import Trial
 
+pytestmark = pytest.mark.slow
+
 Pictures = NDArray[np.uint8]
 OPTIONS = LimeOptions(segmenter="grid", segments=16, fill=(0, 0, 0), samples=256)
 HELD_OUT = 6

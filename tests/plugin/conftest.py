@@ -97,7 +97,8 @@ def _worker_python() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture(params=["bare", "-n0", "-n2"])
+# With -n0 pytest-xdist is there and does nothing: what fails then mostly fails bare, too.
+@pytest.fixture(params=["bare", pytest.param("-n0", marks=pytest.mark.slow), "-n2"])
 def mode(request: pytest.FixtureRequest) -> str:
     """How the inner run goes."""
     return str(request.param)

@@ -57,6 +57,7 @@ def verdicts(record: dict[str, Any]) -> dict[str, str]:
     return {claim["claim"]: claim["status"] for claim in record["claims"]}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_offline")
 @pytest.mark.parametrize("mode", ["bare"], indirect=True)
 def test_a_starter_suite_passes_and_decides(kind: str, run: Run, report: Report) -> None:
@@ -73,6 +74,7 @@ def test_a_starter_suite_passes_and_decides(kind: str, run: Run, report: Report)
     assert head["target"]["label"] == "cat"
 
 
+@pytest.mark.slow
 def test_it_runs_in_a_process_of_its_own(pytester: pytest.Pytester) -> None:
     folder = pytester.path / "looks"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -253,6 +253,7 @@ def test_a_damaged_entry_is_a_warning(suite: Callable[..., None], run: Run, pyte
     assert passes(run("--lime-cache=kept")) == 0
 
 
+@pytest.mark.slow
 @bare
 def test_its_size_is_bounded(suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
     # An entry of 4,000 samples of three classes has 96 kB, so that ten fit.

@@ -129,6 +129,7 @@ def test_without_a_value_nothing_is_known(weights: Any, opinion: Any, given: dic
     assert agreement(weights, opinion, **given) == (0.0, (-1.0, 1.0), words)
 
 
+@pytest.mark.slow
 class TestSamplingError:
     def test_the_same_figures_give_the_same_interval(self) -> None:
         first, second = (agreement(WEIGHTS, np.arange(8), 0.1) for _ in range(2))

@@ -680,6 +680,7 @@ def in_fresh_process(folder: Path, seed: int) -> str:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_two_processes_agree_wherever_the_files_lie(self, tmp_path: Path) -> None:
         for name in ("here", "there"):
             (tmp_path / name).mkdir()

@@ -391,6 +391,7 @@ def images(draw: st.DrawFn) -> NDArray[np.float32]:
     return patches(height, width, seed)[:, :, :channels]
 
 
+@pytest.mark.slow
 class TestAnySize:
     @settings(deadline=None, max_examples=70)
     @given(

@@ -865,6 +865,7 @@ class TestJackknife:
         by_hand = (refits - whole).T @ (refits - whole) * (units - 1) / units
         np.testing.assert_allclose(by_jackknife[0], by_hand, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_on_least_squares_it_agrees_with_the_closed_form_on_average(self) -> None:
         ratios = []
         for seed in range(40):
@@ -882,6 +883,7 @@ def planted_sum(masks: Masks) -> Array:
     return np.asarray(0.8 * shown[:, 0] * shown[:, 1] + 0.5 * shown[:, 2] - 0.6 * shown[:, 3] + 0.3 * parity)[:, None]
 
 
+@pytest.mark.slow
 class TestCoverage:
     """How often an interval of 95 % holds what the same surrogate finds on all masks there are."""
 
