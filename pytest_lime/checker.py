@@ -668,7 +668,8 @@ class Lime:
         """Keep `record` with its message, which names where it will stand, and return that."""
         where = f"{self._shown}/{PAGE}#{record['id']}"
         # Plain JSON values from here on. What cannot be written costs its place in the record, and no test its result.
-        made = {**record, "message": message(where)}
+        # Not where the report is: it may be moved, or be merged into another.
+        made = {**record, "message": message("")}
         try:
             self._records.append(plain(made))
         except (TypeError, ValueError, RecursionError) as error:

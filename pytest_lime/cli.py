@@ -423,14 +423,14 @@ def _ending_lines(results: Mapping[str, Any]) -> list[str]:
 
 
 def _show(given: argparse.Namespace) -> int:
-    from pytest_lime.records import verdict_of  # noqa: PLC0415  (not needed for --help)
+    from pytest_lime.records import VERDICTS, verdict_of  # noqa: PLC0415  (not needed for --help)
     from pytest_lime.report.reading import as_rows, as_text, as_texts  # noqa: PLC0415
     from pytest_lime.summaries import WORDS, summary_line  # noqa: PLC0415
     from pytest_lime.untrusted import read_report  # noqa: PLC0415
 
     folder = given.folder
     results = read_report(folder)
-    for record in as_rows(results.get("records")):
+    for record in sorted(as_rows(results.get("records")), key=lambda record: VERDICTS.index(verdict_of(record))):
         try:
             told = summary_line(record)
         except (AttributeError, KeyError, TypeError, ValueError):

@@ -106,8 +106,13 @@ class _Source:
             "duration": as_number(self.results.get("duration")),
             "environment": _texts(self.results.get("environment")),
             "run": self.run,
+            "deselected": self.left_out("deselected"),
             "records": len(self.records),
         }
+
+    def left_out(self, name: str) -> int:
+        """Return how many tests the run has ``skipped`` or ``deselected``."""
+        return int(max(0.0, as_number(as_mapping(self.results.get("counts")).get(name)) or 0.0))
 
 
 def merge(folders: Sequence[Path], out: Path, *, keep_going: bool = False) -> Merged:
@@ -144,6 +149,11 @@ def merge(folders: Sequence[Path], out: Path, *, keep_going: bool = False) -> Me
         raise RecordError("none of the reports can be read, so there is nothing to merge.")
     chosen = _choose(sources, told)
     told += _differences(sources)
+    told += [
+        f"{source.name!r} deselected {count_words(number, 'test')}; whether another report has them is not known here."
+        for source in sources
+        if (number := source.left_out("deselected"))
+    ]
     with _building(target) as place:
         records = _gather(chosen, place, told)
         results = _results(sources, records, told, named=named, out=out)
@@ -258,9 +268,10 @@ def _choose(sources: Sequence[_Source], told: list[str]) -> list[tuple[_Source, 
     for (first, second), count in dropped.items():
         if count:
             told.append(f"{count_words(count, 'check')} of {first!r} left out, since {second!r} made the test without.")
-    # In the order in which the reports are given, and within each as it stands there.
+    # As one run would have them, which goes from file to file and down each; else in the order that is given.
     order = {id(source): place for place, source in enumerate(sources)}
-    return sorted((entry for entries in chosen.values() for entry in entries), key=lambda entry: order[id(entry[0])])
+    listed = sorted((entry for entries in chosen.values() for entry in entries), key=lambda entry: order[id(entry[0])])
+    return sorted(listed, key=lambda entry: (as_text(entry[1].get("file")), as_number(entry[1].get("line")) or 0.0))
 
 
 def _distinct(records: list[dict[str, Any]], source: _Source, told: list[str]) -> list[dict[str, Any]]:
@@ -391,6 +402,8 @@ def _stem(path: str, ending: str) -> str:
 def _results(
     sources: Sequence[_Source], records: list[dict[str, Any]], told: list[str], *, named: Sequence[Path], out: Path
 ) -> dict[str, Any]:
+    from pytest_lime.report.method import method_card  # noqa: PLC0415  (imports numpy)
+
     gravest = max((source.run["exit"] for source in sources), key=EXITS.index)
     reasons = [
         f"{source.name}: {source.run['exit']}"
@@ -399,7 +412,6 @@ def _results(
         if source.run["exit"] in EXITS[2:]
     ]
     commits = [as_mapping(source.run).get("git") for source in sources]
-    covers = [as_mapping(source.results.get("method")) for source in sources]
     environments = [_texts(source.results.get("environment")) for source in sources]
     return {
         "format": FORMAT,
@@ -417,11 +429,9 @@ def _results(
             "reason": "; ".join(reasons),
             "git": commits[0] if all(commit == commits[0] for commit in commits) else None,
         },
-        "counts": count_run(records, **{name: _left_out(sources, name) for name in ("skipped", "deselected")}),
-        "method": {
-            name: list(dict.fromkeys(sentence for each in covers for sentence in as_texts(each.get(name))))
-            for name in ("covers", "does_not_cover")
-        },
+        # Shards leave tests to each other: what one of them has deselected, another one may have made.
+        "counts": count_run(records, skipped=sum(source.left_out("skipped") for source in sources), deselected=0),
+        "method": method_card(records),
         "problems": [
             *(
                 f"{source.name}: {problem}"
@@ -433,12 +443,6 @@ def _results(
         "sources": [source.facts for source in sources],
         "records": records,
     }
-
-
-def _left_out(sources: Sequence[_Source], name: str) -> int:
-    """Return how many tests all runs together have ``skipped`` or ``deselected``."""
-    told = (as_number(as_mapping(source.results.get("counts")).get(name)) for source in sources)
-    return sum(int(max(0.0, count or 0.0)) for count in told)
 
 
 def _texts(value: object) -> dict[str, str]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from pytest_lime.errors import printable
 from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
-from pytest_lime.report.reading import as_mapping, as_number, as_pair, as_rows, as_text, as_texts
+from pytest_lime.report.reading import as_mapping, as_number, as_rows, as_text, as_texts
 from pytest_lime.report.runs import ending, left_out
-from pytest_lime.summaries import JUDGED, WORDS
+from pytest_lime.summaries import JUDGED, WORDS, claim_words
 
 __all__ = ["LIMIT", "VARIABLE", "append_summary", "as_cell", "render_summary"]
 
@@ -33,7 +33,6 @@ DIRECTIONS = {
 }
 # Whatever may begin markup, a link, a mention or another cell.
 MARKUP = re.compile(r"[^\w\s.,;%()/=+…×-]|_|(?<=www)\.", re.IGNORECASE)
-NEEDS = {">=": "at least", "<=": "at most"}
 
 
 def append_summary(results: Mapping[str, Any], *, page: Path | None) -> str:
@@ -156,27 +155,10 @@ def _row(record: Mapping[str, Any]) -> str:
         _code(as_text(record.get("test"))),
         as_cell(as_text(image.get("name"))) or "–",
         as_cell(as_text(target.get("label")) or unnamed),
-        "<br>".join(map(as_cell, _claims(record))) or "–",
+        "<br>".join(map(as_cell, claim_words(record))) or "–",
         "–" if samples is None else f"{samples:,.0f}",
     ]
     return f"| {' | '.join(cells)} |\n"
-
-
-def _claims(record: Mapping[str, Any]) -> list[str]:
-    """Return the claims that decide: each with its figure, bound and interval."""
-    if record.get("kind") == "comparison":
-        return [as_text(as_mapping(record.get("comparison")).get("headline"))]
-    return [_claim(claim) for claim in as_rows(record.get("claims")) if claim.get("status") == record.get("status")]
-
-
-def _claim(claim: Mapping[str, Any]) -> str:
-    bound, interval = as_number(claim.get("bound")), as_pair(claim.get("interval"))
-    needs = NEEDS.get(as_text(claim.get("relation")), "")
-    return (
-        f"{as_text(claim.get('claim'))} {as_text(claim.get('figure'))}"
-        + (f", needs {needs} {bound:.4g}" if needs and bound is not None else "")
-        + (f", interval {interval[0]:.3g} … {interval[1]:.3g}" if interval else "")
-    )
 
 
 def _command(record: Mapping[str, Any]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_lime.errors import count_words
 from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
+from pytest_lime.report.reading import as_mapping, as_number, as_pair, as_rows, as_text
 
 __all__ = [
+    "BOUNDS",
     "JUDGED",
     "MARKUP",
     "WORDS",
@@ -16,6 +19,7 @@ __all__ = [
     "claim_words",
     "describe_counts",
     "junit_properties",
+    "set_words",
     "subject_of",
     "summary_line",
 ]
@@ -103,19 +107,39 @@ def subject_of(record: Mapping[str, Any]) -> str:
     return f"{record['target']['label']} in {record['image']['name']}"
 
 
+def set_words(held: int, total: int, mostly: float | None) -> str:
+    """Return how many images of a set hold, and how many must.
+
+    >>> set_words(4, 10, 0.8), set_words(1, 1, 1.0)
+    ('4 of 10 images hold, 8 must (mostly=0.8)', '1 of 1 image holds, all must')
+    """
+    told = f"{held:,} of {count_words(total, 'image')} {'holds' if total == 1 else 'hold'}"
+    if mostly is None or not 0 < mostly <= 1:
+        return told
+    # A share of 0.6 of 5 is 3, whatever binary fractions make of it.
+    needed = max(1, math.ceil(mostly * total - 1e-9))
+    return f"{told}, all must" if needed == total else f"{told}, {needed:,} must (mostly={mostly:g})"
+
+
 def claim_words(record: Mapping[str, Any]) -> list[str]:
-    """Return what decided a check, a text for each claim: its figure, what it needs, and the interval."""
-    if record["kind"] == "comparison":
-        return [record["comparison"]["headline"]]
-    decisive = [claim for claim in record["claims"] if claim["status"] == record["status"]]
+    """Return what decided a check, a text for each claim: its figure, what it needs, and the interval.
+
+    Nothing of the record is trusted.
+    """
+    if record.get("kind") == "comparison":
+        return [as_text(as_mapping(record.get("comparison")).get("headline"))]
+    decisive = [claim for claim in as_rows(record.get("claims")) if claim.get("status") == record.get("status")]
     return [_claim_words(claim) for claim in decisive] or ["explained, without a claim"]
 
 
 def _claim_words(claim: Mapping[str, Any]) -> str:
-    words = f"{claim['claim']} {claim['figure']}"
+    words = f"{as_text(claim.get('claim'))} {as_text(claim.get('figure'))}"
+    bound, interval = as_number(claim.get("bound")), as_pair(claim.get("interval"))
+    needs = BOUNDS.get(as_text(claim.get("relation")), "")
     # A claim of the user's own may have no finite bound, which a record leaves out.
-    if claim["bound"] is not None:
-        words += f", needs {BOUNDS[claim['relation']]} {claim['bound']:.4g}"
-    low, high = claim["interval"]
+    if needs and bound is not None:
+        words += f", needs {needs} {bound:.4g}"
     # What took no sample has no interval to speak of.
-    return words + (f", interval {low:.3g} … {high:.3g}" if claim["samples"] and None not in (low, high) else "")
+    if as_number(claim.get("samples")) and interval is not None:
+        words += f", interval {interval[0]:.3g} … {interval[1]:.3g}"
+    return words

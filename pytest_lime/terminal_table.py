@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from pytest_lime.errors import count_words
 from pytest_lime.records import VERDICTS, verdict_of
-from pytest_lime.summaries import WORDS, claim_words, subject_of
+from pytest_lime.summaries import WORDS, claim_words, set_words, subject_of
 
 __all__ = ["Line", "table_lines"]
 
@@ -95,13 +94,11 @@ def _verdict_of_group(group: Sequence[Mapping[str, Any]]) -> str:
 
 def _set_row(group: Sequence[Mapping[str, Any]], verdict: str) -> _Row:
     told = group[0]["set"]
-    held = sum(record["status"] == "pass" for record in group)
-    needed = max(1, math.ceil(told["mostly"] * told["of"] - 1e-9))
+    found = set_words(sum(record["status"] == "pass" for record in group), told["of"], told["mostly"])
     unseen = told["of"] - len(group)
-    found = f"{held} of {told['of']} hold, {'all' if needed == told['of'] else needed} must"
     return _Row(
         verdict=verdict,
-        check=f"{group[0]['target']['label']} in {count_words(told['of'], 'image')}",
+        check=f"{group[0]['target']['label']} in a set",
         found=(found + (f"; {unseen} not looked at" if unseen else ""),),
         samples=f"{sum(record['explanation']['samples'] for record in group):,}",
         test=group[0]["test"],

@@ -16,9 +16,20 @@ from pytest_lime.report.charts import Bar, Track, bar, between, number, ordinal,
 from pytest_lime.report.comparisons import Compared, compared, compared_subject
 from pytest_lime.report.maps import map_of
 from pytest_lime.report.panels import Panels, panels_of
-from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_picture, as_rows, as_text, as_texts
+from pytest_lime.report.reading import (
+    as_count,
+    as_mapping,
+    as_number,
+    as_pair,
+    as_picture,
+    as_rows,
+    as_status,
+    as_text,
+    as_texts,
+)
 from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
 from pytest_lime.report.weights import Region, Weights, is_numbered, regions_of, share_of, top_of, weights_of
+from pytest_lime.summaries import BOUNDS
 
 __all__ = ["WORDS", "Card", "Claim", "Prediction", "card_of"]
 
@@ -54,6 +65,7 @@ class Claim:
     meaning: str
     figure: str
     figures: list[str]
+    needs: str
     note: str
     outlook: str
     chart: Track | None
@@ -182,7 +194,6 @@ def card_of(record: Mapping[str, Any], anchor: str) -> Card:
         settings=[
             *((key, as_text(value)) for key, value in as_mapping(record.get("meta")).items()),
             *((key, as_text(value)) for key, value in as_mapping(record.get("options")).items()),
-            ("sha256 of the image", as_text(image.get("sha256"))),
         ],
         rerun=as_text(record.get("rerun")),
         message=as_text(record.get("message")).strip("\n"),
@@ -231,8 +242,7 @@ def _remark(mood: str, outcome: str, severity: str) -> str:
 
 
 def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) -> Claim:
-    status = as_text(claim.get("status"))
-    status = status if status in ("pass", "fail") else "inconclusive"
+    status = as_status(claim.get("status"))
     estimate, bound = as_number(claim.get("estimate")), as_number(claim.get("bound"))
     interval, scale = as_pair(claim.get("interval")), as_pair(claim.get("scale"))
     relation = "<=" if claim.get("relation") == "<=" else ">="
@@ -241,8 +251,9 @@ def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) 
     # What took no sample, such as a rank, is known exactly: an interval of one point would say nothing.
     if interval is not None and (samples != 0 or interval[0] != interval[1]):
         figures.append(_interval_words(interval, explanation))
-    if bound is not None:
-        figures.append(f"must be {'at least' if relation == '>=' else 'at most'} {number(bound)}")
+    needs = f"{BOUNDS[relation]} {number(bound)}" if bound is not None else ""
+    if needs:
+        figures.append(f"must be {needs}")
     if samples:
         figures.append(f"{number(samples)} samples")
     return Claim(
@@ -253,6 +264,7 @@ def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) 
         meaning=as_text(claim.get("meaning")) or as_text(claim.get("text")),
         figure=as_text(claim.get("figure")) or (number(estimate) if estimate is not None else ""),
         figures=figures,
+        needs=needs,
         note=as_text(claim.get("note")),
         outlook=_sentence(as_text(claim.get("outlook"))) if status == "inconclusive" else "",
         chart=track(estimate=estimate, interval=interval, relation=relation, bound=bound, scale=scale),

@@ -21,7 +21,7 @@ from pytest_lime.report.charts import (
     percent,
     signed,
 )
-from pytest_lime.report.reading import as_mapping, as_number, as_numbers, as_pair, as_rows, as_text, as_texts
+from pytest_lime.report.reading import as_mapping, as_number, as_numbers, as_pair, as_rows, as_status, as_text, as_texts
 from pytest_lime.report.trust import Fact
 
 __all__ = ["Compared", "Group", "Pair", "compared", "compared_subject"]
@@ -76,6 +76,7 @@ class Compared:
     name: str
     figure: str
     figures: list[str]
+    needs: str
     headline: str
     text: str
     notes: list[str]
@@ -108,11 +109,13 @@ def compared(record: Mapping[str, Any], mood: str, words: Mapping[str, str]) -> 
         The word for each status.
     """
     told = as_mapping(record.get("comparison"))
-    status = _status(record.get("status"))
+    status = as_status(record.get("status"))
     margin, confidence = as_number(told.get("margin")), as_number(told.get("confidence"))
     rates = told.get("rates") is True
     rows = as_rows(told.get("differences"))
-    rows.sort(key=lambda row: (GRAVITY.index(_status(row.get("status"))), -abs(as_number(row.get("estimate")) or 0.0)))
+    rows.sort(
+        key=lambda row: (GRAVITY.index(as_status(row.get("status"))), -abs(as_number(row.get("estimate")) or 0.0))
+    )
     places = digits(
         end for row in rows for end in (as_number(row.get("estimate")), *(as_pair(row.get("interval")) or ()))
     )
@@ -134,6 +137,7 @@ def compared(record: Mapping[str, Any], mood: str, words: Mapping[str, str]) -> 
         name=name,
         figure=signed(estimate, places) if estimate is not None else "not measured",
         figures=figures,
+        needs=f"within ±{number(margin)}" if margin is not None else "",
         headline=as_text(told.get("headline")) or f"{name} compared between groups",
         text=as_text(told.get("text")),
         notes=[_sentence(note) for note in as_texts(told.get("notes"))],
@@ -145,10 +149,6 @@ def compared(record: Mapping[str, Any], mood: str, words: Mapping[str, str]) -> 
         intervals=_intervals(told, confidence, both) if rows else "",
         facts=_facts(as_mapping(record.get("explanation"))),
     )
-
-
-def _status(value: object) -> str:
-    return value if isinstance(value, str) and value in GRAVITY else "inconclusive"
 
 
 def _sentence(clause: str) -> str:
@@ -199,7 +199,7 @@ def _group(row: Mapping[str, Any], axis: MeanAxis | None, unit: str, places: int
 
 
 def _pair(row: Mapping[str, Any], places: int, mood: str, words: Mapping[str, str]) -> Pair:
-    status = _status(row.get("status"))
+    status = as_status(row.get("status"))
     return Pair(
         first=as_text(row.get("first")) or "unnamed",
         second=as_text(row.get("second")) or "unnamed",

@@ -10,7 +10,8 @@ from typing import Any
 from pytest_lime.groups import rate_interval
 from pytest_lime.records import verdict_of
 from pytest_lime.report.charts import between, number, percent
-from pytest_lime.report.reading import as_mapping, as_number, as_picture, as_rows, as_text, as_texts
+from pytest_lime.report.reading import as_mapping, as_number, as_picture, as_rows, as_status, as_text, as_texts
+from pytest_lime.summaries import set_words
 
 __all__ = ["Gallery", "Member", "galleries_of", "set_of"]
 
@@ -95,11 +96,11 @@ def _gallery(records: Sequence[tuple[Mapping[str, Any], str]], anchor: str, word
     first = records[0][0]
     facts = [as_mapping(record.get("set")) for record, _ in records]
     unseen = next((names for told in facts if (names := as_texts(told.get("unseen")))), [])
-    statuses = [_status(record.get("status")) for record, _ in records]
+    statuses = [as_status(record.get("status")) for record, _ in records]
     given = next((amount for told in facts if (amount := as_number(told.get("of"))) is not None), None)
     total = max(len(records) + len(unseen), int(given) if given is not None and 0 < given < 1e9 else 0)
     mostly = next((share for told in facts if (share := as_number(told.get("mostly"))) is not None), None)
-    status = _status(next((told.get("status") for told in facts if told.get("status") is not None), None))
+    status = as_status(next((told.get("status") for told in facts if told.get("status") is not None), None))
     awaited = all(record.get("outcome") == "xfailed" for record, _ in records)
     tone = "expected" if status == "fail" and awaited else status
     name = next((text for told in facts if (text := as_text(told.get("name")))), "")
@@ -112,7 +113,7 @@ def _gallery(records: Sequence[tuple[Mapping[str, Any], str]], anchor: str, word
         target=as_text(as_mapping(first.get("target")).get("label")),
         tone=tone,
         word=words[tone],
-        headline=_headline(statuses, total, mostly),
+        headline=f"{set_words(statuses.count('pass'), total, mostly)}.",
         share=_share(statuses, left, _confidence(first)),
         members=[_member(record, anchor, words) for record, anchor in records[:MOST_SHOWN]],
         more=f"and {len(records) - MOST_SHOWN:,} more, each with a card below" if len(records) > MOST_SHOWN else "",
@@ -121,25 +122,9 @@ def _gallery(records: Sequence[tuple[Mapping[str, Any], str]], anchor: str, word
     )
 
 
-def _status(value: object) -> str:
-    return value if isinstance(value, str) and value in ("pass", "fail") else "inconclusive"
-
-
 def _confidence(record: Mapping[str, Any]) -> float:
     known = as_number(as_mapping(record.get("explanation")).get("confidence"))
     return known if known is not None and 0 < known < 1 else SURE
-
-
-def _headline(statuses: Sequence[str], total: int, mostly: float | None) -> str:
-    """Say how many images hold, and how many must."""
-    held = statuses.count("pass")
-    images = f"{held:,} of {total:,} image{'' if total == 1 else 's'} hold{'s' if total == 1 else ''}"
-    if mostly is None or not 0 < mostly <= 1:
-        return f"{images}."
-    # A share of 0.6 of 5 is 3, whatever binary fractions make of it.
-    needed = max(1, math.ceil(mostly * total - 1e-9))
-    asked = "all must" if needed == total else f"{needed:,} must (mostly={number(mostly)})"
-    return f"{images}, {asked}."
 
 
 def _share(statuses: Sequence[str], left: int, confidence: float) -> str:
@@ -163,9 +148,9 @@ def _unseen(left: int, named: int, status: str) -> str:
 def _member(record: Mapping[str, Any], anchor: str, words: Mapping[str, str]) -> Member:
     mood = verdict_of(record)
     rows = as_rows(record.get("claims"))
-    wanted = _status(record.get("status"))
+    wanted = as_status(record.get("status"))
     # What decided is the first claim whose verdict is that of the image.
-    claim = next((row for row in rows if _status(row.get("status")) == wanted), rows[0] if rows else {})
+    claim = next((row for row in rows if as_status(row.get("status")) == wanted), rows[0] if rows else {})
     estimate = as_number(claim.get("estimate"))
     pictures, place = as_mapping(record.get("pictures")), as_number(as_mapping(record.get("set")).get("number"))
     return Member(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_lime.report.charts import between, number, percent
-from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_rows, as_text
+from pytest_lime.report.reading import as_count, as_mapping, as_number, as_pair, as_rows, as_status, as_text
 from pytest_lime.report.trust import Fact
 
 __all__ = ["Attempt", "Origins", "origins_of"]
@@ -52,10 +52,7 @@ def origins_of(record: Mapping[str, Any], words: Mapping[str, str]) -> Origins:
 
 def _facts(record: Mapping[str, Any]) -> list[Fact]:
     facts = []
-    called, model, arithmetic = (as_mapping(record.get(name)) for name in ("called", "model", "arithmetic"))
-    if written := as_text(called.get("file")):
-        line = as_count(called.get("line"))
-        facts.append(Fact("Claims are written in", f"{written}{f', line {line}' if line else ''}"))
+    model, arithmetic = as_mapping(record.get("model")), as_mapping(record.get("arithmetic"))
     if (sure := as_number(as_mapping(record.get("explanation")).get("confidence"))) is not None:
         facts.append(Fact("Confidence of intervals", percent(sure)))
     if name := as_text(model.get("name")):
@@ -99,13 +96,13 @@ def _hashes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _attempt(row: Mapping[str, Any], place: int, words: Mapping[str, str]) -> Attempt:
-    tone = _status(row.get("status"))
+    tone = as_status(row.get("status"))
     return Attempt(
         number=as_count(row.get("attempt")) or str(place),
         tone=tone,
         word=words[tone],
         claims=[
-            (as_text(claim.get("claim")) or "claim", words[_status(claim.get("status"))], _found(claim))
+            (as_text(claim.get("claim")) or "claim", words[as_status(claim.get("status"))], _found(claim))
             for claim in as_rows(row.get("claims"))
         ],
     )
@@ -118,7 +115,3 @@ def _found(claim: Mapping[str, Any]) -> str:
     words += [f"interval {between(*interval)}"] if interval is not None else []
     words += [f"{number(samples)} samples"] if samples else []
     return ", ".join(words)
-
-
-def _status(value: object) -> str:
-    return value if isinstance(value, str) and value in ("pass", "fail") else "inconclusive"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_lime.report.cards import WORDS, Card
 from pytest_lime.report.charts import duration, number
-from pytest_lime.report.reading import as_mapping, as_number, as_text
+from pytest_lime.report.reading import as_mapping, as_number, as_status, as_text
+from pytest_lime.summaries import set_words
 
 __all__ = ["Costly", "Row", "costliest", "rows_of"]
 
 MOST_COSTLY = 5
+MOST_IMAGES = 10**9
 MOST_SHOWN = 6
 """So many thumbnails stand in the row of a set."""
 
@@ -58,23 +59,16 @@ def _row(cards: list[Card], records: Sequence[Mapping[str, Any]]) -> Row:
     facts = as_mapping(records[0].get("set"))
     status, gravest = as_text(facts.get("status")), first.mood
     mood = status if status == "pass" else "expected" if gravest == "expected" else gravest
-    counts = Counter(card.mood for card in cards)
-    total, mostly = as_number(facts.get("of")), as_number(facts.get("mostly"))
-    images = (
-        f"{len(cards)} images" if total is None or total == len(cards) else f"{len(cards)} of {number(total)} images"
-    )
-    told = ", ".join(f"{count} {WORDS[kind].lower()}" for kind, count in sorted(counts.items(), key=_place))
-    asked = f"; {number(100 * mostly)} % must hold" if mostly is not None and mostly < 1 else ""
+    given, mostly = as_number(facts.get("of")), as_number(facts.get("mostly"))
+    total = max(len(cards), int(given) if given is not None and given < MOST_IMAGES else 0)
+    held = sum(as_status(record.get("status")) == "pass" for record in records)
+    unseen = f"; {total - len(cards):,} not looked at" if total > len(cards) else ""
     thumbs = [card.thumb for card in cards if card.thumb][:MOST_SHOWN]
     name = as_text(facts.get("name"))
-    headline = f"{images}: {told}{asked}"
+    headline = f"{set_words(held, total, mostly)}{unseen}"
     return Row(
         mood, WORDS.get(mood, first.word), first.test, cards, is_set=True, name=name, headline=headline, thumbs=thumbs
     )
-
-
-def _place(entry: tuple[str, int]) -> int:
-    return list(WORDS).index(entry[0])
 
 
 def costliest(cards: Sequence[Card]) -> list[tuple[str, list[Costly]]]:

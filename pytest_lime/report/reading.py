@@ -16,6 +16,7 @@ __all__ = [
     "as_pair",
     "as_picture",
     "as_rows",
+    "as_status",
     "as_text",
     "as_texts",
 ]
@@ -69,6 +70,11 @@ def as_pair(value: object) -> tuple[float, float] | None:
         return None
     first, second = as_number(value[0]), as_number(value[1])
     return (first, second) if first is not None and second is not None else None
+
+
+def as_status(value: object) -> str:
+    """Return a status; one that this version does not know is nothing to be sure of."""
+    return value if isinstance(value, str) and value in ("pass", "fail") else "inconclusive"
 
 
 def as_picture(value: object) -> str:

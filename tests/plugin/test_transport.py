@@ -131,7 +131,7 @@ class TestEndings:
                 time.sleep(0.1)
             # As a terminal does: to all processes in its foreground.
             os.killpg(process.pid, signal.SIGINT)
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=240)
         finally:
             process.kill()
         assert "INTERNALERROR" not in said, said

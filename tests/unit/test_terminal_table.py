@@ -110,8 +110,8 @@ def members(statuses: list[str], of: int, mostly: float, status: str, **changes:
 def test_a_set_is_told_before_its_images() -> None:
     lines = shown(*members(["pass", "fail", "inconclusive"], 5, 0.8, "fail"), record(9))
     assert lines[1].split("  ")[0] == "FAIL"
-    assert "Egyptian cat in 5 images" in lines[1]
-    assert "1 of 5 hold, 4 must; 2 not looked at" in lines[1]
+    assert "Egyptian cat in a set" in lines[1]
+    assert "1 of 5 images hold, 4 must (mostly=0.8); 2 not looked at" in lines[1]
     assert lines[1].endswith("3,600  t.py::test_set")
     assert [line.split()[0] for line in lines[2:4]] == ["FAIL", "INCONCLUSIVE"]
     assert all("t.py::test_set" not in line for line in lines[2:4])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_lime.suites import CASE
 from pytest_lime.workplace import HORIZON, Workplace
 
 
@@ -133,7 +134,9 @@ class TestComing:
         """Return the tests of a session, one of each function."""
         session = SimpleNamespace()
         session.items = [
-            SimpleNamespace(function=function, parent=(parents or {}).get(place, "module"), session=session)
+            SimpleNamespace(
+                function=function, parent=(parents or {}).get(place, "module"), session=session, stash=pytest.Stash()
+            )
             for place, function in enumerate(functions)
         ]
         return list(session.items)
@@ -153,6 +156,12 @@ class TestComing:
     def test_of_the_same_module_or_class(self, tmp_path: Path) -> None:
         items = self.items(str, str, str, parents={2: "another"})
         assert self.places(items, 0, config_of(tmp_path)) == [1]
+
+    def test_cases_of_a_suite_are_of_one_kind(self, tmp_path: Path) -> None:
+        items = self.items(str, int, float, str)
+        for item in items[1:]:
+            item.stash[CASE] = object()
+        assert [self.places(items, at, config_of(tmp_path)) for at in range(4)] == [[], [2, 3], [3], []]
 
     def test_what_is_no_function_has_none(self, tmp_path: Path) -> None:
         items = self.items(None, None)

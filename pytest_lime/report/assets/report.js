@@ -201,7 +201,10 @@
   search.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.preventDefault();
-    clear();
+    // Out of an empty box, so that the other keys are keys again.
+    if (!search.value) search.blur();
+    search.value = "";
+    apply();
   });
   clearing.addEventListener("click", () => {
     clear();
