@@ -53,11 +53,11 @@ def test_show_lists_the_checks(folder: Path, capsys: pytest.CaptureFixture[str])
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert err == ""
-    assert [line.partition("  ")[0] for line in lines[:3]] == ["PASS", "FAIL", "EXPECTED FAILURE"]
-    assert lines[0].endswith("[test_it.py::test_passes]")
-    assert "planted in array: mass 0." in lines[1]
-    assert "needs at least 1, interval" in lines[1]
-    assert "predicted" not in lines[1]
+    assert [line.partition("  ")[0] for line in lines[:3]] == ["FAIL", "EXPECTED FAILURE", "PASS"]
+    assert lines[2].endswith("[test_it.py::test_passes]")
+    assert "planted in array: mass 0." in lines[0]
+    assert "needs at least 1, interval" in lines[0]
+    assert "predicted" not in lines[0]
     assert lines[3].startswith("3 checks: 1 failed, 1 failed as expected, 1 passed; ")
     assert lines[4:] == [f"report: {folder / 'index.html'}"]
 
@@ -128,8 +128,8 @@ def test_show_tells_what_it_can_of_records_from_elsewhere(tmp_path: Path, capsys
     assert main(["show", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "INCONCLUSIVE  a record that cannot be read  [unnamed test]",
         "FAIL  a record that cannot be read  [a.py::test \\x1b[2J]",
+        "INCONCLUSIVE  a record that cannot be read  [unnamed test]",
         "2 records",
         "run stopped: -x",
         "problem: one two",

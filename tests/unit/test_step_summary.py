@@ -21,6 +21,7 @@ def record(number: int = 0, *, status: str = "fail", **more: Any) -> dict[str, A
         "relation": ">=",
         "bound": 0.9,
         "interval": [0.0, 0.25],
+        "samples": 1200,
         "status": status,
     }
     return {

@@ -197,7 +197,6 @@ class TestPage:
             "0.080 10 % of the whole filled with segment_ mean",
             "Area under the curve 0.6; those of random orders lie within 0.325 to 0.500.",
             "Area under the curve 0.2; those of random orders lie within 0.325 to 0.500.",
-            "Claims are written in tests/test_cat.py, line 14",
             "Confidence of intervals 95 %",
             "TorchModel, Tiny, input 224 × 224, 1,000 classes",
             "sha256 3f9a0c5d3f9a…",
