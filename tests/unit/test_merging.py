@@ -160,7 +160,8 @@ class TestJoining:
             (str(first), 1), (str(second), 1), (str(out.parent / "empty"), 0),
         ]  # fmt: skip
         assert results["problems"][0] == f"{first}: something"
-        (told,) = merged.told
+        told, deselected = merged.told
+        assert deselected == f"'{first}' deselected 1 test; whether another report has them is not known here."
         assert told == f"the reports differ in python: 3.12 in {first}, {out.parent / 'empty'}; 3.13 in {second}."
         assert (out / "images" / "a-top.svg").read_bytes() == SVG
 
