@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def append_summary(results: Mapping[str, Any], *, page: Path | None) -> str:
         return ""
     try:
         path = Path(name)
-        size = path.stat().st_size if path.exists() else 0
+        size = _size(path)
         # One below the limit, since GitHub does not say on which side of it the last byte is.
         data = render_summary(results, page=page, room=LIMIT - 1 - size).encode()
         if not data:
@@ -66,6 +67,18 @@ def append_summary(results: Mapping[str, Any], *, page: Path | None) -> str:
     except (OSError, ValueError) as error:
         return f"{VARIABLE}: {name!r} cannot be written: {getattr(error, 'strerror', None) or error}."
     return ""
+
+
+def _size(path: Path) -> int:
+    """Return how many bytes a file has already."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISREG(found.st_mode):
+        # To open a pipe would wait for a reader.
+        raise ValueError("it is no regular file")
+    return found.st_size
 
 
 def render_summary(results: Mapping[str, Any], *, page: Path | None, room: int = LIMIT - 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,9 @@ class TestFile:
         said = append_summary({"records": [record()]}, page=None)
         assert said.startswith("GITHUB_STEP_SUMMARY: ")
         assert "cannot be written: " in said
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the platform has no named pipes")
+    def test_nobody_waits_for_the_reader_of_a_pipe(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "pipe"))
+        assert append_summary({"records": [record()]}, page=None).endswith("cannot be written: it is no regular file.")
