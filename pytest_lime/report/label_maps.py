@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["LARGEST", "run_lengths"]
 
-LARGEST = 160
+LARGEST = 112
 """Pixels on the longer side of a label map in a record, enough to point at; where it has more, some are left out."""
 
 

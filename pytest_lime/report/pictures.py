@@ -38,18 +38,18 @@ __all__ = [
 LONGEST_PHOTO = 768
 """Pixels on the longer side of a written photograph."""
 
-PHOTO_SIZES = ((LONGEST_PHOTO, 82), (640, 80), (512, 78), (448, 74), (384, 68))
+PHOTO_SIZES = ((LONGEST_PHOTO, 76), (640, 74), (512, 72), (448, 70), (384, 68))
 """Longer side and quality of a photograph: the first that fits into `PHOTO_BYTES`, or the last."""
 
-PHOTO_BYTES = 36_000
+PHOTO_BYTES = 20_000
 
-LONGEST_HIDDEN = 320
+LONGEST_HIDDEN = 240
 """Pixels on the longer side of what the model saw with a part hidden."""
 
-HIDDEN_SIZES = ((LONGEST_HIDDEN, 70), (LONGEST_HIDDEN, 58), (224, 46), (192, 42), (160, 38))
+HIDDEN_SIZES = ((LONGEST_HIDDEN, 66), (LONGEST_HIDDEN, 54), (200, 46), (176, 42), (160, 38))
 """Longer side and quality of these: the first that fits into `HIDDEN_BYTES`, or the last."""
 
-HIDDEN_BYTES = 6_500
+HIDDEN_BYTES = 4_000
 
 FINEST = 1024
 """Pixels on the longer side of the masks whose outlines are drawn."""
