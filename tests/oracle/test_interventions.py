@@ -136,6 +136,7 @@ def ready() -> tuple[Explanation, Box]:
     return explain(model, model.image, "planted", **model.options, samples=50), cell(model, 15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("effect", "share"), [(0.3, 1 / 3), (1.0, 0.05)], ids=["in a third", "in one of twenty"])
 class TestRateOfWrongVerdicts:
     def statuses(self, ready: tuple[Explanation, Box], effect: float, share: float, at_most: float) -> list[str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Whatever is folded or not laid out yet is judged, too.
 UNFOLD = """() => {
   for (const details of document.querySelectorAll("details")) details.open = true;

@@ -264,6 +264,7 @@ def test_paper_shows_both_sides_and_every_image_of_a_set(visit: Callable[..., An
     assert page.get_by_text("Whether it is right.", exact=True).bounding_box()["height"] > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_the_panels_have_no_violation(visit: Callable[..., Any], panels: Path, scheme: str, width: int) -> None:
     try:
