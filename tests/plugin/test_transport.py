@@ -37,6 +37,11 @@ def results(pytester: pytest.Pytester, folder: str = "lime-report") -> dict[str,
     return found
 
 
+def _heed_ctrl_c() -> None:
+    # Whoever runs in the background of a shell ignores it, and so do all its children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class TestEndings:
     def test_a_run_that_comes_to_its_end(self, suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
         suite(PASSES)
@@ -123,6 +128,7 @@ class TestEndings:
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", *how], cwd=pytester.path, env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509  (no thread of ours holds a lock here)
         )  # fmt: skip
         try:
             for _ in range(900):
@@ -131,7 +137,7 @@ class TestEndings:
                 time.sleep(0.1)
             # As a terminal does: to all processes in its foreground.
             os.killpg(process.pid, signal.SIGINT)
-            said, _ = process.communicate(timeout=240)
+            said, _ = process.communicate(timeout=100)
         finally:
             process.kill()
         assert "INTERNALERROR" not in said, said
