@@ -141,7 +141,7 @@ def test_a_folder_that_is_given_is_always_written(
     suite(FAILS)
     result = run("--lime-report", str(absolute))
     (record,) = report(absolute).values()
-    assert f"report: {absolute.as_posix()}/index.html#" in record["message"]
+    result.stdout.fnmatch_lines([f"E*report: {absolute.as_posix()}/index.html#{record['id']}"])
 
     (pytester.path / "test_it.py").write_text("def test_it(): pass\n")
     run("--lime-report=empty").assert_outcomes(passed=1)
