@@ -530,7 +530,7 @@ def numbered(draw: Draw) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(deadline=None, max_examples=30, derandomize=True)
 @given(call=numbered())
 def test_superpixels_may_be_numbered_in_any_way(call: dict[str, Any]) -> None:
     options = dict(call)
@@ -618,7 +618,7 @@ def explain_or_assume(**call: Any) -> Explanation:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(call=sampled())
 def test_batches_may_have_any_size(call: dict[str, Any]) -> None:
     wanted = explain_or_assume(**call, batch_size=64)
@@ -637,7 +637,7 @@ def test_batches_may_have_any_size(call: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(call=sampled(), portions=st.lists(st.integers(0, 40), min_size=2, max_size=6).filter(any))
 def test_samples_may_come_in_any_portions(call: dict[str, Any], portions: list[int], extend: Extend) -> None:
     # One by one, so that the model sees the same batches.
