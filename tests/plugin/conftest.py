@@ -122,7 +122,10 @@ def run(
             warnings.resetwarnings()
             warnings.simplefilter("default")
             # Plugins of others, which no test here is about, would be imported anew by each inner run and worker.
-            how = ["-p", "no:hypothesispytest", "-p", "no:anyio", *([] if mode == "bare" else [mode])]
+            others = ["hypothesispytest", "anyio"]
+            if not any(argument.startswith("--html") for argument in arguments):
+                others += ["html", "metadata"]
+            how = [*(f"-pno:{name}" for name in others), *([] if mode == "bare" else [mode])]
             return pytester.runpytest_inprocess(*how, *arguments)
 
     return run_once
