@@ -17,8 +17,9 @@ from pytest_lime.errors import OptionError, is_for_the_user, nearest, one_line, 
 from pytest_lime.explanation import Explanation, check_k, no_sign
 from pytest_lime.footprints import cut_away, distances
 from pytest_lime.options import LimeOptions, as_whole_number, check_number
+from pytest_lime.records import BOUNDS
 from pytest_lime.regions import Region, as_region
-from pytest_lime.verdicts import WORDS, Check, Relation, Verdict, decide, worst
+from pytest_lime.verdicts import Check, Relation, Verdict, decide, worst
 
 __all__ = [
     "SETTLED",
@@ -805,7 +806,7 @@ class _Mass(_RegionClaim):
         bound = area if wanted == "area" else float(wanted or 0.0)
         label = explanation.labels[0]
         meaning = (
-            f"{WORDS[relation]} {bound:.3g} of the weight that speaks {self.speaks} {label!r} lies in {self.region!r}"
+            f"{BOUNDS[relation]} {bound:.3g} of the weight that speaks {self.speaks} {label!r} lies in {self.region!r}"
         )
         return Verdict(
             meaning=f"{meaning}, its share of the area" if wanted == "area" else meaning,

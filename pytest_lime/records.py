@@ -13,13 +13,14 @@ import stat
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_lime.errors import RecordError, one_line, printable
 
 __all__ = [
+    "BOUNDS",
     "FOLDERS",
     "FORMAT",
     "PAGE",
@@ -35,6 +36,7 @@ __all__ = [
     "read_results",
     "stem_of",
     "verdict_of",
+    "verdict_of_set",
     "write_atomically",
     "write_results",
 ]
@@ -44,6 +46,8 @@ VERSION = 2
 READS = (1, 2)
 RESULTS = "results.json"
 PAGE = "index.html"
+# What a claim asks of its figure, in words.
+BOUNDS = {">=": "at least", "<=": "at most"}
 # What a report has beside its page: pictures, and maps of superpixels.
 FOLDERS = ("images", "data")
 # What a record may name as a picture: a plain file in the report's own folder.
@@ -85,6 +89,16 @@ def verdict_of(record: Mapping[str, Any]) -> str:
         return "explanation" if outcome in ("failed", "error") else "explained"
     if status == "fail":
         return "expected" if outcome == "xfailed" or allowed else "fail"
+    return "pass" if status == "pass" else "inconclusive"
+
+
+def verdict_of_set(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a report files a set of images under, a key of `VERDICTS`; `records` are those of its images."""
+    told = [images.get("status") for record in records if isinstance(images := record.get("set"), dict)]
+    status = next((one for one in told if one is not None), None)
+    awaited = all(record.get("outcome") == "xfailed" for record in records)
+    if status == "fail":
+        return "expected" if awaited else "fail"
     return "pass" if status == "pass" else "inconclusive"
 
 

@@ -26,7 +26,7 @@ from pytest_lime.records import FORMAT, VERDICTS, VERSION, verdict_of
 from pytest_lime.report.anchors import anchors_of
 from pytest_lime.report_folder import ReportFolder
 from pytest_lime.revision import describe_revision
-from pytest_lime.suites import LIME_OF_SUITE
+from pytest_lime.suites import uses_lime
 from pytest_lime.summaries import MARKUP, baseline_lines, describe_counts, junit_properties, subject_of
 from pytest_lime.tally import Tally
 from pytest_lime.terminal_table import table_lines
@@ -146,7 +146,7 @@ class Results:
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Return the line about pytest-lime, where a test uses it."""
-        used = sum(not {"lime", LIME_OF_SUITE}.isdisjoint(getattr(item, "fixturenames", ())) for item in items)
+        used = sum(map(uses_lime, items))
         if not used:
             return []
         options = {name: value for _, values in reversed(self.layers) for name, value in values.items()}

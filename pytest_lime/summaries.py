@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_lime.errors import count_words
-from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
+from pytest_lime.records import BOUNDS, VERDICTS, count_verdicts, verdict_of
 from pytest_lime.report.reading import as_mapping, as_number, as_pair, as_rows, as_text
 
 __all__ = [
-    "BOUNDS",
     "JUDGED",
     "MARKUP",
     "WORDS",
@@ -33,7 +32,6 @@ WORDS = {
     "pass": "PASS",
     "explained": "EXPLAINED",
 }
-BOUNDS = {">=": "at least", "<=": "at most"}
 MARKUP = {"fail": "red", "explanation": "red", "pass": "green"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lime.suites import LIME_OF_SUITE
+from pytest_lime.suites import uses_lime
 
 __all__ = ["Tally"]
 
@@ -40,8 +40,7 @@ class Tally:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
         """Let the report of a skipped test say that it uses `lime`, which only its own process knows."""
         report = yield
-        uses = not {"lime", LIME_OF_SUITE}.isdisjoint(getattr(item, "fixturenames", ()))
-        if report.skipped and uses and not hasattr(report, "wasxfail"):
+        if report.skipped and uses_lime(item) and not hasattr(report, "wasxfail"):
             report.lime_skipped = True
         return report
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_lime.errors import count_words
-from pytest_lime.records import VERDICTS, verdict_of
+from pytest_lime.records import VERDICTS, verdict_of, verdict_of_set
 from pytest_lime.summaries import WORDS, claim_words, set_words, subject_of
 
 __all__ = ["Line", "table_lines"]
@@ -86,10 +86,7 @@ def _rows(records: Sequence[Mapping[str, Any]], *, everything: bool) -> list[_Ro
 
 
 def _verdict_of_group(group: Sequence[Mapping[str, Any]]) -> str:
-    status = group[0].get("set", {}).get("status")
-    if status is None:
-        return verdict_of(group[0])
-    return "expected" if status == "fail" and group[0]["outcome"] == "xfailed" else str(status)
+    return verdict_of_set(group) if "set" in group[0] else verdict_of(group[0])
 
 
 def _set_row(group: Sequence[Mapping[str, Any]], verdict: str) -> _Row:

@@ -22,8 +22,9 @@ from pytest_lime.interval_paths import Point, path_of
 from pytest_lime.options import as_whole_number, check_number
 from pytest_lime.perturbation import MaskStream
 from pytest_lime.probes import TRANSFORMS, Intervention
+from pytest_lime.records import BOUNDS
 from pytest_lime.regions import Region, as_region, distinct_regions, same_region
-from pytest_lime.verdicts import WORDS, Check, Relation, Verdict
+from pytest_lime.verdicts import Check, Relation, Verdict
 
 __all__ = [
     "Lab",
@@ -316,7 +317,7 @@ class _Share(_RegionTrial):
         scores, whole = self.left(found), found.whole
         label = lab.explanation.labels[0]
         told = ", ".join(f"{score:.3g} with {fill}" for score, fill in zip(scores, found.fills, strict=True))
-        meaning = f"{self.meaning} {WORDS[self.relation]} {self.bound:.3g} of its score"
+        meaning = f"{self.meaning} {BOUNDS[self.relation]} {self.bound:.3g} of its score"
         if whole <= 0:
             return Verdict(
                 meaning=f"{meaning} for {label!r}",

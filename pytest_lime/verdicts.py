@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pytest_lime.errors import OptionError, count_words, one_line, printable
 from pytest_lime.explanation import Explanation
 from pytest_lime.probes import Intervention
+from pytest_lime.records import BOUNDS
 from pytest_lime.regions import Region
 
 __all__ = ["Check", "Layer", "Status", "Verdict", "barely_alive", "decide", "open_claims", "verdict_lines", "worst"]
@@ -23,7 +24,6 @@ Status = Literal["pass", "fail", "inconclusive"]
 Relation = Literal[">=", "<="]
 # Stands where no status is given, until the verdict sets its own.
 UNDECIDED: Any = None
-WORDS = {">=": "at least", "<=": "at most"}
 # Samples in which the class is alive, before anything is decided.
 FEWEST_ALIVE = 20
 
@@ -108,7 +108,7 @@ class Verdict:
     beside: Layer | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.relation not in tuple(WORDS):
+        if self.relation not in tuple(BOUNDS):
             raise OptionError(f"Verdict: relation={self.relation!r} must be '>=' or '<='.")
         put = partial(object.__setattr__, self)
         try:
@@ -156,7 +156,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """Figure, bound and interval in words."""
-        needed = f"needs {WORDS[self.relation]} {distinct(self.bound, self.estimate)}"
+        needed = f"needs {BOUNDS[self.relation]} {distinct(self.bound, self.estimate)}"
         if not self.samples:
             return f"found {self.figure}, {needed}"
         low, high = (distinct(end, self.bound) for end in self.interval)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_lime.records import verdict_of
+from pytest_lime.records import BOUNDS, verdict_of
 from pytest_lime.report.charts import Bar, Track, bar, between, number, ordinal, percent, track
 from pytest_lime.report.comparisons import Compared, compared, compared_subject
 from pytest_lime.report.maps import map_of
@@ -22,6 +22,7 @@ from pytest_lime.report.reading import (
     as_number,
     as_pair,
     as_picture,
+    as_relation,
     as_rows,
     as_status,
     as_text,
@@ -29,7 +30,6 @@ from pytest_lime.report.reading import (
 )
 from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
 from pytest_lime.report.weights import Region, Weights, is_numbered, regions_of, share_of, top_of, weights_of
-from pytest_lime.summaries import BOUNDS
 
 __all__ = ["WORDS", "Card", "Claim", "Prediction", "card_of"]
 
@@ -136,11 +136,6 @@ class Card:
         return self.pictures["thumb"]
 
     @property
-    def claim_names(self) -> list[str]:
-        """What the claims are called, each once."""
-        return list(dict.fromkeys(claim.name for claim in self.found))
-
-    @property
     def found(self) -> list[Claim] | list[Compared]:
         """What a line of the overview tells."""
         return self.claims if self.comparison is None else [self.comparison]
@@ -245,7 +240,7 @@ def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) 
     status = as_status(claim.get("status"))
     estimate, bound = as_number(claim.get("estimate")), as_number(claim.get("bound"))
     interval, scale = as_pair(claim.get("interval")), as_pair(claim.get("scale"))
-    relation = "<=" if claim.get("relation") == "<=" else ">="
+    relation = as_relation(claim.get("relation"))
     samples = as_number(claim.get("samples"))
     figures = []
     # What took no sample, such as a rank, is known exactly: an interval of one point would say nothing.

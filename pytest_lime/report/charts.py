@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pytest_lime.records import BOUNDS
+
 __all__ = [
     "Bar",
     "Label",
@@ -30,6 +32,7 @@ __all__ = [
     "percent",
     "place_of",
     "signed",
+    "signed_ends",
     "track",
 ]
 
@@ -75,6 +78,11 @@ def signed(value: float | None, places: int) -> str:
         return UNKNOWN
     text = _fixed(value, places)
     return f"+{text}" if value > 0 and text != "0" else text
+
+
+def signed_ends(interval: tuple[float, float] | None, places: int) -> str:
+    """Return both ends of an interval with their signs, to a fixed number of decimals."""
+    return " to ".join(signed(end, places) for end in interval) if interval is not None else UNKNOWN
 
 
 def _fixed(value: float, places: int) -> str:
@@ -173,8 +181,7 @@ def track(
     accepted = bound_label = None
     if bound is not None:
         accepted = axis.bar(bound, right) if relation == ">=" else axis.bar(left, bound)
-        words = "at least" if relation == ">=" else "at most"
-        bound_label = axis.label(bound, f"{words} {number(bound)}", margin=0.13)
+        bound_label = axis.label(bound, f"{BOUNDS[relation]} {number(bound)}", margin=0.13)
     return Track(
         accepted=accepted,
         interval=axis.bar(*interval) if interval is not None else None,

@@ -8,7 +8,6 @@ from typing import Any
 
 from pytest_lime.report.charts import (
     NO_BREAK,
-    UNKNOWN,
     Bar,
     Label,
     MeanAxis,
@@ -20,6 +19,7 @@ from pytest_lime.report.charts import (
     number,
     percent,
     signed,
+    signed_ends,
 )
 from pytest_lime.report.reading import as_mapping, as_number, as_numbers, as_pair, as_rows, as_status, as_text, as_texts
 from pytest_lime.report.trust import Fact
@@ -126,7 +126,7 @@ def compared(record: Mapping[str, Any], mood: str, words: Mapping[str, str]) -> 
     if len(rows) > 1:
         figures.append(f"between {as_text(gravest.get('first'))} and {as_text(gravest.get('second'))}")
     if interval is not None:
-        figures.append(f"{f'{percent(both)} ' if both is not None else ''}interval {_ends(interval, places)}")
+        figures.append(f"{f'{percent(both)} ' if both is not None else ''}interval {signed_ends(interval, places)}")
     if margin is not None:
         figures.append(f"must be within ±{number(margin)}")
     axis, groups = _groups(told, rates=rates)
@@ -153,10 +153,6 @@ def compared(record: Mapping[str, Any], mood: str, words: Mapping[str, str]) -> 
 
 def _sentence(clause: str) -> str:
     return f"{clause[0].upper()}{clause[1:].rstrip('.')}." if clause else ""
-
-
-def _ends(interval: tuple[float, float] | None, places: int) -> str:
-    return " to ".join(signed(end, places) for end in interval) if interval is not None else UNKNOWN
 
 
 def _groups(told: Mapping[str, Any], *, rates: bool) -> tuple[MeanAxis | None, list[Group]]:
@@ -206,7 +202,7 @@ def _pair(row: Mapping[str, Any], places: int, mood: str, words: Mapping[str, st
         tone="expected" if mood == "expected" and status == "fail" else status,
         word=words[status],
         difference=signed(as_number(row.get("estimate")), places),
-        interval=_ends(as_pair(row.get("interval")), places),
+        interval=signed_ends(as_pair(row.get("interval")), places),
         within=_chance(row.get("p_equivalent")),
         beyond=_chance(row.get("p_beyond_holm")),
         differs=_chance(row.get("p_different_holm")),

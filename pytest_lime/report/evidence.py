@@ -15,8 +15,10 @@ from pytest_lime.options import LimeOptions
 from pytest_lime.records import VERSION
 from pytest_lime.regions import Region, check_region, distinct_regions, region_sha256
 from pytest_lime.report.label_maps import run_lengths
+from pytest_lime.report.maps import MOST_LISTED
 from pytest_lime.report.pictures import LONGEST_PHOTO, write_pictures
 from pytest_lime.report.thumbs import write_thumb
+from pytest_lime.report.weights import LISTED
 from pytest_lime.verdicts import Check, worst
 
 __all__ = [
@@ -31,8 +33,6 @@ __all__ = [
 ]
 
 Pictures = dict[str, str]
-LISTED = 16
-MOST_LISTED = 1024
 NUMBERED = 4
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_lime.groups import rate_interval
-from pytest_lime.records import verdict_of
+from pytest_lime.records import verdict_of, verdict_of_set
 from pytest_lime.report.charts import between, number, percent
 from pytest_lime.report.reading import as_mapping, as_number, as_picture, as_rows, as_status, as_text, as_texts
 from pytest_lime.summaries import set_words
@@ -100,9 +100,7 @@ def _gallery(records: Sequence[tuple[Mapping[str, Any], str]], anchor: str, word
     given = next((amount for told in facts if (amount := as_number(told.get("of"))) is not None), None)
     total = max(len(records) + len(unseen), int(given) if given is not None and 0 < given < 1e9 else 0)
     mostly = next((share for told in facts if (share := as_number(told.get("mostly"))) is not None), None)
-    status = as_status(next((told.get("status") for told in facts if told.get("status") is not None), None))
-    awaited = all(record.get("outcome") == "xfailed" for record, _ in records)
-    tone = "expected" if status == "fail" and awaited else status
+    tone = verdict_of_set([record for record, _ in records])
     name = next((text for told in facts if (text := as_text(told.get("name")))), "")
     test = as_text(first.get("test"))
     left = total - len(records)
@@ -118,7 +116,7 @@ def _gallery(records: Sequence[tuple[Mapping[str, Any], str]], anchor: str, word
         members=[_member(record, anchor, words) for record, anchor in records[:MOST_SHOWN]],
         more=f"and {len(records) - MOST_SHOWN:,} more, each with a card below" if len(records) > MOST_SHOWN else "",
         unseen=unseen[:MOST_NAMED],
-        unseen_words=_unseen(left, len(unseen), status),
+        unseen_words=_unseen(left, len(unseen), tone),
     )
 
 
@@ -138,10 +136,10 @@ def _share(statuses: Sequence[str], left: int, confidence: float) -> str:
     return f"{rate} of the {whose} hold; {percent(confidence)} interval for such images {ends}."
 
 
-def _unseen(left: int, named: int, status: str) -> str:
+def _unseen(left: int, named: int, verdict: str) -> str:
     if left <= 0:
         return ""
-    why = ", since the set was decided" if status != "inconclusive" else ""
+    why = ", since the set was decided" if verdict != "inconclusive" else ""
     return f"{left:,} not looked at{why}{':' if named else '.'}"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_lime.report.charts import Bar, aligned, bar, digits, percent
-from pytest_lime.report.reading import as_mapping, as_number, as_numbers, as_picture, as_rows, as_text
-from pytest_lime.report.trust import MOST_FILLS
+from pytest_lime.report.reading import as_mapping, as_number, as_numbers, as_picture, as_rows
+from pytest_lime.report.trust import MOST_FILLS, fill_scores, name_regions
 
 __all__ = ["Cut", "Intervention", "interventions_of"]
 
@@ -51,9 +51,7 @@ def interventions_of(record: Mapping[str, Any], regions: Sequence[tuple[str, str
         The record's regions, as the pictures show them.
     """
     rows = as_rows(record.get("interventions"))
-    texts = [as_text(row.get("region")) or "region" for row in rows]
-    # Masks may print alike: only their order tells which is which.
-    known = texts == [text for _, text in regions]
+    named = name_regions(rows, regions)
     paths = as_mapping(record.get("pictures"))
     scores = [as_number(row.get("whole")) for row in rows] + [
         score for row in rows for key in ("without", "alone") for score in as_numbers(row.get(key))
@@ -62,11 +60,9 @@ def interventions_of(record: Mapping[str, Any], regions: Sequence[tuple[str, str
 
     def cuts(place: int, key: str, name: str) -> list[Cut]:
         row = rows[place]
-        whole, fills = as_number(row.get("whole")), row.get("fills")
-        named = [as_text(fill) for fill in fills] if isinstance(fills, list) else []
+        whole = as_number(row.get("whole"))
         made = []
-        for number, score in enumerate(as_numbers(row.get(key))[:MOST_FILLS]):
-            fill = (named[number] if number < len(named) else "") or f"fill {number + 1}"
+        for number, (fill, score) in enumerate(fill_scores(row, key)[:MOST_FILLS]):
             what = f"The image without {name}" if key == "without" else f"Only {name}"
             left = _left(score, whole)
             told = f": score {aligned(score, places)}{f', {left}' if left else ''}" if score is not None else ""
@@ -85,13 +81,11 @@ def interventions_of(record: Mapping[str, Any], regions: Sequence[tuple[str, str
         return made
 
     found = []
-    for place in range(min(len(rows), MOST_REGIONS)):
-        letter = regions[place][0] if known else ""
-        name = f"region {letter}" if letter else "the region" if len(rows) == 1 else texts[place]
+    for place, (letter, text, name) in enumerate(named[:MOST_REGIONS]):
         whole = as_number(rows[place].get("whole"))
         without, alone = (cuts(place, key, name) for key in ("without", "alone"))
         if any(cut.picture for cut in (*without, *alone)):
-            found.append(Intervention(letter, texts[place], aligned(whole, places), bar(whole, full), without, alone))
+            found.append(Intervention(letter, text, aligned(whole, places), bar(whole, full), without, alone))
     return found
 
 

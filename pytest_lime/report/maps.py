@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_lime.report.reading import as_number, as_pair, as_rows
 
-__all__ = ["as_json", "as_script", "map_of"]
+__all__ = ["MOST_LISTED", "as_json", "as_script", "map_of"]
 
 LONGEST = 512
 MOST_LISTED = 1024

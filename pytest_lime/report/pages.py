@@ -17,19 +17,11 @@ from pytest_lime.report.pictures import legend_colours, opacity
 from pytest_lime.report.reading import as_mapping, as_number, as_rows, as_text, as_texts
 from pytest_lime.report.runs import commit_words, ending, left_out, models_of, sources_of
 from pytest_lime.report.weights import LEGEND_STEPS
+from pytest_lime.summaries import JUDGED
 
 __all__ = ["Page", "page_of"]
 
-_COUNTED = {
-    "fail": "failed",
-    "inconclusive": "inconclusive",
-    "expected": "failed as expected",
-    "pass": "passed",
-    "explanation": "explained, test failed",
-    "explained": "explained",
-}
-
-
+_COUNTED = {**JUDGED, "explanation": "explained, test failed", "explained": "explained"}
 SHORT = 30
 """So many cards are laid out at once."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_lime.report.charts import UNKNOWN, aligned, between, digits, number, place_of
 from pytest_lime.report.planes import HEIGHT, SIDE, Plane
-from pytest_lime.report.reading import as_number, as_pair, as_text
+from pytest_lime.report.reading import as_number, as_pair, as_relation, as_text
 
 __all__ = ["Path", "path_of"]
 
@@ -67,7 +67,7 @@ def path_of(claim: Mapping[str, Any]) -> Path | None:
     looks = _looks(claim.get("path"))
     if len(looks) < 2:
         return None
-    relation = "<=" if claim.get("relation") == "<=" else ">="
+    relation = as_relation(claim.get("relation"))
     bound, status = as_number(claim.get("bound")), as_text(claim.get("status"))
     plane = Plane((0.0, looks[-1].samples), _range(looks, bound, as_pair(claim.get("scale"))))
     known = [(look.samples, look.estimate) for look in looks if look.estimate is not None]

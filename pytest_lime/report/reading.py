@@ -15,6 +15,7 @@ __all__ = [
     "as_numbers",
     "as_pair",
     "as_picture",
+    "as_relation",
     "as_rows",
     "as_status",
     "as_text",
@@ -75,6 +76,11 @@ def as_pair(value: object) -> tuple[float, float] | None:
 def as_status(value: object) -> str:
     """Return a status; one that this version does not know is nothing to be sure of."""
     return value if isinstance(value, str) and value in ("pass", "fail") else "inconclusive"
+
+
+def as_relation(value: object) -> str:
+    """Return ``"<="`` or, of anything else, ``">="``."""
+    return "<=" if value == "<=" else ">="
 
 
 def as_picture(value: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_lime.report.charts import digits, signed
+from pytest_lime.report.charts import digits, signed, signed_ends
 from pytest_lime.report.reading import as_count, as_number, as_pair, as_rows
 
 __all__ = ["LISTED", "Side", "Speaker", "sides_of"]
@@ -55,7 +55,7 @@ def _side(rows: Sequence[tuple[float, Mapping[str, Any]]], sign: int, places: in
             Speaker(
                 superpixel=as_count(row.get("superpixel")),
                 weight=signed(weight, places),
-                interval=" to ".join(signed(end, places) for end in ends) if ends is not None else "",
+                interval=signed_ends(ends, places) if ends is not None else "",
                 unsure=ends is not None and ends[0] <= 0 <= ends[1],
             )
         )

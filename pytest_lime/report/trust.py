@@ -10,7 +10,7 @@ from typing import Any
 from pytest_lime.report.charts import NO_BREAK, aligned, between, decimals, digits, duration, number, percent, signed
 from pytest_lime.report.reading import as_number, as_numbers, as_pair, as_rows, as_text, as_texts
 
-__all__ = ["Fact", "Probe", "Probes", "cost_facts", "probes", "trust_facts"]
+__all__ = ["Fact", "Probe", "Probes", "cost_facts", "fill_scores", "name_regions", "probes", "trust_facts"]
 
 MOST_FILLS = 4
 """Columns that a page has room for, twice; checks have two."""
@@ -112,21 +112,18 @@ def probes(record: Mapping[str, Any], regions: Sequence[tuple[str, str]]) -> Pro
         The record's regions, as the pictures show them.
     """
     rows = as_rows(record.get("interventions"))
-    texts = [as_text(row.get("region")) or "region" for row in rows]
-    # Masks may print alike: only their order tells which is which.
-    known = texts == [text for _, text in regions]
+    named = name_regions(rows, regions)
     wholes = [as_number(row.get("whole")) for row in rows]
-    tables = [(_by_fill(row, "without"), _by_fill(row, "alone")) for row in rows]
+    tables = [(dict(fill_scores(row, "without")), dict(fill_scores(row, "alone"))) for row in rows]
     fills = list(dict.fromkeys(fill for pair in tables for table in pair for fill in table))[:MOST_FILLS]
     places = digits([*wholes, *(score for pair in tables for table in pair for score in table.values())])
 
     def probe(place: int) -> Probe:
-        letter = regions[place][0] if known else ""
-        name = f"region {letter}" if letter else "the region" if len(rows) == 1 else texts[place]
+        letter, text, name = named[place]
         without, alone = ([table.get(fill) for fill in fills] for table in tables[place])
         return Probe(
             letter=letter,
-            text=texts[place],
+            text=text,
             whole=aligned(wholes[place], places),
             without=[aligned(score, places) for score in without],
             alone=[aligned(score, places) for score in alone],
@@ -136,12 +133,25 @@ def probes(record: Mapping[str, Any], regions: Sequence[tuple[str, str]]) -> Pro
     return Probes(fills, [probe(place) for place in range(len(rows))])
 
 
-def _by_fill(row: Mapping[str, Any], key: str) -> dict[str, float | None]:
+def name_regions(rows: Sequence[Mapping[str, Any]], regions: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Return letter, text and name of the region of each intervention; `regions` are those of the record."""
+    texts = [as_text(row.get("region")) or "region" for row in rows]
+    # Masks may print alike: only their order tells which is which.
+    letters = [letter for letter, _ in regions] if texts == [text for _, text in regions] else [""] * len(rows)
+    return [
+        (letter, text, f"region {letter}" if letter else "the region" if len(rows) == 1 else text)
+        for letter, text in zip(letters, texts, strict=True)
+    ]
+
+
+def fill_scores(row: Mapping[str, Any], key: str) -> list[tuple[str, float | None]]:
+    """Return the scores that an intervention has under `key`, ``"without"`` or ``"alone"``, each with its fill."""
     names, scores = row.get("fills"), as_numbers(row.get(key))
     named = [as_text(name) for name in names] if isinstance(names, list) else []
-    return {
-        (named[place] if place < len(named) else "") or f"fill {place + 1}": score for place, score in enumerate(scores)
-    }
+    return [
+        ((named[place] if place < len(named) else "") or f"fill {place + 1}", score)
+        for place, score in enumerate(scores)
+    ]
 
 
 def _left(name: str, whole: float | None, without: Sequence[float | None], alone: Sequence[float | None]) -> str:

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_lime.report.charts import UNKNOWN, Bar, Label, WeightAxis, percent, signed
+from pytest_lime.report.charts import Bar, Label, WeightAxis, percent, signed, signed_ends
 from pytest_lime.report.pictures import legend_colours, region_letter
 from pytest_lime.report.reading import as_count, as_number, as_pair, as_rows, as_text
 
-__all__ = ["Region", "Weight", "Weights", "is_numbered", "regions_of", "share_of", "top_of", "weights_of"]
+__all__ = ["LISTED", "Region", "Weight", "Weights", "is_numbered", "regions_of", "share_of", "top_of", "weights_of"]
 
 LEGEND_STEPS = 21
 LISTED = 16
-"""So many of the strongest superpixels the chart shows."""
+"""So many of the strongest superpixels the chart shows, and a record without pictures holds."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def weights_of(record: Mapping[str, Any], regions: Sequence[Region]) -> Weights:
                 rank=as_count(row.get("rank")),
                 numbered=is_numbered(row, top),
                 weight=signed(weight, axis.places),
-                interval=_ends(interval, axis.places),
+                interval=signed_ends(interval, axis.places),
                 side="for" if weight > 0 else "against" if weight < 0 else "neither",
                 colour=towards if weight > 0 else against,
                 place=_place(row, regions),
@@ -120,10 +120,6 @@ def share_of(row: Mapping[str, Any], place: int) -> float | None:
     """Return the share of a superpixel that lies in the region at `place`."""
     shares = row.get("shares")
     return as_number(shares[place]) if isinstance(shares, list) and place < len(shares) else None
-
-
-def _ends(interval: tuple[float, float] | None, places: int) -> str:
-    return " to ".join(signed(end, places) for end in interval) if interval is not None else UNKNOWN
 
 
 def _place(row: Mapping[str, Any], regions: Sequence[Region]) -> str:

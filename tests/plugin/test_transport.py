@@ -37,6 +37,21 @@ def results(pytester: pytest.Pytester, folder: str = "lime-report") -> dict[str,
     return found
 
 
+# What happens where the second test has made its check is left to say.
+CUT_OFF = """
+    import time
+    from pathlib import Path
+
+    def test_first(lime):
+        lime.check(IMAGE, "cat", HOLDS, samples=200)
+
+    def test_second(lime):
+        try:
+            lime.check(IMAGE, "cat", FAILS, samples=200)
+        except AssertionError:
+"""
+
+
 def _heed_ctrl_c() -> None:
     # Whoever runs in the background of a shell ignores it, and so do all its children.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -68,16 +83,7 @@ class TestEndings:
     def test_pytest_exit(
         self, suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester, mode: str
     ) -> None:
-        suite("""
-            def test_first(lime):
-                lime.check(IMAGE, "cat", HOLDS, samples=200)
-
-            def test_second(lime):
-                try:
-                    lime.check(IMAGE, "cat", FAILS, samples=200)
-                except AssertionError:
-                    pytest.exit("enough")
-            """)
+        suite(CUT_OFF + '            pytest.exit("enough")\n')
         run("--dist=loadfile")
         found = results(pytester)
         assert found["run"]["exit"] == "interrupted"
@@ -108,20 +114,7 @@ class TestEndings:
     @pytest.mark.parametrize("mode", ["bare", "-n2"])
     @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are those of POSIX")
     def test_ctrl_c(self, mode: str, suite: Callable[..., None], report: Report, pytester: pytest.Pytester) -> None:
-        suite("""
-            import time
-            from pathlib import Path
-
-            def test_first(lime):
-                lime.check(IMAGE, "cat", HOLDS, samples=200)
-
-            def test_second(lime):
-                try:
-                    lime.check(IMAGE, "cat", FAILS, samples=200)
-                except AssertionError:
-                    Path("waiting").touch()
-                    time.sleep(120)
-            """)
+        suite(CUT_OFF + '            Path("waiting").touch()\n            time.sleep(120)\n')
         how = ["-p", "no:cacheprovider", *([] if mode == "bare" else ["-n2", "--dist=loadfile"])]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = str(Path(pytest_lime.__file__).parents[1])
