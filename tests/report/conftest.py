@@ -25,6 +25,11 @@ from pytest_lime.report.render import render
 POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'"
 # How much less than the first each group has of the figure that is compared.
 SKINS = {"light": 0.0, "medium": 0.02, "dark": 0.3, "very dark": 0.35}
+# Whatever is folded or not laid out yet is judged, too.
+UNFOLD = """() => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  for (const card of document.querySelectorAll(".card")) card.style.contentVisibility = "visible";
+}"""
 LONG = "a_name_without_a_space" * 24
 
 
@@ -46,6 +51,23 @@ def chromium() -> str:
     if path is None:
         _missing("no Chromium was found; install one, or name it in the environment variable CHROMIUM")
     return path
+
+
+@pytest.fixture(scope="session")
+def violations() -> Callable[[Any], list[str]]:
+    """What axe-core finds fault with on a page, a text for each rule with the first place and how many there are."""
+    try:
+        axe = import_module("axe_playwright_python.sync_playwright").Axe()
+    except ImportError:
+        _missing("axe-playwright-python is not installed; pip install 'pytest-lime[browser]'")
+
+    def judge(page: Any) -> list[str]:
+        page.evaluate(UNFOLD)
+        # The page loads nothing for a script, not even its own style once more; what passes need not be listed.
+        found = axe.run(page, options={"preload": False, "resultTypes": ["violations"]}).response["violations"]
+        return [f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:150]} ({len(one['nodes'])})" for one in found]
+
+    return judge
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +10,27 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-# Whatever is folded or not laid out yet is judged, too.
-UNFOLD = """() => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
-  for (const card of document.querySelectorAll(".card")) card.style.contentVisibility = "visible";
-}"""
-
-
-@pytest.fixture(scope="session")
-def axe() -> Any:
-    try:
-        return import_module("axe_playwright_python.sync_playwright").Axe()
-    except ImportError:
-        reason = "axe-playwright-python is not installed; pip install 'pytest-lime[browser]'"
-        if os.environ.get("PYTEST_LIME_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-
-
-def violations(axe: Any, page: Any) -> list[str]:
-    found = axe.run(page).response["violations"]
-    return [f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:150]} ({len(one['nodes'])})" for one in found]
+Violations = Callable[[Any], list[str]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 360])
-def test_the_report_has_no_violation(visit: Callable[..., Any], axe: Any, scheme: str, width: int) -> None:
+def test_the_report_has_no_violation(
+    visit: Callable[..., Any], violations: Violations, scheme: str, width: int
+) -> None:
     page = visit(color_scheme=scheme, viewport={"width": width, "height": 900})
     page.locator("#cat").scroll_into_view_if_needed()
     page.locator("#cat .reading").wait_for()
-    page.evaluate(UNFOLD)
-    assert violations(axe, page) == []
+    assert violations(page) == []
 
 
 def test_neither_the_dialog_nor_one_file_has_a_violation(
-    visit: Callable[..., Any], axe: Any, in_one_file: Path
+    visit: Callable[..., Any], violations: Violations, in_one_file: Path
 ) -> None:
     page = visit(of=in_one_file)
-    page.evaluate(UNFOLD)
-    assert violations(axe, page) == []
+    assert violations(page) == []
     page.keyboard.press("?")
-    assert violations(axe, page) == []
+    assert violations(page) == []
 
 
 def test_everything_is_reached_by_the_tab_key_and_shows_it(visit: Callable[..., Any]) -> None:
