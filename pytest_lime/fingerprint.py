@@ -22,6 +22,7 @@ import importlib.util
 import logging
 import marshal
 import os
+import re
 import site
 import sys
 import sysconfig
@@ -58,6 +59,8 @@ WORDS = 512
 BLOCK = 8 * WORDS
 AT_ONCE = 128
 AT_ONCE_ON_ACCELERATOR = 4096
+# Fields of a distribution stand one a line, before an empty line and the description.
+VERSION_FIELD = re.compile(r"\A(?:.+\n)*?Version: *(\S+)")
 # Of a class, what says nothing of what it does, or changes as it is used.
 NOT_OF_A_CLASS = frozenset(
     {
@@ -155,7 +158,21 @@ def state_digest(*parts: Any, evaluated: torch.nn.Module | None = None) -> str |
 def versions() -> tuple[str, ...]:
     """Return name and version of Python, of this package and of each one that it computes with."""
     packages = ("numpy", "torch", "scipy", "scikit-image", "scikit-learn", "pillow")
-    return f"python {sys.version}", _ours(), *(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    return f"python {sys.version}", _ours(), *(f"{name} {_installed_version(name)}" for name in packages)
+
+
+def _installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution.
+
+    Raises
+    ------
+    importlib.metadata.PackageNotFoundError
+        There is none of that name.
+    """
+    found = importlib.metadata.distribution(distribution)
+    # Its property `version` parses the whole text, with the description, ten times as slowly.
+    stated = VERSION_FIELD.search(found.read_text("METADATA") or "")
+    return stated[1] if stated else found.version
 
 
 class _UnknownError(Exception):
@@ -754,7 +771,7 @@ def _version(package: str) -> str:
     version = getattr(sys.modules.get(package), "__version__", None)
     if not isinstance(version, str):
         try:
-            version = importlib.metadata.version(package)
+            version = _installed_version(package)
         except importlib.metadata.PackageNotFoundError:
             # A distribution of another name: its files say which one.
             return ""

@@ -109,32 +109,34 @@ class Laboratory:
         scene, found = self._scene, {}
         for place, one in enumerate(interventions):
             seen = project_region(one.region, scene.image, scene.view)
-            for number, (_, fill) in enumerate(self._fills):
+            for number, fill in enumerate((scene.filled, self._other_fill)):
                 found[f"without.{place}.{number}"] = np.where(seen, fill, scene.pixels)
                 found[f"alone.{place}.{number}"] = np.where(seen, scene.pixels, fill)
         return found
 
     @functools.cached_property
-    def _fills(self) -> tuple[tuple[str, NDArray[np.float32]], tuple[str, NDArray[np.float32]]]:
-        """The two fills of interventions: their names, and what shows through, C×H×W."""
-        options, scene = self._bench.options, self._scene
-        own = options.fill if isinstance(options.fill, str) else one_line(options.fill)
-        second = OTHER_FILL if own != OTHER_FILL else ELSE
-        zero, _ = normalisation(self._bench.model)
-        other = fill_image(scene.pixels, scene.segments, second, seed=options.seed, zero=zero)
-        return (own, scene.filled), (second, other)
+    def _fills(self) -> tuple[str, str]:
+        """The names of the two fills of interventions: the check's own, and another."""
+        fill = self._bench.options.fill
+        own = fill if isinstance(fill, str) else one_line(fill)
+        return own, OTHER_FILL if own != OTHER_FILL else ELSE
+
+    @functools.cached_property
+    def _other_fill(self) -> NDArray[np.float32]:
+        """What shows through under the second fill, C×H×W; nothing but the pixels and its name tell what it is."""
+        return fill_image(self._scene.pixels, self._scene.segments, self._fills[1])
 
     def _intervene(self, regions: Sequence[Region]) -> list[Intervention]:
-        scene, ((own, first_fill), (second, other)) = self._scene, self._fills
+        scene = self._scene
         # Label 1 is the region: first the image without it, then it alone.
         masks = np.array([[1, 0], [0, 1]], dtype=np.uint8)
         seen = [project_region(region, scene.image, scene.view).astype(np.int64) for region in regions]
-        found = self._asked([(fill, mask, masks) for mask in seen for fill in (first_fill, other)])
+        found = self._asked([(fill, mask, masks) for mask in seen for fill in (scene.filled, None)])
         whole = float(self.explanation.score[0])
         made = []
         for region, first, last in zip(regions, found[::2], found[1::2], strict=True):
             without, alone = (tuple(float(scores[place]) for scores in (first, last)) for place in (0, 1))
-            made.append(Intervention(region, (own, second), whole, without, alone))
+            made.append(Intervention(region, self._fills, whole, without, alone))
         return made
 
     def with_seed(self, seed: int) -> Explanation:
@@ -255,12 +257,16 @@ class Laboratory:
         return explanation
 
     def _asked(
-        self, questions: Sequence[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.uint8]]]
+        self, questions: Sequence[tuple[NDArray[np.float32] | None, NDArray[np.int64], NDArray[np.uint8]]]
     ) -> list[Array]:
-        """Return the scores of the target for each fill, label map and masks, in batches that they share."""
+        """Return the scores of the target for each fill, label map and masks, in batches that they share.
+
+        A fill of None is the second one of interventions, which is made only when the model has to be asked.
+        """
         cache, asked = self._bench.cache, self._bench.asked
         key = asked and digest(
-            asked, self._scene.pixels, self._target, *(part for question in questions for part in question)
+            *(asked, self._scene.pixels, self._target),
+            *(part for fill, *others in questions for part in (self._fills[1] if fill is None else fill, *others)),
         )
         lengths = [len(masks) for _, _, masks in questions]
         if cache and key:
@@ -269,7 +275,8 @@ class Laboratory:
                 return np.split(entry.arrays["scores"].astype(np.float64), np.cumsum(lengths)[:-1])
         portions = []
         for fill, segments, masks in questions:
-            canvas = Canvas(self._bench.engine, self._scene.pixels, fill, segments)
+            shown = self._other_fill if fill is None else fill
+            canvas = Canvas(self._bench.engine, self._scene.pixels, shown, segments)
             portions.append(Portion(canvas, masks, [self._target]))
         found = [scores[:, 0] for scores in self._bench.engine.submit(portions).results()]
         self.passes += sum(lengths)

@@ -13,12 +13,14 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from pytest_lime.cache import Cache, digest
 from pytest_lime.errors import printable
 from pytest_lime.models.protocol import check_size
 from pytest_lime.streams import Bench
 
 __all__ = ["arithmetic_facts", "model_facts", "weights_sha256"]
 
+WEIGHTS = "weights"
 # What is known of the weights of the last so many states of models, by their fingerprints: a run has few.
 _known: OrderedDict[str, str | None] = OrderedDict()
 # All images of a set have one bench.
@@ -83,13 +85,25 @@ def _asked(bench: Bench) -> str | None:
     # As long as the fingerprint stays, so do the weights. Without a cache nobody has asked for it, and it takes longer
     # than the hash.
     state = bench.fingerprint if bench.cache else None
-    if state is None:
+    if bench.cache is None or state is None:
         return weights_sha256(net)
     if state not in _known:
-        _known[state] = weights_sha256(net)
+        _known[state] = _remembered(bench.cache, state, net)
         while len(_known) > MOST_KNOWN:
             _known.popitem(last=False)
     return _known[state]
+
+
+def _remembered(cache: Cache, state: str, net: torch.nn.Module) -> str | None:
+    """Return the hash of the weights that an earlier run wrote down, or find it and write it down."""
+    key = digest(state)
+    entry = cache.get(WEIGHTS, key, lambda entry: SHA256.fullmatch(entry.facts["sha256"]))  # type: ignore[arg-type]
+    if entry is not None:
+        return str(entry.facts["sha256"])
+    found = weights_sha256(net)
+    if found:
+        cache.put(WEIGHTS, key, {"sha256": found}, {})
+    return found
 
 
 def weights_sha256(net: torch.nn.Module) -> str | None:

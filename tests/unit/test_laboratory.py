@@ -290,6 +290,16 @@ class TestCache:
             assert np.array_equal(one, other)
         assert (second.explanation.passes, second.passes) == (0, 0)
 
+    def test_nor_is_the_second_fill_made_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = laboratory(FakeModel(), cache=tmp_path, **GRID)
+        found = first.intervene([ASTRIDE])
+        second = laboratory(FakeModel(), cache=tmp_path, **GRID)
+        with monkeypatch.context() as patch:
+            patch.setattr("pytest_lime.laboratory.fill_image", lambda *_, **__: pytest.fail("filled"))
+            assert [vars(one) for one in second.intervene([ASTRIDE])] == [vars(one) for one in found]
+        for name, picture in second.hidden(found).items():
+            assert np.array_equal(picture, first.hidden(found)[name])
+
     def test_the_shuffled_network_and_the_mirror_are_kept_apart(self, tmp_path: Path) -> None:
         lab = laboratory(network()[1], cache=tmp_path, fill=(0, 0, 0), **GRID)
         found = [lab.explanation, lab.transformed("hflip"), lab.transformed("brightness"), lab.randomised()]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_lime import CallableModel, LimeOptions, TorchModel, provenance
+from pytest_lime import CacheWarning, CallableModel, LimeOptions, TorchModel, provenance
 from pytest_lime.cache import Cache
 from pytest_lime.provenance import arithmetic_facts, model_facts, weights_sha256
 from pytest_lime.streams import Bench
@@ -96,6 +96,27 @@ class TestModel:
         calls.clear()
         assert model_facts(bench, 2) == model_facts(bench, 2) == facts_of(first, tmp_path)
         assert len(calls) == 1
+
+    def test_another_run_takes_the_hash_from_the_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        known = type(provenance._known)
+        monkeypatch.setattr(provenance, "_known", known())
+        first = facts_of(model_of(1, 2), tmp_path)
+        monkeypatch.setattr(provenance, "_known", known())
+        monkeypatch.setattr(provenance, "weights_sha256", lambda net: pytest.fail("hashed again"))
+        assert facts_of(model_of(1, 2), tmp_path) == first
+
+    @pytest.mark.parametrize("facts", [{}, {"sha256": "0"}, {"sha256": 7}])
+    def test_a_hash_in_the_cache_that_is_none_is_made_anew(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, facts: dict[str, Any]
+    ) -> None:
+        known = type(provenance._known)
+        monkeypatch.setattr(provenance, "_known", known())
+        first = facts_of(model_of(1, 2), tmp_path)
+        (entry,) = (tmp_path / "weights").iterdir()
+        Cache(tmp_path).put("weights", entry.stem, facts, {})
+        monkeypatch.setattr(provenance, "_known", known())
+        with pytest.warns(CacheWarning, match="holds no weights"):
+            assert facts_of(model_of(1, 2), tmp_path) == first
 
     def test_others_say_it_themselves_or_not_at_all(self) -> None:
         def classify(batch: Any) -> Any:
