@@ -32,8 +32,8 @@ from pytest_lime.records import (
     RESULTS,
     VERSION,
     count_verdicts,
-    is_foreign,
     read_results,
+    refusal,
     write_atomically,
     write_results,
 )
@@ -199,11 +199,8 @@ def _check_out(out: Path, target: Path, folders: Sequence[Path]) -> None:
             )
     if os.path.lexists(target) and not target.is_dir():
         raise OptionError(f"-o {str(out)!r} is a file; name a folder.")
-    if is_foreign(target):
-        raise OptionError(
-            f"-o {str(out)!r} holds an {PAGE} or {RESULTS} that pytest-lime did not write and will not replace; "
-            "name another folder, or delete them."
-        )
+    if reason := refusal(target):
+        raise OptionError(f"-o {str(out)!r} {reason}")
     if target.is_dir() and not (target / RESULTS).exists() and any(target.iterdir()):
         raise OptionError(f"-o {str(out)!r} holds other files and no report; name a new folder.")
 

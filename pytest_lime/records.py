@@ -20,6 +20,7 @@ from typing import Any
 from pytest_lime.errors import RecordError, one_line, printable
 
 __all__ = [
+    "ASSETS",
     "BOUNDS",
     "FOLDERS",
     "FORMAT",
@@ -31,9 +32,9 @@ __all__ = [
     "count_verdicts",
     "file_stem",
     "harmless",
-    "is_foreign",
     "plain",
     "read_results",
+    "refusal",
     "stem_of",
     "verdict_of",
     "verdict_of_set",
@@ -48,7 +49,8 @@ RESULTS = "results.json"
 PAGE = "index.html"
 # What a claim asks of its figure, in words.
 BOUNDS = {">=": "at least", "<=": "at most"}
-# What a report has beside its page: pictures, and maps of superpixels.
+# What a report has beside its page: style, scripts and icon, and in folders pictures and maps of superpixels.
+ASSETS = ("report.css", "panels.css", "report.js", "superpixels.js", "panels.js", "icon.svg")
 FOLDERS = ("images", "data")
 # What a record may name as a picture: a plain file in the report's own folder.
 PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -210,15 +212,26 @@ def write_results(results: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
-def is_foreign(folder: Path) -> bool:
-    """Whether `folder` holds a page or results that pytest-lime did not write, and so must not replace."""
+def refusal(folder: Path) -> str:
+    """Return why no report may be written to `folder`, as the end of a sentence; empty where it may.
+
+    What pytest-lime did not write it does not replace.
+    """
     try:
         results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        foreign = not (isinstance(results, dict) and results.get("format") == FORMAT)
     except (FileNotFoundError, NotADirectoryError):
-        return (folder / PAGE).exists()
-    except (OSError, ValueError, RecursionError):
-        return True
-    return not (isinstance(results, dict) and results.get("format") == FORMAT)
+        foreign = any(os.path.lexists(folder / name) for name in (PAGE, *ASSETS))
+    except OSError as error:
+        return f"cannot be used ({error.strerror}); name another folder."
+    except (ValueError, RecursionError):
+        foreign = True
+    if not foreign:
+        return ""
+    found = next((name for name in (RESULTS, PAGE, *ASSETS) if os.path.lexists(folder / name)), RESULTS)
+    return (
+        f"holds a file {found} that pytest-lime did not write and will not replace; name another folder, or delete it."
+    )
 
 
 def read_results(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from pytest_lime.records import (
     RESULTS,
     file_stem,
     harmless,
-    is_foreign,
     read_results,
+    refusal,
     write_results,
 )
 
@@ -63,7 +63,8 @@ class ReportFolder:
     @property
     def refusal(self) -> str:
         """Why nothing can be written, in a sentence; empty where it can."""
-        return _refusal(self.path) if is_foreign(self.path) else ""
+        reason = refusal(self.path)
+        return reason and f"{str(self.path)!r} {reason}"
 
     def check_pictures(self, records: Iterable[dict[str, Any]]) -> list[str]:
         """Take from `records` the pictures that are not there any more, and say which."""
@@ -96,25 +97,46 @@ class ReportFolder:
         untidy : iterable of str
             Tests that may have left other pictures, since they did not come to their end.
         """
-        from pytest_lime.report.render import files_beside, render  # noqa: PLC0415  (imports jinja2, for a report only)
+        from pytest_lime.report.render import files_beside  # noqa: PLC0415  (imports jinja2, for a report only)
 
         old = self._old() | drawn | self._strays(untidy)
         records = results["records"]
         if self.self_contained:
-            page = render(results, self.path, self_contained=True)
+            page = self._render(results)
             # Whoever reads the results looks for no picture that is not there.
             self._write_results({**results, "records": [{**record, "pictures": {}} for record in records]})
             kept = set()
         else:
             results = self._write_results(results)
             records = results["records"]
-            page = render(results, self.path)
+            page = self._render(results)
             kept = files_beside(records) | {path for record in records for path in record["pictures"].values()}
-        self._remove(old - kept)
+        self.remove(old - kept)
         return page
+
+    def _render(self, results: dict[str, Any]) -> Path:
+        from pytest_lime.report.render import render  # noqa: PLC0415  (imports jinja2, for a report only)
+
+        with self._without_old(PAGE):
+            return render(results, self.path, self_contained=self.self_contained)
+
+    @contextlib.contextmanager
+    def _without_old(self, *names: str) -> Iterator[None]:
+        """Where files cannot be written, remove those of an earlier report: they would pass for this one's."""
+        try:
+            yield
+        except OSError:
+            for name in names:
+                with contextlib.suppress(OSError):
+                    (self.path / name).unlink()
+            raise
 
     def _write_results(self, results: dict[str, Any]) -> dict[str, Any]:
         """Write ``results.json``, and return what is in it."""
+        with self._without_old(RESULTS, PAGE):
+            return self._write_plain_results(results)
+
+    def _write_plain_results(self, results: dict[str, Any]) -> dict[str, Any]:
         try:
             write_results(results, self.path)
         except (TypeError, ValueError, RecursionError):
@@ -146,11 +168,12 @@ class ReportFolder:
         with contextlib.suppress(RecordError):
             read_results(self.path)
             stale |= {PAGE, RESULTS}
-        self._remove(stale)
+        self.remove(stale)
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
-    def _remove(self, stale: set[str]) -> None:
+    def remove(self, stale: set[str]) -> None:
+        """Take away files, by their paths in the folder, and the folders of a report that are empty then."""
         for path in stale:
             (self.path / path).unlink(missing_ok=True)
         for folder in FOLDERS:
@@ -185,23 +208,15 @@ def _choose(config: pytest.Config) -> tuple[Path, str]:
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  (resolve would follow links, and name another folder)
     try:
         is_file = folder.exists() and not folder.is_dir()
-        # A folder that nobody named is looked into when there is something to write: most runs write nothing.
-        foreign = bool(given or ini) and is_foreign(folder)
     except OSError as error:
         raise pytest.UsageError(f"--lime-report: {one_line(str(folder))} cannot be used: {error.strerror}.") from None
     if is_file:
         raise pytest.UsageError(f"--lime-report: {str(folder)!r} is a file; name a folder for the report.")
-    if foreign:
-        raise pytest.UsageError(f"--lime-report: {_refusal(folder)}")
+    # A folder that nobody named is looked into when there is something to write: most runs write nothing.
+    if (given or ini) and (reason := refusal(folder)):
+        raise pytest.UsageError(f"--lime-report: {str(folder)!r} {reason}")
     try:
         shown = folder.relative_to(invoked)
     except ValueError:
         shown = folder
     return folder, shown.as_posix()
-
-
-def _refusal(folder: Path) -> str:
-    return (
-        f"{str(folder)!r} holds an {PAGE} or {RESULTS} that pytest-lime did not write and will not replace; "
-        "name another folder, or delete them."
-    )

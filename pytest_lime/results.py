@@ -180,10 +180,11 @@ class Results:
         self._append_summary(run)
 
     def _write(self, run: Mapping[str, Any]) -> None:
-        if refusal := self.folder.refusal:
-            self.failed_to_write(refusal)
-            return
         try:
+            if refusal := self.folder.refusal:
+                self.failed_to_write(refusal)
+                self.folder.remove(self._drawn)
+                return
             if self.config.get_verbosity() > 0 and self.config.get_terminal_writer().hasmarkup:
                 # Before the pictures go into a page that holds all of them.
                 self._shown = self._heatmaps()

@@ -11,18 +11,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pytest_lime.records import PAGE, write_atomically
+from pytest_lime.records import ASSETS, PAGE, write_atomically
 from pytest_lime.report.anchors import anchors_of, map_path
 from pytest_lime.report.maps import as_json, as_script
 from pytest_lime.report.pages import Page, page_of
 from pytest_lime.report.templating import page_environment
 
-__all__ = ["ASSETS", "SCRIPTS", "files_beside", "render"]
+__all__ = ["SCRIPTS", "files_beside", "render"]
 
-STYLES, ICON = ("report.css", "panels.css"), "icon.svg"
-SCRIPTS = ("report.js", "superpixels.js", "panels.js")
-ASSETS = (*STYLES, *SCRIPTS, ICON)
-"""Files that lie beside the page, by their paths in the report's folder."""
+STYLES = tuple(name for name in ASSETS if name.endswith(".css"))
+SCRIPTS = tuple(name for name in ASSETS if name.endswith(".js"))
+ICON = next(name for name in ASSETS if name.endswith(".svg"))
 
 # Not every browser takes one file for the same origin as another: a page that was opened as one needs the scheme, too.
 # Nothing that came over a network can load a file.

@@ -109,6 +109,32 @@ def test_what_another_program_wrote_is_neither_replaced_nor_removed(
     assert foreign is None or (folder / "results.json").read_text() == foreign
 
 
+@pytest.mark.parametrize("name", ["index.html", "icon.svg", "report.css", "panels.js"])
+def test_files_of_the_users_own_are_left_alone(
+    name: str, suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    mine = pytester.path / "lime-report" / name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    suite(FAILS)
+    run().stdout.fnmatch_lines([f"lime: part of the report could not be written: *lime-report' holds a file {name} that *"])
+    suite(PASSES)
+    run().assert_outcomes(passed=1)
+    assert [path.name for path in mine.parent.iterdir()] == [name]
+    assert mine.read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(
+    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    suite(PASSES)
+    (pytester.path / "loop").symlink_to("loop")
+    for name, reason in {"loop": "Too many levels of symbolic links", "n" * 300: "File name too long"}.items():
+        result = run(f"--lime-report={name}/report")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: --lime-report: *cannot be used*{reason}*"])
+
+
 @pytest.mark.parametrize("damage", ['{"format": "pytest-lime", "version": 99}'])
 def test_a_report_of_another_version_is_written_over_but_never_removed(
     damage: str, suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester

@@ -268,6 +268,9 @@ class TestCannotBeWritten:
 
     @pytest.mark.parametrize("broken", [".png .jpg .svg", "results.json", "index.html", ".css"])
     def test_a_full_disk(self, broken: str, suite: Callable[..., None], run: Run, pytester: pytest.Pytester) -> None:
+        # An earlier report must not pass for this run's.
+        suite(FAILS)
+        run()
         suite(THREE + PASSES.replace("test_it", "test_passes"))
         (pytester.path / "conftest.py").write_text(
             (pytester.path / "conftest.py").read_text()
@@ -308,6 +311,10 @@ def pytest_sessionstart():
         assert len(told) == 1
         assert told[0].startswith("lime: part of the report could not be written: No space left on device (")
         result.stdout.no_fnmatch_line("*INTERNALERROR*")
+        assert not (pytester.path / "lime-report" / "index.html").exists()
+        assert (pytester.path / "lime-report" / "results.json").exists() == (broken != "results.json")
+        if broken != "results.json":
+            assert len(results(pytester)["records"]) == 4
         if broken.startswith(".png"):
             assert re.search(r" and [0-9]+ more\)$", told[0])
             assert all(record["pictures"] == {} for record in results(pytester)["records"])

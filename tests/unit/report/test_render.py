@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_lime.records import ASSETS
 from pytest_lime.report.charts import (
     Bar,
     WeightAxis,
@@ -27,7 +28,7 @@ from pytest_lime.report.charts import (
     signed,
     track,
 )
-from pytest_lime.report.render import ASSETS, SCRIPTS, render
+from pytest_lime.report.render import SCRIPTS, render
 
 NASTY = "\u202e<script>alert(1)</script>\"' onload=x {{ 7 * 7 }} \ud800"
 
