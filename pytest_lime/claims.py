@@ -612,8 +612,8 @@ class _RegionClaim(Claim):
         if np.abs(explanation.weights[0]).max() <= explanation.rounding[0]:
             notes.append(f"no mask changes the score of {label!r}: try another fill, or look whether the model works")
         elif speaks is not True:
-            told = "no" if speaks is False else "the samples do not tell whether any"
-            notes.append(f"{told} superpixel speaks {self.speaks} {label!r}")
+            unknown = "taken together, the samples do not tell whether any"
+            notes.append(f"{'no' if speaks is False else unknown} superpixel speaks {self.speaks} {label!r}")
         return "; ".join(notes)
 
 
@@ -854,6 +854,7 @@ class _Pointing(_RegionClaim):
             relation="<=",
             bound=self.tolerance,
             figure=figure,
+            asks=f"at most {self.tolerance:g} pixels away" if self.tolerance else "inside",
             scale=(0.0, farthest),
             samples=explanation.samples,
             top=1,
@@ -922,6 +923,7 @@ class _Predicted(Claim):
         # The figure shown is the one that decides: the rank when it fails, or when it is all that is asked.
         by_rank = self.rank is not None and (not ranked or self.at_least is None)
         estimate, bound = (float(rank), float(self.rank or 1)) if by_rank else (score, float(self.at_least or 0.0))
+        asks = f"rank {bound:.0f}{' or better' if bound > 1 else ''}" if by_rank else ""
         return Verdict(
             meaning=f"{explanation.labels[0]!r} {' and '.join(wishes)}",
             status="pass" if ranked and scored else "fail",
@@ -930,6 +932,7 @@ class _Predicted(Claim):
             relation="<=" if by_rank else ">=",
             bound=bound,
             figure=f"rank {rank} (score {score:.3g})" if by_rank else f"score {score:.3g} (rank {rank})",
+            asks=asks,
             scale=(1.0, float(max(classes, 2))) if by_rank else (min(0.0, score, bound), max(1.0, score, bound)),
             note=f"a rank of {self.rank} among {classes} classes asks nothing" if (self.rank or 0) >= classes else "",
         )

@@ -24,6 +24,7 @@ from pytest_lime.options import LimeOptions, as_whole_number, check_number
 from pytest_lime.positives import share_interval
 from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds, signs
 from pytest_lime.regions import Box, Region, as_region, check_region
+from pytest_lime.reliability import APART, FEW_ALIVE, POOR, UNLIKE
 from pytest_lime.surrogate import Fit, fit
 
 if TYPE_CHECKING:
@@ -43,15 +44,6 @@ SHOWN = 5
 ALIVE = 0.1
 # A superpixel that is more of the image than this says little of where the model looks.
 HALF = 0.5
-# Below this held-out R² the surrogate misses most of what the masks do.
-POOR = 0.2
-# R² may fall by so much on samples that the surrogate has not seen, and the surrogate's score of the
-# whole image may be off by this share of all that the masks change, before it is worth a warning.
-APART = 0.25
-# A rank correlation with occlusion surely below it is worth a warning.
-UNLIKE = 0.2
-# With fewer samples in which the class is alive, most weights stand for nothing.
-FEW_ALIVE = 0.05
 
 
 class Figure(float):
@@ -342,11 +334,11 @@ class Explanation:
         if r2 - heldout > APART:
             found.append(
                 f"the surrogate explains {r2:.0%} of the variance of the samples that it was fitted to and "
-                f"{max(heldout, 0):.0%} of others: raise samples, or lower segments"
+                f"{_explained(heldout)} of others: raise samples, or lower segments"
             )
         elif heldout < POOR:
             found.append(
-                f"the surrogate explains {max(heldout, 0):.0%} of the variance of the scores (held-out R²): the model "
+                f"the surrogate explains {_explained(heldout)} of the variance of the scores (held-out R²): the model "
                 "combines superpixels in ways that no sum of weights shows"
             )
         if abs(gap) > APART * spread:
@@ -967,6 +959,11 @@ def _locked(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _explained(r2: float) -> str:
+    """Return a share of the variance in words; a fit that is worse than the mean has none."""
+    return f"{r2:.0%}" if r2 >= 0 else f"none (R² {r2:.2f})"
 
 
 def no_sign(what: str, surrogate: Any) -> OptionError:

@@ -33,6 +33,7 @@ PROBE = "probe"
 # The second of two fills, and what it is where the check itself has that one.
 OTHER_FILL, ELSE = "blur", "image_mean"
 DARKER = 0.7
+COLOURS = {(0, 0, 0): "black", (1, 1, 1): "white", (0,): "black", (1,): "white"}
 # Of passes that must not depend on what shares their batch.
 BATCH = 16
 
@@ -117,8 +118,7 @@ class Laboratory:
     @functools.cached_property
     def _fills(self) -> tuple[str, str]:
         """The names of the two fills of interventions: the check's own, and another."""
-        fill = self._bench.options.fill
-        own = fill if isinstance(fill, str) else one_line(fill)
+        own = _called(self._bench.options.fill)
         return own, OTHER_FILL if own != OTHER_FILL else ELSE
 
     @functools.cached_property
@@ -292,6 +292,15 @@ def check_network(model: Model, claim: str) -> None:
             f"{claim} needs a torch network whose weights can be shuffled (TorchModel, TimmModel, HuggingFaceModel); "
             f"{type(model).__name__} has none: leave the claim out."
         )
+
+
+def _called(fill: Any) -> str:
+    """Return what a fill is called in words."""
+    if isinstance(fill, str):
+        return fill
+    if callable(fill):
+        return one_line(fill)
+    return COLOURS.get(tuple(fill), f"colour {one_line(fill)}")
 
 
 def _is_sound(scores: NDArray[Any], count: int) -> bool:

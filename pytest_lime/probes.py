@@ -6,7 +6,7 @@ import dataclasses
 
 from pytest_lime.regions import Region
 
-__all__ = ["TRANSFORMS", "Intervention"]
+__all__ = ["TRANSFORMS", "UNUSED", "USED", "Intervention"]
 
 # What may be done to an image that leaves its explanation as it is.
 TRANSFORMS = ("hflip", "brightness")

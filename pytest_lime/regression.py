@@ -12,6 +12,7 @@ from pytest_lime.claims import Claim
 from pytest_lime.errors import BaselineError, OptionError, is_for_the_user, one_line, user_error
 from pytest_lime.explanation import Explanation, check_k
 from pytest_lime.options import check_number
+from pytest_lime.records import BOUNDS
 from pytest_lime.trials import Lab, Trial
 from pytest_lime.verdicts import Layer, Relation, Verdict
 
@@ -161,7 +162,7 @@ class _Unchanged(Trial):
             return self._written(lab, shelf, known.name, told=found.words)
         shelf.tell(known.name, "kept" if updates else "compared", found.words)
         against = shelf.shown(known.name)
-        notes = [f"compared with {against}", "" if found.nothing else found.words]
+        notes = [f"compared with {against}", "" if found.nothing else f"{found.words}; exact for the same masks"]
         if elsewhere and not found.nothing:
             notes.append(f"the baseline was made elsewhere ({elsewhere})")
         if known.image["sha256"] != now.image["sha256"] and not found.nothing:
@@ -178,7 +179,7 @@ class _Unchanged(Trial):
         )
         found = Change.between(before, now, self.k)
         against = one_line(self.reference)
-        notes = [f"compared with {against}", found.words]
+        notes = [f"compared with {against}", f"{found.words}; exact for the same {samples:,} masks"]
         verdict = self._verdict(found, lab.explanation, "another model does", notes)
         return _detailed(verdict, found, before, now, against)
 
@@ -210,6 +211,7 @@ class _Unchanged(Trial):
                 relation=relation,
                 bound=getattr(self, name),
                 figure=f"{words} {figure:.3g}" if not found.nothing else "no change at all",
+                asks=f"a {words} of {BOUNDS[relation]} {getattr(self, name):.3g}",
                 scale=LIMITS[name],
                 top=min(self.k, explanation.superpixels),
                 note="; ".join(filter(None, notes)),

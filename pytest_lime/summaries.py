@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_lime.errors import count_words
-from pytest_lime.records import BOUNDS, VERDICTS, count_verdicts, verdict_of
-from pytest_lime.report.reading import as_mapping, as_number, as_pair, as_rows, as_text
+from pytest_lime.records import VERDICTS, count_verdicts, verdict_of
+from pytest_lime.report.reading import as_asked, as_mapping, as_number, as_pair, as_rows, as_text
 
 __all__ = [
     "JUDGED",
@@ -132,11 +132,9 @@ def claim_words(record: Mapping[str, Any]) -> list[str]:
 
 def _claim_words(claim: Mapping[str, Any]) -> str:
     words = f"{as_text(claim.get('claim'))} {as_text(claim.get('figure'))}"
-    bound, interval = as_number(claim.get("bound")), as_pair(claim.get("interval"))
-    needs = BOUNDS.get(as_text(claim.get("relation")), "")
-    # A claim of the user's own may have no finite bound, which a record leaves out.
-    if needs and bound is not None:
-        words += f", needs {needs} {bound:.4g}"
+    interval = as_pair(claim.get("interval"))
+    if needs := as_asked(claim):
+        words += f", needs {needs}"
     # What took no sample has no interval to speak of.
     if as_number(claim.get("samples")) and interval is not None:
         words += f", interval {interval[0]:.3g} … {interval[1]:.3g}"

@@ -21,7 +21,7 @@ from pytest_lime.explanation import Explanation, check_k
 from pytest_lime.interval_paths import Point, path_of
 from pytest_lime.options import as_whole_number, check_number
 from pytest_lime.perturbation import MaskStream
-from pytest_lime.probes import TRANSFORMS, Intervention
+from pytest_lime.probes import TRANSFORMS, UNUSED, USED, Intervention
 from pytest_lime.records import BOUNDS
 from pytest_lime.regions import Region, as_region, distinct_regions, same_region
 from pytest_lime.verdicts import Check, Relation, Verdict
@@ -336,11 +336,12 @@ class _Share(_RegionTrial):
             relation=self.relation,
             bound=self.bound,
             scale=(0.0, max(1.0, share)),
-            note=f"the score is {whole:.3g}, and {self.when} {told}",
+            note=f"the score is {whole:.3g}, and {self.when} {told}; the {self.decisive} counts",
         )
 
     meaning = ""
     when = ""
+    decisive = ""
 
     def left(self, found: Intervention) -> tuple[float, ...]:
         """Return the scores that are compared with that of the whole image."""
@@ -351,6 +352,7 @@ class _Share(_RegionTrial):
 class _Necessity(_Share):
     name = "necessity"
     when = "without the region"
+    decisive = "greater"
 
     @property
     def meaning(self) -> str:  # type: ignore[override]
@@ -364,6 +366,7 @@ class _Necessity(_Share):
 class _Sufficiency(_Share):
     name = "sufficiency"
     when = "of the region alone"
+    decisive = "lesser"
 
     @property
     def meaning(self) -> str:  # type: ignore[override]
@@ -503,11 +506,23 @@ class _Faithful(Trial):
             interval=(p, p),
             relation="<=",
             bound=1 / (1 + ORDERS),
-            figure=f"insertion − deletion AUC {ours:.3g}, above {ORDERS - as_good} of {ORDERS} random orders "
-            f"(p = {p:.2g})",
+            figure=f"p = {p:.2g}: insertion − deletion AUC {ours:.3g}, above {ORDERS - as_good} of {ORDERS} random "
+            "orders",
+            asks=f"p of at most {1 / (1 + ORDERS):.2g}",
             scale=(0.0, 1.0),
+            caution=_little_hidden(float(nothing), float(whole)),
             details={"curves": _curves(at, insertion, deletion, float(nothing), float(whole))},
         )
+
+
+def _little_hidden(nothing: float, whole: float) -> str:
+    """Say so where the fill alone keeps much of the score: what it hides, the model does not miss."""
+    if whole <= 0 or nothing < USED * whole:
+        return ""
+    return (
+        f"with every superpixel hidden the score is still {nothing:.3g} of {whole:.3g}: this fill takes little away, "
+        "so that the curves tell little; choose another"
+    )
 
 
 def _curves(at: Array, insertion: Array, deletion: Array, nothing: float, whole: float) -> dict[str, Any]:
@@ -713,13 +728,24 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = Tr
 
 
 def _confronted(verdict: Verdict, claim: Claim, interventions: Sequence[Intervention]) -> Verdict:
-    """Return `verdict`, with a note where hiding its region says otherwise."""
+    """Return `verdict`, with a caution where hiding its region says otherwise."""
     if claim.wants_use is None or verdict.status == "inconclusive" or len(verdict.regions) != 1:
         return verdict
     # A user's own claim may speak of a region that is none of its `regions`.
     found = next((one for one in interventions if same_region(one.region, verdict.regions[0])), None)
-    uses = (verdict.status == "pass") == claim.wants_use
-    if found is None or found.used is None or found.used == uses:
+    if found is None or found.whole <= 0:
         return verdict
-    told = f"attribution and intervention disagree: {found.describe()}"
-    return dataclasses.replace(verdict, note="; ".join(filter(None, [verdict.note, told])))
+    uses = (verdict.status == "pass") == claim.wants_use
+    told = ""
+    if found.used is not None and found.used != uses:
+        told = f"attribution and intervention disagree: {found.describe()}"
+    elif found.used is None and verdict.status == "pass" and _contradicts(found, uses):
+        told = f"it depends on what hides the region: {found.describe()}"
+    return dataclasses.replace(verdict, caution="; ".join(filter(None, [verdict.caution, told])))
+
+
+def _contradicts(found: Intervention, uses: bool) -> bool:
+    """Whether one of two fills says the opposite of what a claim holds."""
+    if uses:
+        return max(found.without) >= UNUSED * found.whole
+    return min(found.without) <= USED * found.whole

@@ -64,6 +64,8 @@ class Verdict:
         outside, else inconclusive; `decide` says so where it is not given.
     figure : str
         The estimate in words, such as ``"1 of 4"``.
+    asks : str
+        What the claim accepts, in words that go on from "needs" and "must be", such as ``"at least 3"``.
     scale : (low, high)
         The figure's whole range, for drawing it.
     samples : int
@@ -73,6 +75,8 @@ class Verdict:
         Of how many of the strongest superpixels it speaks; they get numbers in the report.
     note : str
         A sentence that the reader should know, or an empty string.
+    caution : str
+        A sentence on what speaks against the verdict, which no reader may overlook, or an empty string.
     needs : int
         About how many samples in all should decide what is inconclusive, if the estimate stays; 0 where that is not
         known, −1 where no number would.
@@ -96,11 +100,13 @@ class Verdict:
     bound: float
     status: Status = UNDECIDED
     figure: str = ""
+    asks: str = ""
     scale: tuple[float, float] = (math.nan, math.nan)
     samples: int = 0
     regions: tuple[Region, ...] = ()
     top: int = 0
     note: str = ""
+    caution: str = ""
     needs: int = 0
     claim: str = ""
     text: str = ""
@@ -144,9 +150,10 @@ class Verdict:
         first = first if math.isfinite(first) else min(figures)
         last = last if math.isfinite(last) else max(figures)
         put("scale", (first, last if last > first else first + 1.0))
-        for name in ("meaning", "figure", "note", "claim", "text"):
+        for name in ("meaning", "figure", "asks", "note", "caution", "claim", "text"):
             put(name, printable(str(getattr(self, name))))
         put("figure", self.figure or distinct(self.estimate, self.bound))
+        put("asks", self.asks or f"{BOUNDS[self.relation]} {distinct(self.bound, self.estimate)}")
 
     @property
     def holds(self) -> bool:
@@ -156,7 +163,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """Figure, bound and interval in words."""
-        needed = f"needs {BOUNDS[self.relation]} {distinct(self.bound, self.estimate)}"
+        needed = f"needs {self.asks}"
         if not self.samples:
             return f"found {self.figure}, {needed}"
         low, high = (distinct(end, self.bound) for end in self.interval)
@@ -182,11 +189,13 @@ class Verdict:
             "relation": self.relation,
             "bound": _finite(self.bound),
             "figure": self.figure,
+            "asks": self.asks,
             "scale": list(self.scale),
             "samples": self.samples,
             "needs": self.needs,
             "outlook": self.outlook if self.status == "inconclusive" else "",
             "note": self.note,
+            "caution": self.caution,
         }
 
 
@@ -260,7 +269,7 @@ class Check:
         """The claims that stayed open, and what the estimates alone say of them."""
         return "; ".join(
             f"{verdict.text}: {verdict.sentence}, the estimate alone {'holds' if verdict.holds else 'fails'}"
-            + "".join(f" ({told})" for told in (verdict.outlook, verdict.note) if told)
+            + "".join(f" ({told})" for told in (verdict.outlook, verdict.note, verdict.caution) if told)
             for verdict in self.verdicts
             if verdict.status == "inconclusive"
         )
@@ -307,7 +316,8 @@ def verdict_lines(verdict: Verdict, indent: str) -> list[str]:
     lines = [f"{indent}{verdict.status.upper()}: {verdict.meaning}", f"{indent}    {verdict.sentence}"]
     if verdict.status == "inconclusive" and verdict.outlook:
         lines.append(f"{indent}    {verdict.outlook}")
-    return [*lines, f"{indent}    note: {verdict.note}"] if verdict.note else lines
+    told = {"note": verdict.note, "caution": verdict.caution}
+    return lines + [f"{indent}    {kind}: {words}" for kind, words in told.items() if words]
 
 
 def worst(statuses: Sequence[Status]) -> Status:

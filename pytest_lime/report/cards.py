@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_lime.records import BOUNDS, verdict_of
-from pytest_lime.report.charts import Bar, Track, bar, between, number, ordinal, percent, track
+from pytest_lime.records import verdict_of
+from pytest_lime.report.charts import Bar, Track, bar, between, number, ordinal, percent, track, with_minus
 from pytest_lime.report.comparisons import Compared, compared, compared_subject
+from pytest_lime.report.looked import looked
 from pytest_lime.report.maps import map_of
 from pytest_lime.report.panels import Panels, panels_of
 from pytest_lime.report.reading import (
+    as_asked,
     as_count,
     as_mapping,
     as_number,
@@ -29,7 +31,15 @@ from pytest_lime.report.reading import (
     as_texts,
 )
 from pytest_lime.report.trust import Fact, Probes, cost_facts, probes, trust_facts
-from pytest_lime.report.weights import Region, Weights, is_numbered, regions_of, share_of, top_of, weights_of
+from pytest_lime.report.weights import (
+    Region,
+    Weights,
+    by_letter,
+    letters_of,
+    regions_of,
+    top_of,
+    weights_of,
+)
 
 __all__ = ["WORDS", "Card", "Claim", "Prediction", "card_of"]
 
@@ -66,7 +76,9 @@ class Claim:
     figure: str
     figures: list[str]
     needs: str
+    where: str
     note: str
+    caution: str
     outlook: str
     chart: Track | None
 
@@ -131,6 +143,11 @@ class Card:
         return self.mood == "pass" and self.comparison is None and not self.pictures["image"]
 
     @property
+    def careful(self) -> bool:
+        """Whether something speaks against what the card says."""
+        return bool(self.warnings or any(claim.caution for claim in self.claims))
+
+    @property
     def thumb(self) -> str:
         """The small picture that stands for the check, if it has one."""
         return self.pictures["thumb"]
@@ -156,7 +173,7 @@ def card_of(record: Mapping[str, Any], anchor: str) -> Card:
     regions = regions_of(record)
     paths = as_mapping(record.get("pictures"))
     limit = as_number(record.get("limit"))
-    looked = _looked(record, label, regions)
+    told = looked(record, label, regions)
     called = as_mapping(record.get("called"))
     return Card(
         anchor=anchor,
@@ -170,12 +187,12 @@ def card_of(record: Mapping[str, Any], anchor: str) -> Card:
         standing=_standing(target),
         remark=_remark(mood, as_text(record.get("outcome")), as_text(record.get("severity"))),
         reason=as_text(record.get("reason")),
-        claims=[_claim(claim, mood, explanation) for claim in as_rows(record.get("claims"))],
+        claims=[_claim(claim, mood, explanation, regions) for claim in as_rows(record.get("claims"))],
         comparison=compared(record, mood, WORDS) if grouped else None,
         pictures={kind: as_picture(paths.get(kind)) for kind in PICTURES},
         size=_size(record),
-        alts=_alts(name, explanation, regions, looked, top_of(record)),
-        looked=looked,
+        alts=_alts(name, explanation, regions, told, top_of(record)),
+        looked=told,
         view=_view(record, name),
         limit=number(abs(limit)) if limit is not None else "",
         regions=regions,
@@ -236,17 +253,16 @@ def _remark(mood: str, outcome: str, severity: str) -> str:
     return _ENDINGS.get(outcome, "")
 
 
-def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) -> Claim:
+def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any], regions: Sequence[Region]) -> Claim:
     status = as_status(claim.get("status"))
     estimate, bound = as_number(claim.get("estimate")), as_number(claim.get("bound"))
     interval, scale = as_pair(claim.get("interval")), as_pair(claim.get("scale"))
-    relation = as_relation(claim.get("relation"))
+    relation, needs = as_relation(claim.get("relation")), with_minus(as_asked(claim))
     samples = as_number(claim.get("samples"))
     figures = []
     # What took no sample, such as a rank, is known exactly: an interval of one point would say nothing.
     if interval is not None and (samples != 0 or interval[0] != interval[1]):
         figures.append(_interval_words(interval, explanation))
-    needs = f"{BOUNDS[relation]} {number(bound)}" if bound is not None else ""
     if needs:
         figures.append(f"must be {needs}")
     if samples:
@@ -256,11 +272,13 @@ def _claim(claim: Mapping[str, Any], mood: str, explanation: Mapping[str, Any]) 
         word=WORDS[status],
         name=as_text(claim.get("claim")) or "claim",
         text=as_text(claim.get("text")),
-        meaning=as_text(claim.get("meaning")) or as_text(claim.get("text")),
-        figure=as_text(claim.get("figure")) or (number(estimate) if estimate is not None else ""),
+        meaning=by_letter(as_text(claim.get("meaning")) or as_text(claim.get("text")), regions),
+        figure=with_minus(as_text(claim.get("figure"))) or (number(estimate) if estimate is not None else ""),
         figures=figures,
         needs=needs,
-        note=as_text(claim.get("note")),
+        where=", ".join(letters_of(claim, regions)),
+        note=by_letter(as_text(claim.get("note")), regions),
+        caution=by_letter(_sentence(as_text(claim.get("caution"))), regions),
         outlook=_sentence(as_text(claim.get("outlook"))) if status == "inconclusive" else "",
         chart=track(estimate=estimate, interval=interval, relation=relation, bound=bound, scale=scale),
     )
@@ -276,38 +294,14 @@ def _interval_words(interval: tuple[float, float], explanation: Mapping[str, Any
     return f"{name} {between(*interval)}"
 
 
-def _looked(record: Mapping[str, Any], label: str, regions: Sequence[Region]) -> str:
-    """Say in words what the heatmap shows."""
-    rows = as_rows(record.get("weights"))
-    strongest = next((weight for row in rows if (weight := as_number(row.get("weight"))) is not None), None)
-    if not strongest:
-        return f"No superpixel speaks for or against {label}."
-    side = "for" if strongest > 0 else "against"
-    sentence = f"The strongest superpixel speaks {side} {label} with weight {number(abs(strongest))}"
-    numbered = [row for row in rows if is_numbered(row, top_of(record))]
-    count = len(numbered)
-    if not count or not regions:
-        return f"{sentence}."
-    parts: list[str] = []
-    for place, region in enumerate(regions):
-        inside = sum(1 for row in numbered if (share_of(row, place) or 0.0) >= 0.5)
-        where = f"region {region.letter}" if region.letter else "the region"
-        many = str(inside) if inside else "none"
-        lies = "lie" if inside > 1 else "lies"
-        parts.append(f"{many} of the top {count} {lies} in {where}" if not parts else f"{many} in {where}")
-    return f"{sentence}; {', '.join(parts)}."
-
-
-def _alts(
-    name: str, explanation: Mapping[str, Any], regions: Sequence[Region], looked: str, top: int
-) -> dict[str, str]:
+def _alts(name: str, explanation: Mapping[str, Any], regions: Sequence[Region], told: str, top: int) -> dict[str, str]:
     superpixels = number(as_number(explanation.get("superpixels")))
     numbers = f"Numbers 1 to {top} on the top superpixels" if top > 1 else "Number 1 on the top superpixel"
     outlines = "; ".join(f"{region.letter}: {region.text}" if region.letter else region.text for region in regions)
     return {
         "image": f"{name}, the part that the model sees.",
         "backdrop": f"{name} once more, lightened under the heatmap.",
-        "heatmap": f"Heatmap: {looked[0].lower()}{looked[1:]}",
+        "heatmap": f"Heatmap: {told[0].lower()}{told[1:]}",
         "borders": f"Borders of the {superpixels} superpixels.",
         "regions": f"Outline of {outlines}.",
         "top": f"{numbers}, as in the chart of weights.",

@@ -7,6 +7,7 @@ the page while its dots stay round and its text keeps its size. Nothing is compu
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ __all__ = [
     "decimals",
     "digits",
     "duration",
+    "listed",
     "margin_track",
     "moment",
     "number",
@@ -34,12 +36,14 @@ __all__ = [
     "signed",
     "signed_ends",
     "track",
+    "with_minus",
 ]
 
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 UNKNOWN = "not known"
 MOST_PLACES = 6
+_HYPHEN = re.compile(r"(?<![\w.)-])-(?=[.]?\d)")
 
 
 def number(value: float | None) -> str:
@@ -95,7 +99,7 @@ def percent(share: float | None) -> str:
     """Return a share in [0, 1] as a percentage."""
     if share is None or not math.isfinite(share):
         return UNKNOWN
-    return f"{share * 100:.3g}{NO_BREAK}%"
+    return f"{number(share * 100)}{NO_BREAK}%"
 
 
 def digits(values: Iterable[float | None]) -> int:
@@ -103,6 +107,24 @@ def digits(values: Iterable[float | None]) -> int:
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     # Beside a largest of exactly 1 stand numbers that are not whole.
     return max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return some words as a list in a sentence.
+
+    >>> listed(["one"]), listed(["one", "two"]), listed(["one", "two", "three"])
+    ('one', 'one and two', 'one, two and three')
+    """
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def with_minus(text: str) -> str:
+    """Return `text` with a true minus sign before its numbers.
+
+    >>> with_minus("-0.08 of -1, top-4")
+    '−0.08 of −1, top-4'
+    """
+    return _HYPHEN.sub(MINUS, text)
 
 
 def duration(seconds: float | None) -> str:

@@ -87,6 +87,7 @@ class Compared:
     pairs: list[Pair]
     intervals: str
     facts: list[Fact]
+    where: str = ""
 
 
 def compared_subject(comparison: Mapping[str, Any]) -> str:

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_lime.explanation import APART, FEW_ALIVE, POOR, UNLIKE, Explanation, Figure
+from pytest_lime.explanation import Explanation, Figure
 from pytest_lime.groups import Comparison
 from pytest_lime.options import LimeOptions
 from pytest_lime.records import VERSION
-from pytest_lime.regions import Region, check_region, distinct_regions, region_sha256
+from pytest_lime.regions import Region, check_region, distinct_regions, region_sha256, same_region
+from pytest_lime.reliability import APART, FEW_ALIVE, POOR, UNLIKE
 from pytest_lime.report.label_maps import run_lengths
 from pytest_lime.report.maps import MOST_LISTED
 from pytest_lime.report.pictures import LONGEST_PHOTO, write_pictures
 from pytest_lime.report.thumbs import write_thumb
 from pytest_lime.report.weights import LISTED
-from pytest_lime.verdicts import Check, worst
+from pytest_lime.verdicts import Check, Verdict, worst
 
 __all__ = [
     "describe",
@@ -68,7 +69,7 @@ def describe(check: Check, *, extra: Mapping[str, Any], whole: bool = False) -> 
         "image": explanation.image.facts,
         "target": target_facts(explanation, 0),
         "predictions": predictions(explanation),
-        "claims": [verdict.as_json() for verdict in check.verdicts],
+        "claims": [{**verdict.as_json(), "regions": _places(verdict, regions)} for verdict in check.verdicts],
         "explanation": explanation_facts(explanation, 0),
         "weights": [
             {
@@ -280,6 +281,13 @@ def _aspect(explanation: Explanation) -> float:
 def _regions(check: Check) -> list[Region]:
     """Return the regions of all claims, each once."""
     return distinct_regions(region for verdict in check.verdicts for region in verdict.regions)
+
+
+def _places(verdict: Verdict, regions: Sequence[Region]) -> list[int]:
+    """Return which of `regions` the verdict speaks of."""
+    return [
+        place for place, region in enumerate(regions) if any(same_region(region, other) for other in verdict.regions)
+    ]
 
 
 def _top(check: Check) -> list[int]:

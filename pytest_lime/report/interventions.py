@@ -56,7 +56,8 @@ def interventions_of(record: Mapping[str, Any], regions: Sequence[tuple[str, str
     scores = [as_number(row.get("whole")) for row in rows] + [
         score for row in rows for key in ("without", "alone") for score in as_numbers(row.get(key))
     ]
-    places, full = digits(scores), max([0.0, *(score for score in scores if score is not None)])
+    # Probabilities keep the scale from 0 to 1, as where the predictions stand.
+    places, full = digits(scores), max([1.0, *(score for score in scores if score is not None)])
 
     def cuts(place: int, key: str, name: str) -> list[Cut]:
         row = rows[place]

@@ -86,6 +86,13 @@ def _multiple(records: Sequence[Mapping[str, Any]]) -> str:
         return f"{general}: the more claims, the more likely that one of them is judged wrongly by chance."
     rests = "rests" if len(risks) == 1 else "rest"
     return (
-        f"{general}: {count_words(len(risks), 'claim')} in this file {rests} on samples, so that chance alone may put "
-        f"up to about {sum(risks):.2g} of them on the wrong side."
+        f"{general}: {count_words(len(risks), 'claim')} in this file {rests} on samples, and of all of them together "
+        f"chance alone judges {_about(sum(risks))} wrongly, on average and at most."
     )
+
+
+def _about(expected: float) -> str:
+    """Return how many claims, a number that need not be whole, in words."""
+    if expected >= 1:
+        return f"about {count_words(round(expected), 'claim')}"
+    return f"fewer than one (about {expected:.2g} of a claim)"

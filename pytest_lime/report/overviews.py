@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_lime.records import verdict_of_set
 from pytest_lime.report.cards import WORDS, Card
 from pytest_lime.report.charts import duration, number
 from pytest_lime.report.reading import as_mapping, as_number, as_status, as_text
@@ -57,8 +58,7 @@ def _row(cards: list[Card], records: Sequence[Mapping[str, Any]]) -> Row:
     if len(cards) == 1:
         return Row(first.mood, first.word, first.test, cards, is_set=False, name="", headline="", thumbs=[])
     facts = as_mapping(records[0].get("set"))
-    status, gravest = as_text(facts.get("status")), first.mood
-    mood = status if status == "pass" else "expected" if gravest == "expected" else gravest
+    mood = verdict_of_set(records)
     given, mostly = as_number(facts.get("of")), as_number(facts.get("mostly"))
     total = max(len(cards), int(given) if given is not None and given < MOST_IMAGES else 0)
     held = sum(as_status(record.get("status")) == "pass" for record in records)
@@ -66,9 +66,7 @@ def _row(cards: list[Card], records: Sequence[Mapping[str, Any]]) -> Row:
     thumbs = [card.thumb for card in cards if card.thumb][:MOST_SHOWN]
     name = as_text(facts.get("name"))
     headline = f"{set_words(held, total, mostly)}{unseen}"
-    return Row(
-        mood, WORDS.get(mood, first.word), first.test, cards, is_set=True, name=name, headline=headline, thumbs=thumbs
-    )
+    return Row(mood, WORDS[mood], first.test, cards, is_set=True, name=name, headline=headline, thumbs=thumbs)
 
 
 def costliest(cards: Sequence[Card]) -> list[tuple[str, list[Costly]]]:

@@ -27,6 +27,7 @@ __all__ = [
     "MOST_OPAQUE",
     "border_path",
     "check_stem",
+    "largest_weight",
     "legend_colours",
     "opacity",
     "region_letter",
@@ -135,8 +136,9 @@ def write_pictures(
     -------
     dict[str, str]
         Paths under ``image``, ``heatmap`` and ``borders``, under ``regions`` if there are any, under ``top`` if any
-        superpixel is to be numbered, under ``baseline`` and, where its superpixels are others, ``baseline_borders`` if
-        there is one `beside`, and under the keys of `hidden`.
+        superpixel is to be numbered, under ``baseline`` if there is one `beside`, with ``now`` where the scale of both
+        is not that of ``heatmap`` and ``baseline_borders`` where its superpixels are others, and under the keys of
+        `hidden`.
 
     Raises
     ------
@@ -161,8 +163,10 @@ def write_pictures(
         files["top"] = ("top.svg", _top_svg(grid, segments, top))
     if beside is not None:
         # On the same scale, so that a colour means the same weight in both.
-        limit = float(np.abs(np.nan_to_num(weights)).max(initial=0.0)) or None
+        own, limit = (largest_weight(*parts) for parts in ((weights,), (weights, beside.weights)))
         files["baseline"] = ("baseline.png", _heatmap(beside.segments, relative(beside.weights, limit)))
+        if limit > own:
+            files["now"] = ("now.png", _heatmap(segments, relative(weights, limit)))
         if not np.array_equal(beside.segments, segments):
             files["baseline_borders"] = (
                 "baseline-borders.svg",
@@ -176,6 +180,11 @@ def write_pictures(
         paths[name] = f"images/{stem}-{ending}"
         write_atomically(folder / paths[name], content)
     return paths
+
+
+def largest_weight(*weights: NDArray[np.float64]) -> float:
+    """Return the largest absolute value of some weights, the end of a heatmap's scale; 0 where there is none."""
+    return max(float(np.abs(np.nan_to_num(one)).max(initial=0.0)) for one in weights)
 
 
 def check_stem(stem: str) -> None:
@@ -340,7 +349,7 @@ def _top_svg(grid: _Grid, segments: NDArray[Any], top: Sequence[int]) -> bytes:
 
 
 def _regions_svg(grid: _Grid, regions: Sequence[NDArray[Any]]) -> bytes:
-    body = []
+    body, tags = [], []
     for number, region in enumerate(regions):
         outlines = _outlines(np.asarray(region, dtype=bool), grid)
         if not outlines:
@@ -352,8 +361,9 @@ def _regions_svg(grid: _Grid, regions: Sequence[NDArray[Any]]) -> bytes:
         if len(regions) > 1:
             longest = max(outlines, key=len)
             x, y = longest[np.argmin(longest.sum(axis=1))].tolist()
-            body.append(grid.badge(x, y, region_letter(number), tag=True))
-    return _svg(grid, "".join(body))
+            tags.append(grid.badge(x, y, region_letter(number), tag=True))
+    # No outline goes through a letter.
+    return _svg(grid, "".join([*body, *tags]))
 
 
 def region_letter(number: int) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_lime.records import PICTURE_PATH
+from pytest_lime.records import BOUNDS, PICTURE_PATH
 
 __all__ = [
     "as_count",
@@ -81,6 +81,14 @@ def as_status(value: object) -> str:
 def as_relation(value: object) -> str:
     """Return ``"<="`` or, of anything else, ``">="``."""
     return "<=" if value == "<=" else ">="
+
+
+def as_asked(claim: Mapping[str, Any]) -> str:
+    """Return what a claim accepts, in words; older records have no words for it, and no finite bound none at all."""
+    words, bound = as_text(claim.get("asks")), as_number(claim.get("bound"))
+    if words or bound is None:
+        return words
+    return f"{BOUNDS[as_relation(claim.get('relation'))]} {bound:.3g}"
 
 
 def as_picture(value: object) -> str:

@@ -70,8 +70,14 @@ def model_words(model: Mapping[str, Any]) -> str:
 
 def models_of(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the models of some records, each once."""
-    named = (model_words(as_mapping(record.get("model"))) for record in records)
-    return list(dict.fromkeys(words for words in named if words))
+    found: dict[tuple[str, str], str] = {}
+    for record in records:
+        model = as_mapping(record.get("model"))
+        which, words = (as_text(model.get("name")), as_text(model.get("sha256"))), model_words(model)
+        # Not every check learns how many classes there are.
+        if words and len(words) > len(found.get(which, "")):
+            found[which] = words
+    return list(found.values())
 
 
 def sources_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:

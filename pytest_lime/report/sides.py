@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_lime.report.charts import digits, signed, signed_ends
 from pytest_lime.report.reading import as_count, as_number, as_pair, as_rows
+from pytest_lime.report.weights import may_be_nothing
 
 __all__ = ["LISTED", "Side", "Speaker", "sides_of"]
 
@@ -20,6 +21,7 @@ class Speaker:
     """A superpixel with its weight; `unsure` where its interval holds zero."""
 
     superpixel: str
+    name: str
     weight: str
     interval: str
     unsure: bool
@@ -54,9 +56,16 @@ def _side(rows: Sequence[tuple[float, Mapping[str, Any]]], sign: int, places: in
         made.append(
             Speaker(
                 superpixel=as_count(row.get("superpixel")),
+                name=_name(row),
                 weight=signed(weight, places),
                 interval=signed_ends(ends, places) if ends is not None else "",
-                unsure=ends is not None and ends[0] <= 0 <= ends[1],
+                unsure=ends is not None and may_be_nothing(ends),
             )
         )
     return made
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """Return what a superpixel is called: a number that is in the picture tells more than one that is not."""
+    rank = as_count(row.get("rank"))
+    return f"number {rank}" if rank else f"superpixel {as_count(row.get('superpixel'))}"

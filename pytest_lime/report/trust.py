@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_lime.reliability import APART, FEW_ALIVE, POOR, UNLIKE
 from pytest_lime.report.charts import NO_BREAK, aligned, between, decimals, digits, duration, number, percent, signed
 from pytest_lime.report.reading import as_number, as_numbers, as_pair, as_rows, as_text, as_texts
 
 __all__ = ["Fact", "Probe", "Probes", "cost_facts", "fill_scores", "name_regions", "probes", "trust_facts"]
 
+FAR_APART = f"far apart: more than {percent(APART)} of all that masks change"
 MOST_FILLS = 4
 """Columns that a page has room for, twice; checks have two."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A figure with its name; `poor` says in a word or two what is wrong with it, if anything is."""
+    """A figure with its name; `poor` says in a few words what is wrong with it, if anything is."""
 
     name: str
     value: str
@@ -80,7 +82,8 @@ def trust_facts(
     if heldout is not None:
         own = f", {number(fit)} on its own" if fit is not None else ""
         words = f"R² {number(heldout)} on samples that it has not seen{own} (1 is perfect)"
-        facts.append(fact("r2_heldout", "Fit of the surrogate", words, "poor"))
+        why = f"below {POOR}" if heldout < POOR else f"more than {APART} lower than on its own"
+        facts.append(fact("r2_heldout", "Fit of the surrogate", words, f"poor: {why}"))
     elif fit is not None:
         facts.append(Fact("Fit of the surrogate", f"R² {number(fit)} (1 is perfect)"))
     local, score, gap = map(as_number, (known.get("local_prediction"), target.get("score"), known.get("gap")))
@@ -88,17 +91,17 @@ def trust_facts(
     if local is not None:
         model = f", the model {number(score)}" if score is not None else ""
         words = f"the surrogate says {number(local)}{model}{f': {apart}' if apart else ''}"
-        facts.append(fact("gap", "On the image itself", words, "far apart"))
+        facts.append(fact("gap", "On the image itself", words, FAR_APART))
     elif apart:
-        facts.append(fact("gap", "On the image itself", f"{apart} between surrogate and model", "far apart"))
+        facts.append(fact("gap", "On the image itself", f"{apart} between surrogate and model", FAR_APART))
     if (alive := as_number(known.get("alive"))) is not None:
         words = f"{percent(alive)} keep a tenth of its score"
-        facts.append(fact("alive", "Samples with the class alive", words, "too few"))
+        facts.append(fact("alive", "Samples with the class alive", words, f"too few: below {percent(FEW_ALIVE)}"))
     if (occlusion := as_number(known.get("occlusion"))) is not None:
         interval = as_pair(known.get("occlusion_interval"))
         where = f", interval {between(*interval)}" if interval is not None else ""
         words = f"rank correlation {number(occlusion)}{where} (1 is the same order)"
-        facts.append(fact("occlusion", "Agreement with occlusion", words, "unlike"))
+        facts.append(fact("occlusion", "Agreement with occlusion", words, f"unlike: surely below {UNLIKE}"))
     return facts
 
 

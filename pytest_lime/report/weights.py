@@ -10,7 +10,20 @@ from pytest_lime.report.charts import Bar, Label, WeightAxis, percent, signed, s
 from pytest_lime.report.pictures import legend_colours, region_letter
 from pytest_lime.report.reading import as_count, as_number, as_pair, as_rows, as_text
 
-__all__ = ["LISTED", "Region", "Weight", "Weights", "is_numbered", "regions_of", "share_of", "top_of", "weights_of"]
+__all__ = [
+    "LISTED",
+    "Region",
+    "Weight",
+    "Weights",
+    "by_letter",
+    "is_numbered",
+    "letters_of",
+    "may_be_nothing",
+    "regions_of",
+    "share_of",
+    "top_of",
+    "weights_of",
+]
 
 LEGEND_STEPS = 21
 LISTED = 16
@@ -35,7 +48,7 @@ class Weight:
     numbered: bool
     weight: str
     interval: str
-    side: str
+    unsure: bool
     colour: str
     place: str
     bar: Bar
@@ -69,6 +82,27 @@ def regions_of(record: Mapping[str, Any]) -> list[Region]:
     ]
 
 
+def letters_of(claim: Mapping[str, Any], regions: Sequence[Region]) -> list[str]:
+    """Return the letters of the regions that a claim speaks of; none where the record has one region only."""
+    places = claim.get("regions")
+    known = {place for place in places if isinstance(place, int)} if isinstance(places, list) else set()
+    return [region.letter for place, region in enumerate(regions) if place in known and region.letter]
+
+
+def by_letter(words: str, regions: Sequence[Region]) -> str:
+    """Return `words` with each region, as it is written in code, replaced by its name in the pictures.
+
+    >>> by_letter("most of it lies in Box(0, 0, 8, 8)", [Region("A", "Box(0, 0, 8, 8)", "6 %")])
+    'most of it lies in region A'
+    """
+    # The longer first: one may be written within another.
+    for region in sorted(regions, key=lambda region: -len(region.text)):
+        # A region of the user's own may be called anything, even by a word of the sentence.
+        if "(" in region.text:
+            words = words.replace(region.text, f"region {region.letter}" if region.letter else "the region")
+    return words
+
+
 def top_of(record: Mapping[str, Any]) -> int:
     """Return how many superpixels have a number in the picture."""
     top = as_number(record.get("top"))
@@ -96,7 +130,7 @@ def weights_of(record: Mapping[str, Any], regions: Sequence[Region]) -> Weights:
                 numbered=is_numbered(row, top),
                 weight=signed(weight, axis.places),
                 interval=signed_ends(interval, axis.places),
-                side="for" if weight > 0 else "against" if weight < 0 else "neither",
+                unsure=may_be_nothing(interval),
                 colour=towards if weight > 0 else against,
                 place=_place(row, regions),
                 bar=axis.bar(weight),
@@ -108,6 +142,11 @@ def weights_of(record: Mapping[str, Any], regions: Sequence[Region]) -> Weights:
         zero=axis.zero,
         ticks=axis.ticks,
     )
+
+
+def may_be_nothing(interval: tuple[float, float] | None) -> bool:
+    """Whether a weight that lies in `interval` may be 0."""
+    return interval is None or interval[0] <= 0 <= interval[1]
 
 
 def is_numbered(row: Mapping[str, Any], top: int) -> bool:

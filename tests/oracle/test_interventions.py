@@ -100,10 +100,8 @@ class TestAnAnd:
         # A fifth: each of the five weighs as much.
         assert verdict.interval[0] <= 0.2 <= verdict.interval[1] + 0.01
         assert verdict.status == "pass"
-        assert verdict.note.endswith(
-            f"attribution and intervention disagree: without {mark!r} the score goes from 1 to 0 ((0.0, 0.0, 0.0)), "
-            "0 (blur)"
-        )
+        told = f"attribution and intervention disagree: without {mark!r} the score goes from 1 to 0 (black), 0 (blur)"
+        assert verdict.caution == told
 
     def test_of_an_object_alone_hiding_says_the_same(self) -> None:
         model = self.model()

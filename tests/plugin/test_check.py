@@ -32,7 +32,7 @@ def test_a_failure_tells_image_target_every_claim_and_the_report(
             '>*lime.check(IMAGE, "cat", predicted(), HOLDS, FAILS, *',
             "E*pytest_lime.ClaimFailed: 3 of 4 claims about 'cat' in 'array' failed.",
             "E*FAIL: 'cat' has the highest score",
-            "E*found rank 3 (score 0.206), needs at most 1",
+            "E*found rank 3 (score 0.206), needs rank 1",
             "E*PASS: at least 0.9 of the weight that speaks for 'cat' lies in whole()",
             "E*found 1, needs at least 0.9; interval 1 … 1",
             "E*FAIL: at least 0.9 of the weight that speaks for 'cat' lies in Box(0, 0, 8, 8)",

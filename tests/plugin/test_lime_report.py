@@ -117,7 +117,9 @@ def test_files_of_the_users_own_are_left_alone(
     mine.parent.mkdir()
     mine.write_text("mine")
     suite(FAILS)
-    run().stdout.fnmatch_lines([f"lime: part of the report could not be written: *lime-report' holds a file {name} that *"])
+    run().stdout.fnmatch_lines(
+        [f"lime: part of the report could not be written: *lime-report' holds a file {name} that *"]
+    )
     suite(PASSES)
     run().assert_outcomes(passed=1)
     assert [path.name for path in mine.parent.iterdir()] == [name]

@@ -58,9 +58,9 @@ def test_the_summary_shows_what_did_not_pass(
         [
             "verdict * check * found * samples  test",
             "FAIL * cat in array * mass 0.0*, needs at least 0.9, interval 0.0* … 0.0* 200  test_it.py::test_fails",
-            "       * pointing *, needs at most 1, interval *",
+            "       * pointing *, needs at most 1 pixels away, interval *",
             "TEST FAILED * cat in array * explained, without a claim * test_it.py::test_plain",
-            "EXPECTED FAILURE  dog in array  predicted rank *, needs at most 1 * 200  test_it.py::test_expected",
+            "EXPECTED FAILURE  dog in array  predicted rank *, needs rank 1 * 200  test_it.py::test_expected",
             "3 checks: 1 failed, 1 failed as expected, 1 passed; 1 explained without a claim; "
             f"{passes} forward passes in *",
             f"report: {pytester.path / 'lime-report' / 'index.html'}",

@@ -111,7 +111,7 @@ class TestTopOverlap:
         ("error", "status", "note"),
         [
             (0.0, "fail", "no superpixel speaks for 'cat'"),
-            (1.0, "inconclusive", "the samples do not tell whether any superpixel speaks for 'cat'"),
+            (1.0, "inconclusive", "taken together, the samples do not tell whether any superpixel speaks for 'cat'"),
         ],
     )
     def test_nothing_that_speaks_for_the_class(
@@ -205,7 +205,7 @@ class TestMass:
     def test_what_the_samples_do_not_tell_is_noted(self, explanation_of: Build) -> None:
         verdict = judged(mass(LEFT, at_least=0.5), explanation_of(WEIGHTS, error=0.5))
         assert verdict.status == "inconclusive"
-        assert verdict.note == "the samples do not tell whether any superpixel speaks for 'cat'"
+        assert verdict.note == "taken together, the samples do not tell whether any superpixel speaks for 'cat'"
 
     @pytest.mark.parametrize(
         ("bounds", "words"),
@@ -308,7 +308,7 @@ class TestPointing:
         verdict = judged(pointing(LEFT), explanation_of([-1.0, -2.0, -0.5, -1.0] * 2, error=1))
         assert (verdict.status, verdict.figure) == ("inconclusive", "nowhere")
         assert verdict.interval == pytest.approx((0, math.hypot(20, 10)), abs=1e-9)
-        assert verdict.note == "the samples do not tell whether any superpixel speaks for 'cat'"
+        assert verdict.note == "taken together, the samples do not tell whether any superpixel speaks for 'cat'"
 
     @pytest.mark.parametrize("tolerance", [-1, "15", None, True, math.nan, math.inf])
     def test_misuse(self, tolerance: Any) -> None:
@@ -394,7 +394,7 @@ class TestPredicted:
             assert (verdict.status, verdict.figure) == (status, "rank 2 (score 0.4)")
 
     def test_it_needs_no_interval(self, explanation_of: Build) -> None:
-        assert judged(predicted(), explanation_of(WEIGHTS)).sentence == "found rank 1 (score 0.7), needs at most 1"
+        assert judged(predicted(), explanation_of(WEIGHTS)).sentence == "found rank 1 (score 0.7), needs rank 1"
 
     @pytest.mark.parametrize(
         ("arguments", "words"),

@@ -84,6 +84,7 @@ LAYERS = [
         "records",
         "states",
         "probes",
+        "reliability",
         "environment",
         "revision",
     },

@@ -131,7 +131,10 @@ class TestNecessity:
         verdict = conducted(necessity(LEFT, at_most=0.5), lab)
         assert (verdict.claim, verdict.text) == ("necessity", "necessity(Box(0, 0, 10, 10), at_most=0.5)")
         assert verdict.meaning == "without Box(0, 0, 10, 10) the image keeps at most 0.5 of its score for 'cat'"
-        assert verdict.note == "the score is 0.8, and without the region 0.2 with image_mean, 0.1 with blur"
+        assert (
+            verdict.note
+            == "the score is 0.8, and without the region 0.2 with image_mean, 0.1 with blur; the greater counts"
+        )
 
 
 class TestSufficiency:
@@ -255,11 +258,19 @@ class TestNoReliance:
 
 
 class TestFaithful:
+    def test_a_fill_that_hides_little_is_told(self) -> None:
+        lab = planted_lab(planted_linear([0.1, 0.05, 0.02, 0.01, 0.0, 0.0], intercept=0.7), samples=400)
+        verdict = conducted(faithful(), lab)
+        assert verdict.caution.startswith("with every superpixel hidden the score is still 0.7 of 0.88: this fill ")
+
     def test_the_right_order_passes_and_the_opposite_fails(self) -> None:
         lab = planted_lab(planted_linear([*OBJECT, 0.0]), samples=400)
         verdict = conducted(faithful(), lab)
         assert (verdict.status, verdict.estimate, verdict.relation, verdict.bound) == ("pass", 0.05, "<=", 0.05)
-        assert verdict.figure.endswith("above 19 of 19 random orders (p = 0.05)")
+        assert verdict.figure.startswith("p = 0.05: insertion − deletion AUC 0.")
+        assert verdict.figure.endswith(", above 19 of 19 random orders")
+        assert verdict.sentence.endswith(", needs p of at most 0.05")
+        assert verdict.caution == ""
         assert lab.passes < 400
         lab.explanation = dataclasses.replace(lab.explanation, weights=-lab.explanation.weights)
         turned = conducted(faithful(), lab)
@@ -583,22 +594,41 @@ class TestConclude:
                 f"attribution and intervention disagree: without {LEFT!r} the score goes from 0.8 to "
                 f"{without[0]:.3g} (image_mean), {without[1]:.3g} (blur)"
             )
-            assert (words in verdict.note) == (without == disagrees)
-            assert ("disagree" in verdict.note) == (without == disagrees)
+            assert (words == verdict.caution) == (without == disagrees)
+            assert ("disagree" in verdict.caution) == (without == disagrees)
+            assert "disagree" not in verdict.note
 
     def test_what_was_noted_is_kept(self, explanation_of: Build) -> None:
         lab = FakeLab(explanation_of(RISING, unchanged=(0, 1, 4)), without=UNUSED)
         (verdict,) = concluded((mass(LEFT, at_least=0.3),), lab).verdicts
-        first, second = verdict.note.split("; ")
-        assert first.startswith("75% of Box(0, 0, 10, 10) looks the same hidden as shown")
-        assert second.startswith("attribution and intervention disagree")
+        assert verdict.note.startswith("75% of Box(0, 0, 10, 10) looks the same hidden as shown")
+        assert verdict.caution.startswith("attribution and intervention disagree")
+
+    @pytest.mark.parametrize(
+        ("claim", "without", "depends"),
+        [
+            (mass(LEFT, at_most=0.5), (0.78, 0.3), True),
+            (mass(LEFT, at_most=0.5), (0.78, 0.6), False),
+            (mass(LEFT, at_least=0.3), (0.78, 0.3), True),
+            (mass(LEFT, at_least=0.3), (0.6, 0.3), False),
+            # One that fails has found something, and one fill that sees nothing takes nothing from it.
+            (mass(LEFT, at_least=0.5), (0.78, 0.3), False),
+        ],
+    )
+    def test_a_pass_that_one_fill_speaks_against_is_told(
+        self, *, explanation_of: Build, claim: Claim, without: tuple[float, float], depends: bool
+    ) -> None:
+        lab = FakeLab(explanation_of(RISING), lambda masks: masks.mean(axis=1), without=without)
+        (verdict,) = concluded((claim,), lab).verdicts
+        words = f"it depends on what hides the region: without {LEFT!r} the score goes from 0.8 to {without[0]:.3g} "
+        assert verdict.caution.startswith(words) == depends == bool(verdict.caution)
 
     def test_what_is_open_disagrees_with_nothing(self, explanation_of: Build) -> None:
         for without in (USED, UNUSED):
             lab = FakeLab(explanation_of(RISING, error=0.2), without=without)
             (verdict,) = concluded((mass(LEFT, at_least=0.4),), lab).verdicts
             assert verdict.status == "inconclusive"
-            assert "disagree" not in verdict.note
+            assert verdict.caution == ""
 
     def test_a_claim_of_ones_own_may_want_use(self, explanation_of: Build) -> None:
         class Wanting(Own):
@@ -613,9 +643,9 @@ class TestConclude:
             ),
             lab,
         ).verdicts
-        assert one.note.startswith("attribution and intervention disagree")
+        assert one.caution.startswith("attribution and intervention disagree")
         # Of two regions neither is meant, and of another nobody asked.
-        assert (two.note, elsewhere.note) == ("", "")
+        assert (two.caution, elsewhere.caution) == ("", "")
 
     def test_an_open_claim_is_told_what_it_needs(self, explanation_of: Build) -> None:
         lab = FakeLab(explanation_of(RISING, error=0.05), without=UNCLEAR, whole=-1.0)

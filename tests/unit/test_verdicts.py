@@ -108,11 +108,13 @@ class TestVerdict:
             "relation": ">=",
             "bound": 0.5,
             "figure": "0.6",
+            "asks": "at least 0.5",
             "scale": [0.0, 1.0],
             "samples": 400,
             "needs": 0,
             "outlook": "",
             "note": "a note",
+            "caution": "",
         }
 
     @pytest.mark.parametrize(
@@ -145,11 +147,13 @@ class TestVerdict:
             "bound": 5.0,
             "status": "pass",
             "figure": "3",
+            "asks": "at most 5",
             "scale": (2.0, 5.0),
             "samples": 0,
             "regions": (),
             "top": 0,
             "note": "",
+            "caution": "",
             "needs": 0,
             "claim": "",
             "text": "",

@@ -15,6 +15,8 @@ for (const both of document.querySelectorAll(".before-now")) {
   const layers = (stack, className) =>
     make("div", { className }, ...[...stack.querySelectorAll(".layer:not(.always)")].map((one) => one.cloneNode()));
   const line = make("span", { className: "wipe-line" });
+  // Either name stands on its own side, as long as there is room for it.
+  const names = ["before", "now"].map((side) => make("span", { className: `wipe-name wipe-name-${side}`, textContent: side === "now" ? "Now" : "Before" }));
   const stage = make(
     "div",
     { className: "stack wipe-stage" },
@@ -23,12 +25,15 @@ for (const both of document.querySelectorAll(".before-now")) {
     layers(now, "layer wipe-now"),
     ...[...now.querySelectorAll(".always")].map((one) => one.cloneNode()),
     line,
+    ...names,
   );
   const range = make("input", { type: "range", className: "wipe-range", min: 0, max: 100, value: 50 });
   range.setAttribute("aria-label", "How much of the picture shows the baseline");
 
   const show = () => {
     stage.style.setProperty("--at", `${range.value}%`);
+    names[0].hidden = range.value < 20;
+    names[1].hidden = range.value > 80;
     range.setAttribute("aria-valuetext", `${range.value} % before, ${100 - range.value} % now`);
   };
   const follow = (event) => {
@@ -47,8 +52,7 @@ for (const both of document.querySelectorAll(".before-now")) {
     if (stage.hasPointerCapture(event.pointerId)) follow(event);
   });
 
-  const control = make("div", { className: "wipe-control" }, "Before", range, "Now");
-  both.append(make("figure", { className: "picture wipe" }, stage, make("figcaption", {}, control)));
+  both.append(make("figure", { className: "picture wipe" }, stage, make("figcaption", {}, range)));
   show();
 }
 

@@ -81,6 +81,7 @@
     }
   };
 
+  const galleries = [...document.querySelectorAll(".gallery")];
   const hide = (element, hidden) => {
     if (element && element.hidden !== hidden) element.hidden = hidden;
   };
@@ -108,6 +109,12 @@
       if (narrowed && alive.has(set.row) && !set.details.open) set.details.open = set.opened = true;
       if (!narrowed && set.opened) set.details.open = set.opened = false;
     }
+    const standing = new Set(rows.filter(({ card }) => card && !card.hidden).map(({ card }) => `#${card.id}`));
+    for (const gallery of galleries) {
+      const members = [...gallery.querySelectorAll(".member")];
+      hide(gallery, narrowed && !members.some((member) => standing.has(member.getAttribute("href"))));
+    }
+    hide(document.querySelector(".galleries"), galleries.every((gallery) => gallery.hidden));
     for (const [mood, chip] of chips) chip.setAttribute("aria-pressed", String(verdicts.has(mood)));
     count.textContent = narrowed ? `${shown} of ${rows.length}` : "";
     hide(clearing, !narrowed);
@@ -212,9 +219,11 @@
   });
   for (const select of Object.values(selects)) select.addEventListener("change", apply);
   window.addEventListener("hashchange", reveal);
+  // A switch or a slider takes none of these keys.
+  const typing = "input:not([type=checkbox], [type=range]), select, textarea, [contenteditable]";
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || dialog.open) return;
-    if (event.target.closest("input, select, textarea, [contenteditable]") || !Object.hasOwn(actions, event.key)) return;
+    if (event.target.closest(typing) || !Object.hasOwn(actions, event.key)) return;
     event.preventDefault();
     actions[event.key]();
   });

@@ -74,6 +74,36 @@
     return element;
   };
 
+  // Lines over every superpixel whose interval holds 0, with a switch beside those of the other layers.
+  const hatch = (card, stack, { height, width, labels }, unsure) => {
+    let path = "";
+    for (let y = 0; y < height; y += 1) {
+      for (let x = 0, start = -1; x <= width; x += 1) {
+        const inside = x < width && unsure.has(labels[y * width + x]);
+        if (inside && start < 0) start = x;
+        if (!inside && start >= 0) {
+          path += `M${start} ${y}h${x - start}v1h${start - x}z`;
+          start = -1;
+        }
+      }
+    }
+    const id = `${card.id}--hatch`;
+    const size = width / 40;
+    const pattern = drawn(
+      "pattern",
+      { id, width: size, height: size, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      drawn("rect", { class: "hatch-under", width: size * 0.34, height: size }),
+      drawn("rect", { class: "hatch-over", width: size * 0.17, height: size }),
+    );
+    const frame = { class: "layer layer-unsure", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" };
+    const layer = drawn("svg", frame, drawn("defs", {}, pattern), drawn("path", { d: path, fill: `url(#${id})` }));
+    stack.querySelector(".layer-heatmap")?.after(layer);
+    const box = make("input", { type: "checkbox", checked: true });
+    box.addEventListener("change", () => (layer.style.visibility = box.checked ? "" : "hidden"));
+    const told = make("label", { title: "Superpixels whose interval holds 0" }, box, "May be 0 (hatched)");
+    card.querySelector(".toggles")?.append(told);
+  };
+
   const connect = (card, map) => {
     const stack = card.querySelector(".layers .stack");
     const chart = card.querySelector(".weights");
@@ -82,7 +112,7 @@
     const bars = [...chart.querySelectorAll(".weight-rows li[data-superpixel]")];
     const figures = new Map();
     for (const row of chart.querySelectorAll("tbody tr[data-superpixel]")) {
-      const [rank, superpixel, weight, interval, , place] = [...row.cells].map((cell) => cell.textContent.trim());
+      const [rank, superpixel, weight, interval, place] = [...row.cells].map((cell) => cell.textContent.trim());
       const ranked = /\d/.test(rank) ? `, rank ${rank}` : "";
       const bar = bars.find((candidate) => candidate.dataset.superpixel === row.dataset.superpixel);
       const words = `Superpixel ${superpixel}${ranked}: weight ${weight}, interval ${interval}${place ? `, ${place}` : ""}`;
@@ -90,11 +120,15 @@
     }
     const order = [...figures.keys()];
 
+    const unsure = new Set([...figures].filter(([, { row }]) => row.classList.contains("unsure")).map(([label]) => label));
+    if (unsure.size) hatch(card, stack, grid, unsure);
+
     const under = drawn("path", { class: "outline-under", "vector-effect": "non-scaling-stroke" });
     const over = drawn("path", { class: "outline-over", "vector-effect": "non-scaling-stroke" });
     const frame = { class: "layer outline", viewBox: `0 0 ${grid.width} ${grid.height}`, preserveAspectRatio: "none", "aria-hidden": "true" };
     stack.append(drawn("svg", frame, under, over));
-    const hint = "Point at a superpixel, or focus the picture and press the arrow keys.";
+    const touch = matchMedia("(hover: none)").matches;
+    const hint = touch ? "Tap a superpixel." : "Point at a superpixel, or focus the picture and press the arrow keys.";
     const reading = make("p", { className: "reading", textContent: hint });
     reading.setAttribute("aria-live", "polite");
     stack.after(reading);

@@ -47,9 +47,9 @@ class TestDescribe:
         assert record["target"] == {"index": 1, "label": "dog", "score": 0.2, "rank": 2}
         assert [one["label"] for one in record["predictions"]] == ["cat", "dog", "bird"]
         assert [one["claim"] for one in record["claims"]] == ["mass", "predicted"]
-        assert record["claims"][0] == json.loads(
-            json.dumps(judge(explanation, (mass(LEFT, at_least=0.9),)).verdicts[0].as_json())
-        )
+        (verdict,) = judge(explanation, (mass(LEFT, at_least=0.9),)).verdicts
+        assert record["claims"][0] == {**json.loads(json.dumps(verdict.as_json())), "regions": [0]}
+        assert record["claims"][1]["regions"] == []
         assert record["claims"][0]["text"] == "mass(Box(0, 0, 10, 10), at_least=0.9)"
         assert record["regions"] == [{"text": "Box(0, 0, 10, 10)", "area": 0.5}]
         assert record["view"] == {"box": [0, 0, 20, 10], "shape": [10, 20]}

@@ -44,7 +44,9 @@ def test_it_says_how_sure_and_how_many_claims() -> None:
     assert "at 95 % confidence" in told.replace("\N{NO-BREAK SPACE}", " ").replace(
         "\N{NARROW NO-BREAK SPACE}", " "
     ) or ("at 95% confidence" in told)
-    assert "3 claims in this file rest on samples, so that chance alone may put up to about 0.15 of them" in told
+    assert "3 claims in this file rest on samples, and of all of them together chance alone judges fewer" in told
+    assert "fewer than one (about 0.15 of a claim) wrongly" in told
+    assert "judges about 2 claims wrongly" in sentences(*[record(10, confidence=0.8)] * 10)
     assert "1 claim in this file rests" in sentences(record(10, confidence=0.9))
 
 

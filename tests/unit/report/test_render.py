@@ -233,13 +233,14 @@ def test_how_the_test_ended_is_said_where_the_check_tells_another_story(
 def test_every_figure_has_words_beside_it(tmp_path: Path) -> None:
     text = page(tmp_path, record()).text
     for words in (
-        "Failed: at least 3 of the 4 strongest superpixels lie in Box(1, 2, 3, 4)",
+        "Failed: at least 3 of the 4 strongest superpixels lie in the region",
         "1 of 4",
         "95 % interval 1 to 2",
         "must be at least 3",
         "1,000 samples",
         "score 0.356, the model's 2nd choice",
-        "The strongest superpixel speaks for Egyptian cat with weight 0.121; 1 of the top 2 lies in the region.",
+        "The strongest superpixel speaks for Egyptian cat with weight 0.121. "
+        "Of the 2 that speak most for it 1 lies in the region.",
         "Box(1, 2, 3, 4), 31 % of what the model sees.",
         "columns 75 to 376 and rows 0 to 300 of chelsea.png (451 × 300 pixels), at 224 × 224.",
         "+0.101 to +0.141",
@@ -283,8 +284,50 @@ def test_two_regions_are_told_apart_by_letter(tmp_path: Path) -> None:
     weights = [{"superpixel": 1, "rank": 1, "weight": 0.2, "interval": [0.1, 0.3], "shares": [1.0, 0.25]}]
     shown = page(tmp_path, record(regions=both, weights=weights))
     assert "in A, 25 % in B" in shown.text
-    assert "1 of the top 1 lies in region A, none in region B." in shown.text
+    assert "The one that speaks most for it lies in region A." in shown.text
     assert "Outline of A: Box(0, 0, 1, 1); B: Box(2, 2, 3, 3)." in shown.every("img", "alt")
+
+
+def test_a_claim_names_its_region_as_the_picture_does(tmp_path: Path) -> None:
+    both = [{"text": "Box(0, 0, 1, 1)", "area": 0.1}, {"text": "~Box(0, 0, 1, 1)", "area": 0.9}]
+    told = {
+        **record()["claims"][0],
+        "meaning": "most lies in ~Box(0, 0, 1, 1)",
+        "note": "10% of Box(0, 0, 1, 1) is cut away",
+        "caution": "without ~Box(0, 0, 1, 1) the score stays",
+        "asks": "more than -3",
+        "regions": [1],
+    }
+    shown = page(tmp_path, record(regions=both, claims=[told]))
+    assert "Failed: most lies in region B" in shown.text
+    assert "10% of region A is cut away" in shown.text
+    assert "Caution: Without region B the score stays." in shown.text
+    assert "must be more than −3" in shown.text
+    assert '<bdi class="name">top_overlap</bdi> <span class="region-letters">B</span>' in shown.html
+
+
+def test_what_speaks_against_a_card_is_told_at_its_top_and_in_the_overview(tmp_path: Path) -> None:
+    claim = record()["claims"][0]
+    explanation = {**record()["explanation"], "warnings": []}
+    quiet = page(tmp_path, record(explanation=explanation, claims=[{**claim, "caution": ""}]))
+    assert "with care" not in quiet.text
+    cautious = page(tmp_path, record(explanation=explanation, claims=[{**claim, "caution": "look twice"}]))
+    assert cautious.text.count("with care") == 1
+    warned = page(tmp_path, record(explanation={**explanation, "warnings": ["one superpixel is large"]}))
+    assert warned.text.index("Read the weights with care") < warned.text.index("Failed: at least 3")
+
+
+def test_the_sentence_on_the_heatmap_tells_what_speaks_against_and_what_may_be_nothing(tmp_path: Path) -> None:
+    def row(superpixel: int, rank: int | None, weight: float, inside: float) -> dict[str, Any]:
+        interval = [weight - 0.5, weight + 0.5]
+        return {"superpixel": superpixel, "rank": rank, "weight": weight, "interval": interval, "shares": [inside]}
+
+    weights = [row(3, None, -0.4, 1.0), row(1, 1, 0.2, 0.0), row(2, 2, 0.1, 0.0)]
+    text = page(tmp_path, record(weights=weights, regions=[{"text": "Box(1, 2, 3, 4)", "area": 0.3}])).text
+    assert (
+        "The strongest superpixel speaks against Egyptian cat with weight 0.4, and lies in the region. "
+        "Of the 2 that speak most for it none lies in the region. Any of these weights may be 0." in text
+    )
 
 
 def test_every_picture_has_words_for_those_who_do_not_see_it(tmp_path: Path) -> None:
@@ -292,8 +335,8 @@ def test_every_picture_has_words_for_those_who_do_not_see_it(tmp_path: Path) -> 
     assert len(alts) == 7
     assert all(len(alt) > 10 for alt in alts)
     assert (
-        "Heatmap: the strongest superpixel speaks for Egyptian cat with weight 0.121; "
-        "1 of the top 2 lies in the region." in alts
+        "Heatmap: the strongest superpixel speaks for Egyptian cat with weight 0.121. "
+        "Of the 2 that speak most for it 1 lies in the region." in alts
     )
 
 
@@ -461,7 +504,12 @@ def test_a_check_without_a_region_has_no_table_of_regions(tmp_path: Path) -> Non
 
 
 def test_poor_figures_are_marked_in_words(tmp_path: Path) -> None:
-    marks = {"r2_heldout": "poor", "gap": "far apart", "alive": "too few", "occlusion": "unlike"}
+    marks = {
+        "r2_heldout": "poor: more than 0.25 lower than on its own",
+        "gap": "far apart: more than 25\N{NO-BREAK SPACE}% of all that masks change",
+        "alive": "too few: below 5\N{NO-BREAK SPACE}%",
+        "occlusion": "unlike: surely below 0.2",
+    }
     for name, words in marks.items():
         html = page(tmp_path, record(validity={**record()["validity"], "poor": [name]})).html
         assert [found for found in marks.values() if f"</svg>{found}</span>" in html] == [words]
