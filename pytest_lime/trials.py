@@ -506,10 +506,10 @@ class _Faithful(Trial):
             interval=(p, p),
             relation="<=",
             bound=1 / (1 + ORDERS),
-            figure=f"p = {p:.2g}: insertion − deletion AUC {ours:.3g}, above {ORDERS - as_good} of {ORDERS} random "
-            "orders",
+            figure=f"p = {p:.2g}",
             asks=f"p of at most {1 / (1 + ORDERS):.2g}",
             scale=(0.0, 1.0),
+            note=f"insertion − deletion AUC {ours:.3g}, above {ORDERS - as_good} of {ORDERS} random orders",
             caution=_little_hidden(float(nothing), float(whole)),
             details={"curves": _curves(at, insertion, deletion, float(nothing), float(whole))},
         )

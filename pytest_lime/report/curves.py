@@ -81,6 +81,8 @@ def _drawn(found: Mapping[str, _Points]) -> Curves:
     values = [value for points in found.values() for value in points.scores]
     values += [end for points in found.values() for pair in points.random for end in pair]
     low, high = min(0.0, *values), max(values)
+    # Scores that come near to 1 are those of probabilities.
+    high = 1.0 if 0.75 < high < 1 else high
     upwards = (low, high if high > low else low + 1.0)
     return Curves(
         curves=[_curve(name, points, upwards) for name, points in found.items()],

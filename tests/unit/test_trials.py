@@ -267,9 +267,9 @@ class TestFaithful:
         lab = planted_lab(planted_linear([*OBJECT, 0.0]), samples=400)
         verdict = conducted(faithful(), lab)
         assert (verdict.status, verdict.estimate, verdict.relation, verdict.bound) == ("pass", 0.05, "<=", 0.05)
-        assert verdict.figure.startswith("p = 0.05: insertion − deletion AUC 0.")
-        assert verdict.figure.endswith(", above 19 of 19 random orders")
-        assert verdict.sentence.endswith(", needs p of at most 0.05")
+        assert verdict.sentence == "found p = 0.05, needs p of at most 0.05"
+        assert verdict.note.startswith("insertion − deletion AUC 0.")
+        assert verdict.note.endswith(", above 19 of 19 random orders")
         assert verdict.caution == ""
         assert lab.passes < 400
         lab.explanation = dataclasses.replace(lab.explanation, weights=-lab.explanation.weights)
