@@ -139,6 +139,7 @@ class Lime:
         self._load = load
         self._attempt = attempt
         self._called = called
+        self._closed = False
         # Taking the next number is atomic, so checks in threads do not share one.
         self._numbers = itertools.count()
         self._records: list[dict[str, Any]] = []
@@ -530,8 +531,17 @@ class Lime:
             with contextlib.closing(self._settle(bench, coming, places, images=len(listed))) as settled:
                 yield settled
 
+    def close(self) -> None:
+        """End with the test: what is checked later would stand in no report."""
+        self._closed = True
+
     def _resolve(self, caller: str, options: Mapping[str, Any]) -> LimeOptions:
         """Return the options of a check; each rerun of a test may go on for as many samples again."""
+        if self._closed:
+            raise OptionError(
+                f"{caller}: this lime belongs to the test {self._place['test']!r}, which has ended; take the fixture "
+                "lime in each test that uses it."
+            )
         resolved = resolve((caller, options), *self._layers)
         return dataclasses.replace(resolved, max_samples=self._attempt * resolved.max_samples)
 

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_show(commands)
     _add_schema(commands)
     given = parser.parse_args(arguments)
+    # A process may be started without any.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a sign such as × shows a question mark, and no traceback.
         if hasattr(stream, "reconfigure"):
@@ -156,7 +158,8 @@ def _add_merge(commands: Any) -> None:
     merge.add_argument(
         "--fail",
         action="store_true",
-        help="exit with 1 where a check failed, or a run did not end with all tests passed (default: 0 once merged)",
+        help="exit with 1 where a check failed, a run did not end with all tests passed, or something that cannot be "
+        "read was left out (default: 0 once merged)",
     )
     merge.set_defaults(run=_merge)
 
@@ -394,7 +397,7 @@ def _merge(given: argparse.Namespace) -> int:
     )
     print("\n".join(_ending_lines(merged.results)))
     print(f"report: {merged.page}")
-    return 1 if given.fail and ended_badly(merged.results) else 0
+    return 1 if given.fail and (ended_badly(merged.results) or not merged.whole) else 0
 
 
 def _expanded(folders: Sequence[Path]) -> Iterator[Path]:

@@ -11,6 +11,8 @@ from pytest_lime.workers import worker_of
 __all__ = ["Endings"]
 
 CTRL_C = "by Ctrl-C"
+# A worker does not tell which.
+IN_WORKER = "by Ctrl-C, or by pytest.exit in a worker"
 # What pytest-xdist says of a worker that was interrupted, which is not lost.
 KEYBOARD = "keyboard-interrupt"
 
@@ -27,6 +29,7 @@ class Endings:
     def __init__(self) -> None:
         self._lost: dict[str, list[str]] = {}
         self._interrupted: list[str] = []
+        self._cut_off: list[str] = []
         self._stopped: list[str] = []
         self.lost_tests: list[str] = []
 
@@ -34,7 +37,7 @@ class Endings:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Take note of a worker that did not end as it should."""
         if error is not None and str(error) == KEYBOARD:
-            self._interrupted.append(CTRL_C)
+            self._interrupted.append(IN_WORKER)
         elif error is not None:
             self._lost.setdefault(worker_of(node), [])
 
@@ -42,7 +45,9 @@ class Endings:
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
         """Take note of the test that a lost worker was running."""
         self.lost_tests.append(str(crashitem))
-        if not self._interrupted:
+        if self._interrupted:
+            self._cut_off.append(str(crashitem))
+        else:
             self._lost.setdefault(worker_of(report), []).append(str(crashitem))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -78,8 +83,11 @@ class Endings:
         return {"exit": "failed" if failed else "finished", "reason": ""}
 
     def remarks(self) -> list[str]:
-        """Return a sentence on each worker that was lost."""
+        """Return a sentence on each worker that was lost, and on each test that was cut off in one."""
         return [
+            f"the run was interrupted while a worker ran {test}; what this test had checked is lost."
+            for test in self._cut_off
+        ] + [
             f"{_told(worker, tests)}; "
             + (
                 "what this test had checked since its last report is lost, all that was checked before is kept."

@@ -62,11 +62,14 @@ class Merged:
         As in ``results.json``.
     told : list of str
         What did not fit, a sentence each.
+    whole : bool
+        Whether every report and every record of them could be read.
     """
 
     page: Path
     results: Mapping[str, Any]
     told: list[str]
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class _Source:
     folder: Path
     results: Mapping[str, Any]
     records: list[dict[str, Any]]
+    refused: int
 
     @property
     def created(self) -> float:
@@ -146,7 +150,7 @@ def merge(folders: Sequence[Path], out: Path, *, keep_going: bool = False) -> Me
                 raise
             told.append(f"left out: {error}")
     if not sources:
-        raise RecordError("none of the reports can be read, so there is nothing to merge.")
+        raise RecordError(f"none of the reports can be read, so there is nothing to merge. {' '.join(told)}")
     chosen = _choose(sources, told)
     told += _differences(sources)
     told += [
@@ -162,7 +166,8 @@ def merge(folders: Sequence[Path], out: Path, *, keep_going: bool = False) -> Me
 
         render(results, place)
         _replace(target, place)
-    return Merged(target / PAGE, results, told)
+    whole = len(sources) == len(named) and not any(source.refused for source in sources)
+    return Merged(target / PAGE, results, told, whole)
 
 
 def ended_badly(results: Mapping[str, Any]) -> bool:
@@ -221,7 +226,7 @@ def _read(folder: Path, told: list[str]) -> _Source:
         )
     if refused:
         told.append(f"{str(folder)!r}: left out, since {_some(refused)}.")
-    return _Source(str(folder), folder, results, records)
+    return _Source(str(folder), folder, results, records, len(refused))
 
 
 def _choose(sources: Sequence[_Source], told: list[str]) -> list[tuple[_Source, dict[str, Any]]]:
@@ -454,13 +459,14 @@ def _some(names: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def _building(target: Path) -> Iterator[Path]:
-    """Give a folder beside `target` to build in, which is gone in the end."""
+    """Give a folder to build in, which is gone in the end: in `target` where that is there, else beside it."""
     made: list[Path] = []
     try:
         for parent in reversed([parent for parent in target.parents if not parent.exists()]):
             parent.mkdir()
             made.append(parent)
-        place = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        home = target if target.is_dir() else target.parent
+        place = Path(tempfile.mkdtemp(dir=home, prefix=f".{target.name}."))
     except OSError as error:
         _remove_empty(made)
         raise RecordError(f"{str(target)!r} cannot be written: {error.strerror or error}.") from None
@@ -487,7 +493,11 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 
 def _replace(target: Path, new: Path) -> None:
-    """Put the folder `new` in the place of `target`; what the user keeps in `target` stays there."""
+    """Put what is in the folder `new` into `target`, in the place of the report that is there.
+
+    Files are moved one by one, since the folder itself may be a mount point, somebody's working directory, or hold
+    what the user keeps there. Where one cannot be moved, all go back.
+    """
     if not target.exists():
         new.rename(target)
         return
@@ -495,24 +505,26 @@ def _replace(target: Path, new: Path) -> None:
     undo: list[Callable[[], object]] = []
 
     def move(source: Path, destination: Path) -> None:
+        destination.parent.mkdir(exist_ok=True)
         source.rename(destination)
         undo.append(lambda: destination.rename(source))
 
-    ours = {PAGE, RESULTS, *_files_of(target)}
-    inner = [path for name in FOLDERS if (target / name).is_dir() for path in (target / name).iterdir()]
+    # The page is the last to go and the last to come: whoever opens it finds all that it names.
+    names = sorted(path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file())
+    names.sort(key=lambda name: (name == PAGE, name == RESULTS))
     try:
-        for path in [*target.iterdir(), *inner]:
-            relative = path.relative_to(target).as_posix()
-            if relative not in ours and relative not in FOLDERS and not os.path.lexists(new / relative):
-                (new / relative).parent.mkdir(exist_ok=True)
-                move(path, new / relative)
-        move(target, old)
-        move(new, target)
+        for name in {*names, PAGE, RESULTS, *_files_of(target)}:
+            if os.path.lexists(target / name):
+                move(target / name, old / name)
+        for name in names:
+            move(new / name, target / name)
     except BaseException:
         for back in reversed(undo):
             with contextlib.suppress(OSError):
                 back()
         raise
+    finally:
+        _remove_empty([target / name for name in FOLDERS])
     shutil.rmtree(old, ignore_errors=True)
 
 

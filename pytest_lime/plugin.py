@@ -9,7 +9,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,12 +128,14 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     layers = [_read_layer(config, "command line"), _read_layer(config, "ini file")]
     given, ini = config.getoption("lime_inconclusive"), config.getini("lime_inconclusive")
-    inconclusive = given or ini or "warn"
+    inconclusive = (ini or "warn") if given is None else given
     if inconclusive not in INCONCLUSIVE:
-        spelt = f"--lime-inconclusive={given!r}" if given else f"lime_inconclusive={ini!r} in {config.inipath}"
+        spelt = f"lime_inconclusive={ini!r} in {config.inipath}" if given is None else f"--lime-inconclusive={given!r}"
         raise pytest.UsageError(
             f"{spelt} must be one of {', '.join(INCONCLUSIVE)}{nearest(inconclusive, INCONCLUSIVE)}."
         )
+    if config.getoption("lime_model") == "":
+        raise pytest.UsageError("--lime-model: no model is named; say --lime-model=module:attribute.")
     workplace = Workplace(config)
     leftovers = Leftovers(config, workplace.baselines, FOLDER)
     tally = Tally(config)
@@ -192,14 +194,16 @@ def lime_model(request: pytest.FixtureRequest) -> Model:
 
 
 @pytest.fixture
-def lime(request: pytest.FixtureRequest, lime_model: Model) -> Lime:
+def lime(request: pytest.FixtureRequest, lime_model: Model) -> Iterator[Lime]:
     """Tests of where an image classifier looks.
 
     ``lime.check(image, target, *claims, **options)`` explains and judges, and
     ``lime.explain(image, target, **options)`` explains. Options come from the call, the
     marker ``@pytest.mark.lime(...)``, the command line and the ini file, in this order.
     """
-    return _provide(request, lime_model)
+    made = _provide(request, lime_model)
+    yield made
+    made.close()
 
 
 @pytest.fixture(name=LIME_OF_SUITE)

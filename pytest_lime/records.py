@@ -54,6 +54,8 @@ ASSETS = ("report.css", "panels.css", "report.js", "superpixels.js", "panels.js"
 FOLDERS = ("images", "data")
 # What a record may name as a picture: a plain file in the report's own folder.
 PICTURE_PATH = re.compile(r"images/[A-Za-z0-9][A-Za-z0-9._-]*")
+# How results begin.
+_BEGINNING = re.compile(rf'\{{\s*"format": "{FORMAT}"')
 UMASK = threading.Lock()
 # What `harmless` lets pass: levels of lists and mappings, and bits of a whole number.
 DEEPEST = 64
@@ -218,13 +220,12 @@ def refusal(folder: Path) -> str:
     What pytest-lime did not write it does not replace.
     """
     try:
-        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-        foreign = not (isinstance(results, dict) and results.get("format") == FORMAT)
+        foreign = not _is_ours(_text_of(folder / RESULTS))
     except (FileNotFoundError, NotADirectoryError):
         foreign = any(os.path.lexists(folder / name) for name in (PAGE, *ASSETS))
     except OSError as error:
         return f"cannot be used ({error.strerror}); name another folder."
-    except (ValueError, RecursionError):
+    except UnicodeDecodeError:
         foreign = True
     if not foreign:
         return ""
@@ -232,6 +233,22 @@ def refusal(folder: Path) -> str:
     return (
         f"holds a file {found} that pytest-lime did not write and will not replace; name another folder, or delete it."
     )
+
+
+def _is_ours(text: str) -> bool:
+    """Whether a text is that of results, even of such as were cut off."""
+    try:
+        results = json.loads(text)
+    except (ValueError, RecursionError):
+        return _BEGINNING.match(text) is not None
+    return isinstance(results, dict) and results.get("format") == FORMAT
+
+
+def _text_of(path: Path) -> str:
+    # A pipe would keep its reader waiting.
+    if stat.S_ISFIFO(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -244,7 +261,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     """
     path = folder / RESULTS
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = json.loads(_text_of(path))
     except FileNotFoundError:
         raise RecordError(
             f"{str(folder)!r} holds no {RESULTS}; give the folder of a report, such as lime-report."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,19 @@ class ReportFolder:
         untidy : iterable of str
             Tests that may have left other pictures, since they did not come to their end.
         """
-        from pytest_lime.report.render import files_beside  # noqa: PLC0415  (imports jinja2, for a report only)
-
         old = self._old() | drawn | self._strays(untidy)
+        try:
+            return self._written(results, old)
+        except OSError:
+            # Pictures that no results name would never be removed.
+            if not os.path.lexists(self.path / RESULTS):
+                self.remove(old)
+            raise
+
+    def _written(self, results: dict[str, Any], old: set[str]) -> Path:
+        """Write results and page, and remove those of the `old` files that the report does not have."""
+        from pytest_lime.report.render import files_beside  # noqa: PLC0415
+
         records = results["records"]
         if self.self_contained:
             page = self._render(results)
@@ -210,13 +221,26 @@ def _choose(config: pytest.Config) -> tuple[Path, str]:
         is_file = folder.exists() and not folder.is_dir()
     except OSError as error:
         raise pytest.UsageError(f"--lime-report: {one_line(str(folder))} cannot be used: {error.strerror}.") from None
+    called = "--lime-report" if given else "lime_report"
     if is_file:
-        raise pytest.UsageError(f"--lime-report: {str(folder)!r} is a file; name a folder for the report.")
+        raise pytest.UsageError(f"{called}: {str(folder)!r} is a file; name a folder for the report.")
     # A folder that nobody named is looked into when there is something to write: most runs write nothing.
     if (given or ini) and (reason := refusal(folder)):
-        raise pytest.UsageError(f"--lime-report: {str(folder)!r} {reason}")
+        raise pytest.UsageError(f"{called}: {str(folder)!r} {reason}")
+    if given and not config.getoption("collectonly", False) and (reason := _unwritable(folder)):
+        raise pytest.UsageError(f"{called}: {str(folder)!r} cannot be written to ({reason}); name another folder.")
     try:
         shown = folder.relative_to(invoked)
     except ValueError:
         shown = folder
     return folder, shown.as_posix()
+
+
+def _unwritable(folder: Path) -> str:
+    """Return why nothing can be written to `folder`; a run that takes hours should not learn it in the end."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        tempfile.TemporaryDirectory(dir=there).cleanup()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

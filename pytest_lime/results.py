@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -154,10 +154,17 @@ class Results:
         explain = "test explains" if used == 1 else "tests explain"
         return [f"lime: {used} {explain} images{told}; report: {self.folder.shown}"]
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the report, or take away one that no longer speaks of anything; and what others show of the run."""
-        self._finish(session, int(exitstatus))
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+        """Write the report, or take away one that no longer speaks of anything; and what others show of the run.
+
+        After what other plugins do, also where one of them breaks down, and before what they wrap around it: the
+        terminal's summary is such.
+        """
+        try:
+            return (yield)
+        finally:
+            self._finish(session, int(exitstatus))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, session: pytest.Session) -> None:

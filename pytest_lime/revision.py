@@ -17,7 +17,8 @@ TIMEOUT = 5.0
 COMMIT = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # Of what is not tracked nothing is told, as `git describe --dirty` does: caches and reports lie there, too.
 COMMAND = (
-    *("git", "-c", "core.fsmonitor=false"),
+    # A container often runs as another user than the one who owns the checkout.
+    *("git", "-c", "core.fsmonitor=false", "-c", "safe.directory=*"),
     *("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=none"),
 )
 

@@ -95,10 +95,10 @@ def _set_row(group: Sequence[Mapping[str, Any]], verdict: str) -> _Row:
     unseen = told["of"] - len(group)
     return _Row(
         verdict=verdict,
-        check=f"{group[0]['target']['label']} in a set",
+        check=f"{_on_one_line(group[0]['target']['label'])} in a set",
         found=(found + (f"; {unseen} not looked at" if unseen else ""),),
         samples=f"{sum(record['explanation']['samples'] for record in group):,}",
-        test=group[0]["test"],
+        test=_on_one_line(group[0]["test"]),
     )
 
 
@@ -109,11 +109,16 @@ def _row(record: Mapping[str, Any], *, inner: bool = False) -> _Row:
         found = [*found, "severity warn: the test passes"]
     return _Row(
         verdict=verdict_of(record),
-        check=f"{'  ' if inner else ''}{subject_of(record)}",
-        found=tuple(found),
+        check=f"{'  ' if inner else ''}{_on_one_line(subject_of(record))}",
+        found=tuple(map(_on_one_line, found)),
         samples=f"{record['explanation']['samples']:,}",
-        test="" if inner else record["test"],
+        test="" if inner else _on_one_line(record["test"]),
     )
+
+
+def _on_one_line(text: str) -> str:
+    """Return `text` without line breaks, which would make rows of their own."""
+    return "\\n".join(text.splitlines())
 
 
 def _columns(rows: Sequence[_Row], width: int | None) -> list[Line]:

@@ -99,6 +99,11 @@ def test_an_unknown_word_is_a_usage_error(suite: Callable[..., None], run: Run, 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in result.errlines if line.strip()]
     assert line == "ERROR: --lime-inconclusive='wran' must be one of fail, warn, pass; the nearest is 'warn'."
+    # As where a variable of the shell is empty: the gate must not open by that.
+    for option, words in {"--lime-inconclusive=": "must be one of", "--lime-model=": "no model is named"}.items():
+        result = run(option)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: --lime-*{words}*"])
     pytester.makeini("[pytest]\nlime_inconclusive = maybe\n")
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR

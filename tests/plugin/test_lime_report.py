@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -210,13 +211,26 @@ def test_a_folder_that_cannot_be_written_never_costs_a_result(
 ) -> None:
     suite(FAILS + PASSES.replace("test_it", "test_other"))
     (pytester.path / "taken").write_text("a file")
-    result = run("--lime-report=taken/report")
+    result = run("-olime_report=taken/report")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
         ["E*ClaimFailed: 1 of 2 claims *", "FAIL     cat in array  *", "lime: *could not be written: * (*taken*)"]
     )
     result.stdout.no_fnmatch_line("report: *index.html")
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_a_folder_of_the_command_line_that_cannot_be_written_is_told_before_the_first_test(
+    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    suite(PASSES)
+    (pytester.path / "taken").write_text("a file")
+    result = run("--lime-report=taken/report")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --lime-report: *cannot be written to (Not a directory); name another folder."])
+    # Nothing is left of the attempt.
+    run("--lime-report=new/report", "--co").assert_outcomes()
+    assert not (pytester.path / "new").exists()
 
 
 def test_pictures_that_cannot_be_written_are_told(
@@ -241,3 +255,51 @@ def test_the_report_is_as_readable_as_other_files(
     other.write_text("")
     modes = {path.stat().st_mode for path in Path("lime-report").rglob("*") if path.is_file()}
     assert modes == {other.stat().st_mode}
+
+
+def test_a_pipe_in_place_of_results_keeps_nobody_waiting(
+    suite: Callable[..., None], run: Run, pytester: pytest.Pytester
+) -> None:
+    suite(PASSES)
+    (pytester.path / "lime-report").mkdir()
+    os.mkfifo(pytester.path / "lime-report" / "results.json")
+    result = run("--lime-report=lime-report")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --lime-report: *lime-report' cannot be used (it is a pipe); name another*"])
+
+
+def test_results_that_were_cut_off_are_replaced(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    suite(FAILS)
+    run()
+    results = pytester.path / "lime-report" / "results.json"
+    results.write_bytes(results.read_bytes()[:700])
+    run()
+    assert list(report()) == ["test_it#0"]
+
+
+def test_another_plugin_that_breaks_down_at_the_end_costs_no_report(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    suite(FAILS)
+    conftest = pytester.path / "conftest.py"
+    conftest.write_text(conftest.read_text() + "\ndef pytest_sessionfinish():\n    raise OSError('disk full')\n")
+    run()
+    assert list(report()) == ["test_it#0"]
+
+
+def test_a_lime_that_was_kept_is_refused_in_another_test(suite: Callable[..., None], run: Run, mode: str) -> None:
+    suite("""
+        KEPT = []
+
+        def test_first(lime):
+            KEPT.append(lime)
+
+        def test_second(lime):
+            KEPT[0].check(IMAGE, "cat", HOLDS, samples=200)
+        """)
+    # Both in one process, where there are several.
+    result = run("--dist=loadfile") if mode == "-n2" else run()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E*OptionError: lime.check: this lime belongs to the test *test_first', which has *"])

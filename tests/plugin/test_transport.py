@@ -91,6 +91,8 @@ class TestEndings:
         assert ("enough" in found["run"]["reason"]) == (mode != "-n2")
         records = report()
         assert records["test_first#0"]["outcome"] == "passed"
+        cut = [problem for problem in found["problems"] if "what this test had checked is lost" in problem]
+        assert [problem.partition("::")[2].partition(";")[0] for problem in cut] == ["test_second"] * (mode == "-n2")
         if mode != "-n2":
             assert records["test_second#0"]["outcome"] == "interrupted"
             assert len(records["test_second#0"]["pictures"]) >= 4

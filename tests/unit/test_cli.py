@@ -345,3 +345,8 @@ class TestExplain:
         monkeypatch.setattr(sys, "stderr", terminal)
         assert self.look("--option", "sampler=bernoulli", "--option", "samples=100", *arguments) == 0
         assert ("sample/s" in terminal.getvalue()) == (not arguments)
+
+
+def test_without_an_output_nothing_is_said_and_nothing_breaks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["show", str(folder)]) == 0

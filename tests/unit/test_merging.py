@@ -337,6 +337,16 @@ class TestReplacing:
         assert "images/old.png" not in files
         assert b"test_old" not in files["index.html"] + files["results.json"]
 
+    def test_the_folder_itself_stays(self, report: Report, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        out.mkdir(mode=0o700)
+        number = out.stat().st_ino
+        monkeypatch.chdir(out)
+        for name in ("a", "b"):
+            merge([report(name, record())], Path())
+            assert Path("index.html").is_file()
+            assert (out.stat().st_ino, out.stat().st_mode & 0o777) == (number, 0o700)
+            assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
     def test_a_link_stays_a_link(self, report: Report, out: Path, tmp_path: Path) -> None:
         (tmp_path / "real").mkdir()
         out.symlink_to(tmp_path / "real", target_is_directory=True)
@@ -364,6 +374,9 @@ class TestReplacing:
             rename = Path.rename
 
             def rename_once(path: Path, target: Path) -> Path:
+                # The last file to come, when all others are there.
+                if path.parent.name == "new" and target == out / "index.html":
+                    full()
                 if path.name == "new" and target == out:
                     full()
                 return rename(path, target)
@@ -577,6 +590,11 @@ class TestCommand:
         assert main(["merge", failed, "-o", str(out), "--fail"]) == 1
         assert main(["merge", fine, "-o", str(out), "--fail"]) == 0
         assert main(["merge", fine, cut, "-o", str(out), "--fail"]) == 1
+        # Nobody knows what was in a shard that is not there, or in a record that cannot be read.
+        gone, broken = str(out.parent / "gone"), str(report("broken", record(), {"status": "fail"}))
+        assert main(["merge", fine, gone, "-o", str(out), "--fail", "--keep-going"]) == 1
+        assert main(["merge", fine, gone, "-o", str(out), "--keep-going"]) == 0
+        assert main(["merge", fine, broken, "-o", str(out), "--fail"]) == 1
         capsys.readouterr()
         assert main(["merge", fine, str(out / "gone"), "-o", str(out)]) == 2
         assert capsys.readouterr().err.startswith("pytest-lime: -o ")

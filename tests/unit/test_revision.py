@@ -52,6 +52,12 @@ def test_a_commit_by_itself_has_no_branch(repository: Path) -> None:
     assert describe_revision(repository)["branch"] == ""  # type: ignore[index]
 
 
+def test_whoever_owns_the_checkout(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As git sees it where a container runs as another user.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert describe_revision(repository) is not None
+
+
 def test_nothing_is_told_where_there_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert describe_revision(tmp_path) is None
     assert describe_revision(tmp_path / "nowhere") is None

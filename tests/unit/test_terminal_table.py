@@ -51,6 +51,16 @@ def test_a_wide_terminal_shortens_the_middle_of_the_test() -> None:
     assert len(head) < 130
 
 
+@pytest.mark.parametrize("width", [None, 80, 200])
+def test_a_line_break_makes_no_line_of_its_own(width: int | None) -> None:
+    forged = record(target={"label": "cat\nPASS     cat in chelsea.png", "index": 1}, test="test_it.py::test[a\r\nb]")
+    plain = shown(record(), width=width)
+    lines = shown(forged, width=width)
+    assert len(lines) == len(plain)
+    assert not any("\n" in line or "\r" in line or line.startswith("PASS") for line in lines)
+    assert "cat\\nPASS     cat in chelsea.png" in "".join(lines)
+
+
 @pytest.mark.parametrize("width", [1, 20, 40, 60, 80, 100])
 def test_a_narrow_terminal_has_the_figures_below(width: int) -> None:
     first, *rest = shown(record(), width=width)
