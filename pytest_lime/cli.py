@@ -39,15 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_show(commands)
     _add_schema(commands)
     given = parser.parse_args(arguments)
-    # A process may be started without any.
-    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # A terminal without a sign such as × shows a question mark, and no traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
         status: int = given.run(given)
-        sys.stdout.flush()
+        # A process may be started without one.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except LimeError as error:
         print(f"pytest-lime: {error}", file=sys.stderr)
         return 2

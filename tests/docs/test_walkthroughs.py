@@ -170,6 +170,7 @@ def test_the_page_has_five_walkthroughs_and_a_picture_of_each() -> None:
         assert picture.stat().st_size <= LARGEST
 
 
+@pytest.mark.slow
 def test_1_linear_regression_on_150_samples_of_quickshift(walk: Callable[[Section], dict[str, Any]]) -> None:
     explanation: Explanation = walk(FIRST)["explanation"]
     top = explanation.top(4)
@@ -199,6 +200,7 @@ def test_1_linear_regression_on_150_samples_of_quickshift(walk: Callable[[Sectio
     assert_allclose(explanation.weights[0], expected[1:, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_2_five_superpixels_for_and_five_against(walk: Callable[[Section], dict[str, Any]]) -> None:
     explanation: Explanation = walk(SECOND)["explanation"]
     against = explanation.top(5, sign="negative")
@@ -218,6 +220,7 @@ def test_2_five_superpixels_for_and_five_against(walk: Callable[[Section], dict[
     assert_allclose(contrast.weights[0], explanation.weights[0] - explanation.weights[1], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_3_a_decision_tree_with_black_fill(
     walk: Callable[[Section], dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +270,7 @@ def test_4_two_close_classes_on_a_grid_with_6000_samples(walk: Callable[[Section
     assert any("gives the whole image" in warning for warning in explanation.warnings("Egyptian cat"))
 
 
+@pytest.mark.slow
 def test_5_superpixels_from_a_file_and_boxes(walk: Callable[[Section], dict[str, Any]]) -> None:
     names = walk(FIFTH)
     averaged: Explanation = names["averaged"]

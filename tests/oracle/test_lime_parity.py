@@ -196,7 +196,10 @@ def assert_same(ours, theirs, tolerance=TOLERANCE):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=tolerance, rtol=0, err_msg=name)
 
 
-@pytest.mark.parametrize(("d", "n"), [(5, 60), (12, 40), (20, 400), (60, 50), (60, 1000)])
+LARGE = [pytest.param(60, n, marks=pytest.mark.slow) for n in (50, 1000)]
+
+
+@pytest.mark.parametrize(("d", "n"), [(5, 60), (12, 40), (20, 400), *LARGE])
 @pytest.mark.parametrize("count", [1, 3, 8, None])
 @pytest.mark.parametrize("method", SELECTIONS)
 def test_every_feature_selection(method, count, d, n):

@@ -97,8 +97,9 @@ def _worker_python() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-# With -n0 pytest-xdist is there and does nothing: what fails then mostly fails bare, too.
-@pytest.fixture(params=["bare", pytest.param("-n0", marks=pytest.mark.slow), "-n2"])
+# What fails with workers, or with pytest-xdist that has none, mostly fails bare, too; but for the files whose subject
+# is what workers do.
+@pytest.fixture(params=["bare", *(pytest.param(other, marks=pytest.mark.slow) for other in ("-n0", "-n2"))])
 def mode(request: pytest.FixtureRequest) -> str:
     """How the inner run goes."""
     return str(request.param)

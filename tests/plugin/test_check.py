@@ -38,7 +38,7 @@ def test_a_failure_tells_image_target_every_claim_and_the_report(
             "E*FAIL: at least 0.9 of the weight that speaks for 'cat' lies in Box(0, 0, 8, 8)",
             "E*found 0.0*, needs at least 0.9; interval 0.0* … 0.0*",
             "E*FAIL: the superpixel that speaks most for 'cat' lies in Box(0, 0, 8, 8), or within 2 pixels of it",
-            "E*found * pixels away, needs at most 2; interval * … *",
+            "E*found * pixels away, needs at most 2 pixels away; interval * … *",
             "E*the model gives 'cat' 0.206 (rank 3) and predicts 'bird' 0.405",
             "E*200 samples (hadamard) over * superpixels; surrogate R² 1.00 (1.00 held out); intervals at 0.95 *",
             "E*report: lime-report/index.html#test-fails-*",

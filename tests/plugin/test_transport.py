@@ -31,6 +31,12 @@ THREE = """
     """
 
 
+@pytest.fixture(params=["bare", pytest.param("-n0", marks=pytest.mark.slow), "-n2"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """How the inner run goes; here workers are what it is about."""
+    return str(request.param)
+
+
 def results(pytester: pytest.Pytester, folder: str = "lime-report") -> dict[str, Any]:
     found = json.loads((pytester.path / folder / "results.json").read_text(encoding="utf-8"))
     assert isinstance(found, dict)

@@ -46,6 +46,12 @@ BARE = ("-p", "no:xdist", "-p", "no:cacheprovider", "-W", "default")
 TIMES = ("seconds", "batch_size", "device", "passes")
 
 
+@pytest.fixture(params=["bare", pytest.param("-n0", marks=pytest.mark.slow), "-n2"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """How the inner run goes; here workers are what it is about."""
+    return str(request.param)
+
+
 def comparable(record: dict[str, Any]) -> dict[str, Any]:
     """Return what a record says, but for what a check cost, which is another time's and another machine's."""
     cost = {name: value for name, value in record["explanation"].items() if name not in TIMES}

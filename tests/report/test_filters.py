@@ -132,6 +132,18 @@ def test_keys_lead_through_the_checks(visit: Callable[..., Any]) -> None:
     assert shown(page) == order
 
 
+def test_keys_stay_keys_after_a_switch_or_a_slider_was_used(visit: Callable[..., Any]) -> None:
+    page = visit()
+    card = page.locator("#cat")
+    card.get_by_role("checkbox", name="Heatmap").click()
+    page.keyboard.press("/")
+    assert page.locator("input[type=search]").evaluate("(e) => e === document.activeElement")
+    page.keyboard.press("Escape")
+    card.locator(".opacity input").focus()
+    page.keyboard.press("?")
+    assert page.locator("dialog").is_visible()
+
+
 def test_keys_with_modifiers_are_left_to_the_browser(visit: Callable[..., Any]) -> None:
     page = visit()
     page.evaluate(

@@ -121,3 +121,18 @@ def test_maps_and_pictures_are_loaded_near_the_view_only(
     assert ["data", "check-59.js"] in names
     assert ["images", "check-59-heatmap.png"] in names
     assert not [name for _, name in names if name.startswith("check-30") and "thumb" not in name]
+
+
+def test_what_may_be_nothing_is_hatched_and_the_hatching_is_switched(card: Any) -> None:
+    hatching, box = card.locator(".layer-unsure"), card.get_by_role("checkbox", name="May be 0 (hatched)")
+    # Its weight is sin(3), 0.14, and its interval ends 0.15 beside it.
+    rows = card.locator("tr.unsure").evaluate_all("(rows) => rows.map((row) => row.dataset.superpixel)")
+    assert rows == ["2"]
+    assert hatching.is_visible()
+    assert hatching.locator("path").get_attribute("d").startswith("M48 0h24v1h-24z")
+    box.click()
+    assert not hatching.is_visible()
+    box.click()
+    assert hatching.is_visible()
+    card.get_by_role("checkbox", name="Heatmap").click()
+    assert not hatching.is_visible()
