@@ -58,7 +58,9 @@ clean: ## Remove what the other targets made.
 $(VENV)/.dependencies: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pytest-lime needs Python 3.11 or newer; say which: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet '.[demo,test,browser,lint]'
+	$(BIN)/pip install --quiet --no-compile '.[demo,test,browser,lint]'
+	@# pip would compile on one core; what some packages hold for other versions of Python does not compile.
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 # The wheel, not an editable install, so that a file missing from it fails a test.

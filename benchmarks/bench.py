@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measuring, projects
-from benchmarks.measuring import RESULTS, ROOT, THREADS, race, read, say, write
+from benchmarks.measuring import RESULTS, ROOT, THREADS, race, read, say, surround, write
 
 # Who runs against ours; each part keeps the seconds of its contenders and of ours.
 RACE = {
@@ -143,7 +143,10 @@ def measure_race(arguments: argparse.Namespace, parts: list[str], keep: Callable
             # In the middle of a round nobody is ahead.
             keep(part, {**shared, "ours": ours, **found}, whole=whole)
 
-    race(contenders, rounds, after)
+    if "engine" in parts:
+        surround(contenders["ours"], contenders["bare"], rounds, after)
+    else:
+        race(contenders, rounds, after)
 
 
 def measure_verdict(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:

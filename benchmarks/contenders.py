@@ -8,6 +8,7 @@ the best of several batch sizes.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -99,14 +100,18 @@ class Bare:
             done += size
         return done / (time.perf_counter() - began)
 
-    @torch.inference_mode()
-    def __call__(self, number: int) -> None:
-        """Make the passes."""
+    @property
+    def halves(self) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Two functions that make one half of the passes each."""
         full, rest = divmod(self._passes, self._size)
-        for _ in range(full):
-            self._net(self._batch)
-        if rest:
-            self._net(self._batch[:rest])
+        sizes = [*[self._size] * full, *([rest] if rest else [])]
+        middle = len(sizes) // 2
+        return functools.partial(self._run, sizes[:middle]), functools.partial(self._run, sizes[middle:])
+
+    @torch.inference_mode()
+    def _run(self, sizes: Sequence[int]) -> None:
+        for size in sizes:
+            self._net(self._batch[:size])
         wait(self._batch)
 
 
@@ -295,8 +300,11 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[dict[str, Callable[[int], Any]], Any]:
-    """Make ready those who run against each other in `parts`, and return them with the facts about each."""
+def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[dict[str, Any], Any]:
+    """Make ready those who run against each other in `parts`, and return them with the facts about each.
+
+    A contender takes the number of the round; ``"bare"`` is a pair of functions that take nothing.
+    """
     say("making ready: ours")
     ours = Ours(samples, photographs)
     known = ours.known()
@@ -308,14 +316,14 @@ def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[di
         "passes": ours.latest.passes,
         "ours": {"batch_size": ours.latest.batch_size},
     }
-    contenders: dict[str, Callable[[int], Any]] = {"ours": ours}
+    contenders: dict[str, Any] = {"ours": ours}
     if "engine" in parts:
         model = placed()
         batch = received(model, ours.names[0])
         say("making ready: bare")
         sizes = BARE_SIZES if batch.device.type == "cpu" else BARE_SIZES_ON_ACCELERATOR
         bare = Bare(model.net, batch, ours.latest.passes, [size for size in sizes if size <= samples])
-        contenders["bare"] = bare
+        contenders["bare"] = bare.halves
         facts["bare"] = {"best": bare.best, "images_a_second": bare.rates}
     peers: dict[str, tuple[Any, ...]] = {
         "lime": (real_lime, ours.names, samples),

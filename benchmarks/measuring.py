@@ -82,6 +82,33 @@ def race(
     return seconds
 
 
+def surround(
+    inner: Callable[[int], Any],
+    halves: tuple[Callable[[], Any], Callable[[], Any]],
+    rounds: int,
+    after: Callable[[dict[str, list[float]]], None],
+) -> None:
+    """Run ours in the middle of the bare passes, so that a machine that slows down does so for both.
+
+    Parameters
+    ----------
+    inner : callable
+        Ours; takes the number of the round.
+    halves : pair of callables
+        The two halves of the bare passes.
+    rounds : int
+    after : callable
+        Takes the seconds so far of ``"ours"`` and ``"bare"``, after each round.
+    """
+    seconds: dict[str, list[float]] = {"ours": [], "bare": []}
+    for number in range(rounds):
+        first = timed(halves[0])
+        seconds["ours"].append(timed(lambda: inner(number)))  # noqa: B023
+        seconds["bare"].append(first + timed(halves[1]))
+        say(f"  round {number + 1} of {rounds}: ours {seconds['ours'][-1]:.2f} s, bare {seconds['bare'][-1]:.2f} s")
+        after(seconds)
+
+
 def rotated(names: list[str], number: int) -> list[str]:
     """Return `names` in the order of a round: each time another one is first."""
     start = number % len(names)

@@ -79,7 +79,7 @@ class Lime:
     folder : Path
         Of the report.
     shown : str
-        How that folder is called in messages.
+        How that folder is called in messages; empty where nothing may be written to it.
     inconclusive : ``"fail"``, ``"warn"`` or ``"pass"``
     draw_all : bool
         Draw pictures of checks that pass, too.
@@ -264,7 +264,7 @@ class Lime:
                 record["set"]["unseen"], unseen = [printable(name) for name in unseen], []
             if found.status == "pass" and record["status"] != "pass":
                 record["reason"] = found.headline
-        self._raise_or_warn(found, f"{self._shown}/{PAGE}")
+        self._raise_or_warn(found, self._shown and f"{self._shown}/{PAGE}")
         return found
 
     @user_error
@@ -646,7 +646,7 @@ class Lime:
         made_with = self._facts(bench, len(check.explanation.prediction))
         record = describe(check, extra={**self._extra(number), **made_with, **facts}, whole=drawn)
         # Of a set that fails or stays open, the images that pass are shown, too; else the report leaves them out.
-        if drawn or "set" in facts:
+        if self._shown and (drawn or "set" in facts):
             try:
                 if drawn:
                     hidden = lab.hidden(check.interventions) if lab else {}
@@ -676,7 +676,7 @@ class Lime:
 
     def _file(self, record: dict[str, Any], message: Callable[[str], str]) -> str:
         """Keep `record` with its message, which names where it will stand, and return that."""
-        where = f"{self._shown}/{PAGE}#{record['id']}"
+        where = self._shown and f"{self._shown}/{PAGE}#{record['id']}"
         # Plain JSON values from here on. What cannot be written costs its place in the record, and no test its result.
         # Not where the report is: it may be moved, or be merged into another.
         made = {**record, "message": message("")}

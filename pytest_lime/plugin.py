@@ -245,7 +245,7 @@ def _make_lime(request: pytest.FixtureRequest, model: Model) -> Lime | LimeError
             shelf=_shelf(request, place),
             load=functools.partial(_load, request),
             folder=results.folder.path,
-            shown=results.folder.shown,
+            shown=results.folder.address,
             inconclusive=results.inconclusive,
             draw_all=results.draw_all,
             failed_to_draw=results.failed_to_write,

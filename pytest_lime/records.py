@@ -237,10 +237,12 @@ def refusal(folder: Path) -> str:
 
 def _is_ours(text: str) -> bool:
     """Whether a text is that of results, even of such as were cut off."""
+    if _BEGINNING.match(text):
+        return True
     try:
         results = json.loads(text)
     except (ValueError, RecursionError):
-        return _BEGINNING.match(text) is not None
+        return False
     return isinstance(results, dict) and results.get("format") == FORMAT
 
 

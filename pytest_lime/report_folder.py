@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import tempfile
@@ -60,6 +61,11 @@ class ReportFolder:
     def __init__(self, config: pytest.Config) -> None:
         self.path, self.shown = _choose(config)
         self.self_contained = bool(config.getoption("lime_self_contained") or config.getini("lime_self_contained"))
+
+    @functools.cached_property
+    def address(self) -> str:
+        """How messages call the folder; empty where, when first asked, nothing could be written to it."""
+        return "" if self.refusal else self.shown
 
     @property
     def refusal(self) -> str:
