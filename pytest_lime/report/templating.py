@@ -22,9 +22,15 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
+    environment.filters["dense"] = _dense
     return environment
 
 
 def _breakable(text: str) -> Markup:
     """Return a test's name, escaped, with places where a line may break: after what parts its words."""
     return Markup(re.sub(r"(::|[/_.])", r"\1<wbr>", str(escape(text))))
+
+
+def _dense(html: str) -> Markup:
+    """Return `html` without line breaks between its elements, each of which a browser would keep."""
+    return Markup(re.sub(r">\n+<", "><", html))

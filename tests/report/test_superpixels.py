@@ -136,3 +136,17 @@ def test_what_may_be_nothing_is_hatched_and_the_hatching_is_switched(card: Any) 
     assert hatching.is_visible()
     card.get_by_role("checkbox", name="Heatmap").click()
     assert not hatching.is_visible()
+
+
+def test_tables_are_there_without_scripts_and_with_them_once_the_card_is_near(visit: Callable[..., Any]) -> None:
+    plain = visit(java_script_enabled=False)
+    assert plain.locator("#cat .weights tbody tr").count() == 16
+    plain.locator("#cat .weights summary").click()
+    assert plain.locator("#cat .weights tbody tr").first.is_visible()
+    page = visit(viewport={"width": 1000, "height": 300})
+    far = page.locator(".card").last
+    assert far.locator("noscript").count() > 0
+    far.scroll_into_view_if_needed()
+    far.locator(".reading").wait_for()
+    assert far.locator("noscript").count() == 0
+    assert far.locator(".weights tbody tr").count() == 16

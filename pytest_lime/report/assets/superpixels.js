@@ -196,6 +196,8 @@
   };
 
   const wake = (card) => {
+    // With scripts the browser has taken what is in here as text.
+    for (const folded of card.querySelectorAll("noscript")) folded.outerHTML = folded.textContent;
     card.dispatchEvent(new CustomEvent("lime-near", { bubbles: true }));
     const layers = card.querySelector(".layers");
     if (layers?.querySelector(".layer-heatmap")) {
