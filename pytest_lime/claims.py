@@ -804,12 +804,11 @@ class _Mass(_RegionClaim):
         wanted = self.at_most if self.at_least is None else self.at_least
         area = float(explanation.region_mask(self.region).mean())
         bound = area if wanted == "area" else float(wanted or 0.0)
+        share = " (the region's share of the area)" if wanted == "area" else ""
         label = explanation.labels[0]
-        meaning = (
-            f"{BOUNDS[relation]} {bound:.3g} of the weight that speaks {self.speaks} {label!r} lies in {self.region!r}"
-        )
         return Verdict(
-            meaning=f"{meaning}, its share of the area" if wanted == "area" else meaning,
+            meaning=f"{BOUNDS[relation]} {bound:.3g}{share} of the weight that speaks {self.speaks} {label!r} lies in "
+            f"{self.region!r}",
             estimate=found,
             interval=found.interval,
             relation=relation,
