@@ -176,8 +176,8 @@ class TestMass:
     def test_area_is_the_share_of_what_the_model_sees(self, explanation_of: Build, region: Any, area: float) -> None:
         verdict = judged(mass(region, at_most="area"), explanation_of(WEIGHTS))
         assert verdict.bound == pytest.approx(area, abs=1e-12)
-        words = f"at most {area:.3g} (the region's share of the area) of the weight that speaks for 'cat' lies in {region!r}"
-        assert verdict.meaning == words
+        share = f"at most {area:.3g} (the region's share of the area)"
+        assert verdict.meaning == f"{share} of the weight that speaks for 'cat' lies in {region!r}"
 
     def test_area_under_a_crop_counts_what_is_seen(self, explanation_of: Build) -> None:
         explanation = explanation_of(WEIGHTS, file_size=(10, 40), box=(10, 0, 30, 10))
