@@ -9,6 +9,7 @@ from typing import Any
 from pytest_lime.report.cards import Card
 from pytest_lime.report.reading import as_mapping, as_text
 from pytest_lime.report.runs import model_words
+from pytest_lime.report.weights import called
 
 __all__ = ["issue_text"]
 
@@ -36,6 +37,9 @@ def issue_text(card: Card, record: Mapping[str, Any], environment: Sequence[tupl
         lines.append(
             f"- {claim.word}: {_code(claim.meaning or claim.name)}" + (f" ({_plain(figures)})" if figures else "")
         )
+        lines += [f"  - Caution: {_code(claim.caution)}"] if claim.caution else []
+    # Claims call them by the names that they have in the pictures.
+    lines += [f"- {_titled(called(region))}: {_code(region.text)}" for region in card.regions]
     if card.comparison:
         figures = ", ".join(filter(None, (card.comparison.figure, *card.comparison.figures)))
         lines.append(
@@ -55,6 +59,10 @@ def issue_text(card: Card, record: Mapping[str, Any], environment: Sequence[tupl
     if card.rerun:
         lines += ["", "Run it again:", "", _fenced(card.rerun)]
     return "\n".join(lines)
+
+
+def _titled(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_lime.report.charts import listed, number
 from pytest_lime.report.reading import as_number, as_pair, as_rows
-from pytest_lime.report.weights import Region, is_numbered, may_be_nothing, share_of, top_of
+from pytest_lime.report.weights import Region, called, is_numbered, may_be_nothing, share_of, top_of
 
 __all__ = ["looked"]
 
@@ -37,22 +37,18 @@ def _numbered(rows: Sequence[Mapping[str, Any]], regions: Sequence[Region]) -> s
     if len(rows) == 1:
         return f"The one {'that speaks most for it' if towards else 'with a number'} lies {_within(rows[0], regions)}"
     kind = "that speak most for it" if towards else "strongest"
-    counts = [(sum(_lies_in(row, place) for row in rows), _called(region)) for place, region in enumerate(regions)]
+    counts = [(sum(_lies_in(row, place) for row in rows), called(region)) for place, region in enumerate(regions)]
     told = listed([f"{count or 'none'} {'lie' if count > 1 else 'lies'} in {where}" for count, where in counts])
     return f"Of the {len(rows)} {kind} {told}"
 
 
 def _within(row: Mapping[str, Any], regions: Sequence[Region]) -> str:
-    found = [_called(region) for place, region in enumerate(regions) if _lies_in(row, place)]
+    found = [called(region) for place, region in enumerate(regions) if _lies_in(row, place)]
     return f"in {listed(found)}" if found else "outside"
 
 
 def _weight(row: Mapping[str, Any]) -> float:
     return as_number(row.get("weight")) or 0.0
-
-
-def _called(region: Region) -> str:
-    return f"region {region.letter}" if region.letter else "the region"
 
 
 def _lies_in(row: Mapping[str, Any], place: int) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "Weight",
     "Weights",
     "by_letter",
+    "called",
     "is_numbered",
     "letters_of",
     "may_be_nothing",
@@ -89,6 +90,15 @@ def letters_of(claim: Mapping[str, Any], regions: Sequence[Region]) -> list[str]
     return [region.letter for place, region in enumerate(regions) if place in known and region.letter]
 
 
+def called(region: Region) -> str:
+    """Return what texts call a region: by the letter that it has in the pictures, where there are several.
+
+    >>> called(Region("A", "Box(0, 0, 8, 8)", "6 %")), called(Region("", "Box(0, 0, 8, 8)", "6 %"))
+    ('region A', 'the region')
+    """
+    return f"region {region.letter}" if region.letter else "the region"
+
+
 def by_letter(words: str, regions: Sequence[Region]) -> str:
     """Return `words` with each region, as it is written in code, replaced by its name in the pictures.
 
@@ -99,7 +109,7 @@ def by_letter(words: str, regions: Sequence[Region]) -> str:
     for region in sorted(regions, key=lambda region: -len(region.text)):
         # A region of the user's own may be called anything, even by a word of the sentence.
         if "(" in region.text:
-            words = words.replace(region.text, f"region {region.letter}" if region.letter else "the region")
+            words = words.replace(region.text, called(region))
     return words
 
 

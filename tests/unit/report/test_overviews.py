@@ -166,6 +166,23 @@ def test_an_issue_has_all_that_a_reader_needs(issue: Callable[..., str]) -> None
     ]
 
 
+def test_an_issue_says_which_region_is_meant_and_what_speaks_against(issue: Callable[..., str]) -> None:
+    claim = {
+        "claim": "mass",
+        "meaning": "most lies in Box(1, 2, 3, 4)",
+        "caution": "without Box(1, 2, 3, 4) it stays",
+        "status": "pass",
+    }
+    regions = [{"text": text, "area": 0.5} for text in ("Box(0, 0, 1, 1)", "Box(1, 2, 3, 4)")]
+    told = issue(claims=[claim], regions=regions).split("\n")
+    assert told[5:9] == [
+        "- Passed: `most lies in region B`",
+        "  - Caution: `Without region B it stays.`",
+        "- Region A: `Box(0, 0, 1, 1)`",
+        "- Region B: `Box(1, 2, 3, 4)`",
+    ]
+
+
 def test_no_text_breaks_out_of_its_place_in_an_issue(issue: Callable[..., str]) -> None:
     nasty = "a``b` @all\n# <img src=x>"
     text = issue(test=nasty, rerun="x\n```\n<b>", target={"label": "`"})
