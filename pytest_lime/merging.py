@@ -482,7 +482,7 @@ def _building(target: Path) -> Iterator[Path]:
     finally:
         # Not what was in the way, should it not have come back to its place.
         shutil.rmtree(place / "new", ignore_errors=True)
-        _remove_empty([*made, place])
+        _remove_empty([*made, place, *sorted(path for path in place.rglob("*") if path.is_dir())])
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
@@ -505,15 +505,15 @@ def _replace(target: Path, new: Path) -> None:
     undo: list[Callable[[], object]] = []
 
     def move(source: Path, destination: Path) -> None:
-        destination.parent.mkdir(exist_ok=True)
+        destination.parent.mkdir(parents=True, exist_ok=True)
         source.rename(destination)
         undo.append(lambda: destination.rename(source))
 
-    # The page is the last to go and the last to come: whoever opens it finds all that it names.
+    # The page is the first to go and the last to come: whoever opens it finds all that it names.
     names = sorted(path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file())
     names.sort(key=lambda name: (name == PAGE, name == RESULTS))
     try:
-        for name in {*names, PAGE, RESULTS, *_files_of(target)}:
+        for name in sorted({*names, PAGE, RESULTS, *_files_of(target)}, key=lambda name: (name != PAGE, name)):
             if os.path.lexists(target / name):
                 move(target / name, old / name)
         for name in names:

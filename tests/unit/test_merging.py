@@ -337,6 +337,16 @@ class TestReplacing:
         assert "images/old.png" not in files
         assert b"test_old" not in files["index.html"] + files["results.json"]
 
+    def test_pictures_may_be_the_only_old_files(self, report: Report, out: Path) -> None:
+        # Whatever is moved first makes its own folder.
+        merge([report("old", record(pictures={"image": "images/old.png"}))], out)
+        (out / "index.html").unlink()
+        for path in (out / "report.css", out / "report.js", out / "icon.svg"):
+            path.unlink()
+        merge([report("new", record(pictures={"image": "images/new.png"}))], out)
+        assert {"images/new.png", "index.html"} < set(tree(out))
+        assert "images/old.png" not in tree(out)
+
     def test_the_folder_itself_stays(self, report: Report, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         out.mkdir(mode=0o700)
         number = out.stat().st_ino
@@ -389,7 +399,7 @@ class TestReplacing:
         with pytest.raises(RecordError, match="cannot be written, and is as it was: No space left on device"):
             merge([new], out)
         assert tree(out.parent) == before
-        assert [path for path in out.parent.iterdir() if path.name.startswith(".")] == []
+        assert [path for path in out.parent.rglob("*") if path.name.startswith(".")] == []
 
     def test_a_place_that_cannot_be_made(self, report: Report, out: Path) -> None:
         (out.parent / "file").write_text("")
