@@ -9,7 +9,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -194,16 +194,14 @@ def lime_model(request: pytest.FixtureRequest) -> Model:
 
 
 @pytest.fixture
-def lime(request: pytest.FixtureRequest, lime_model: Model) -> Iterator[Lime]:
+def lime(request: pytest.FixtureRequest, lime_model: Model) -> Lime:
     """Tests of where an image classifier looks.
 
     ``lime.check(image, target, *claims, **options)`` explains and judges, and
     ``lime.explain(image, target, **options)`` explains. Options come from the call, the
     marker ``@pytest.mark.lime(...)``, the command line and the ini file, in this order.
     """
-    made = _provide(request, lime_model)
-    yield made
-    made.close()
+    return _provide(request, lime_model)
 
 
 @pytest.fixture(name=LIME_OF_SUITE)
@@ -228,6 +226,7 @@ def _provide(request: pytest.FixtureRequest, model: Model) -> Lime:
         # The fixture's own lines say nothing to a user; the sentence does.
         pytest.fail(f"{type(made).__name__}: {made}", pytrace=False)
     request.node.stash[LIME] = made
+    request.addfinalizer(made.close)
     return made
 
 

@@ -27,7 +27,6 @@ __all__ = [
     "MOST_OPAQUE",
     "border_path",
     "check_stem",
-    "largest_weight",
     "legend_colours",
     "opacity",
     "region_letter",
@@ -163,7 +162,7 @@ def write_pictures(
         files["top"] = ("top.svg", _top_svg(grid, segments, top))
     if beside is not None:
         # On the same scale, so that a colour means the same weight in both.
-        own, limit = (largest_weight(*parts) for parts in ((weights,), (weights, beside.weights)))
+        own, limit = (_largest(*parts) for parts in ((weights,), (weights, beside.weights)))
         files["baseline"] = ("baseline.png", _heatmap(beside.segments, relative(beside.weights, limit)))
         if limit > own:
             files["now"] = ("now.png", _heatmap(segments, relative(weights, limit)))
@@ -182,7 +181,7 @@ def write_pictures(
     return paths
 
 
-def largest_weight(*weights: NDArray[np.float64]) -> float:
+def _largest(*weights: NDArray[np.float64]) -> float:
     """Return the largest absolute value of some weights, the end of a heatmap's scale; 0 where there is none."""
     return max(float(np.abs(np.nan_to_num(one)).max(initial=0.0)) for one in weights)
 

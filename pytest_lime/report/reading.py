@@ -9,6 +9,7 @@ from typing import Any
 from pytest_lime.records import BOUNDS, PICTURE_PATH
 
 __all__ = [
+    "as_asked",
     "as_count",
     "as_mapping",
     "as_number",
