@@ -9,6 +9,9 @@ __all__ = ["LARGEST", "BatchSize", "Pace"]
 # Two of the doublings that are tried must be slower than the best before the search
 # ends, so that one slow batch on a busy machine does not end it.
 PATIENCE = 2
+# The speed of a machine that others use, too, moves by more than these between two batches.
+CLEARLY = 0.9
+AS_FAST = 0.95
 # The first batch of a size also pays for choosing the kernels of that size.
 REPEATS = 2
 LARGEST = 512
@@ -17,7 +20,7 @@ LARGEST = 512
 class BatchSize:
     """Finds the fastest batch size by measuring the first batches, and remembers it.
 
-    It starts small and doubles while images a second rise; every measured batch is one
+    It starts small and doubles until two larger sizes were clearly slower than the best; every measured batch is one
     that had to be run anyway. Out of memory halves it for good.
 
     Parameters
@@ -56,7 +59,7 @@ class BatchSize:
         if len(rates) < REPEATS:
             return
         best = self._best()
-        slower = sum(1 for tried in self._rates if tried > best)
+        slower = sum(tried > best and self._rate(tried) < CLEARLY * self._rate(best) for tried in self._rates)
         if slower >= PATIENCE or size * 2 > self._most:
             self._settled = best
         else:
@@ -72,7 +75,12 @@ class BatchSize:
         return True
 
     def _best(self) -> int:
-        return max(self._rates, key=lambda tried: max(self._rates[tried]))
+        """The largest of the sizes that are about as fast as the fastest."""
+        fastest = max(map(self._rate, self._rates))
+        return max(tried for tried in self._rates if self._rate(tried) >= AS_FAST * fastest)
+
+    def _rate(self, tried: int) -> float:
+        return max(self._rates[tried])
 
 
 class Pace:
@@ -99,8 +107,9 @@ class Pace:
         self._told = fixed is not None
         if fixed is not None:
             self._sizes.settle(fixed)
-            layouts = layouts[:1]
-        # Images a second of each layout, one entry a batch; with one layout there is nothing to try.
+        # Whether layouts are measured; else the one found before is taken, or the first.
+        self._compares, self._recalled = fixed is None, ""
+        # Images a second of each layout, one entry a batch.
         self._rates: dict[str, list[float]] = {layout: [] for layout in layouts}
 
     @property
@@ -111,6 +120,8 @@ class Pace:
     @property
     def layout(self) -> str:
         """The layout of the next batch: the one tried least so far, and in the end the fastest."""
+        if self._recalled in self._rates:
+            return self._recalled
         if self._trying:
             return min(self._rates, key=lambda layout: len(self._rates[layout]))
         return max(self._rates, key=lambda layout: max(self._rates[layout], default=0.0))
@@ -131,9 +142,14 @@ class Pace:
             return size
         return min(self.size, max(self._least, 1 << (size - 1).bit_length()))
 
+    def drop(self, layout: str) -> None:
+        """Leave out `layout`, which cannot be used or need not be tried, unless there is no other."""
+        if len(self._rates) > 1:
+            self._rates.pop(layout, None)
+
     @property
     def _trying(self) -> bool:
-        return len(self._rates) > 1 and any(len(rates) < REPEATS for rates in self._rates.values())
+        return self._compares and len(self._rates) > 1 and any(len(rates) < REPEATS for rates in self._rates.values())
 
     def measured(self, size: int, seconds: float) -> None:
         """Take note that a batch of `size` took `seconds` in the present layout."""
@@ -163,6 +179,6 @@ class Pace:
     def recall(self, size: int, layout: str) -> None:
         """Take over what was found before, unless memory has set a limit below it."""
         if layout in self._rates and not self.settled:
-            self._rates = {layout: []}
+            self._compares, self._recalled = False, layout
             self._sizes.settle(size)
             self._told = True

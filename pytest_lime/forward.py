@@ -17,20 +17,27 @@ from numpy.typing import NDArray
 from pytest_lime.allocator import keep_pages
 from pytest_lime.batches import LARGEST, Pace
 from pytest_lime.errors import ModelError, OptionError
+from pytest_lime.fusion import FusedNetwork
 from pytest_lime.models.protocol import Model, check_scores, resolution
 
 __all__ = ["Canvas", "Engine", "Pending", "Portion", "choose_device"]
 
 # Bytes of one batch of masked copies at most. The network's own activations come on top, a hundred times as many and
 # more; a processor is busy with few pictures of a photograph's size, and shares its memory with everything else.
-MOST_BYTES = 20 * 2**20
+MOST_BYTES = 40 * 2**20
 MOST_BYTES_ON_ACCELERATOR = 256 * 2**20
-SMALLEST = 4
+SMALLEST = 8
 # An accelerator is idle at sizes at which a processor is busy.
 SMALLEST_ON_ACCELERATOR = 32
 # The spacing of TF32 at 1.
 TF32 = 2.0**-10
-LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+# A fused network has its weights, too, where channels come last.
+FUSED = "fused"
+LAYOUTS = {
+    FUSED: torch.channels_last,
+    "channels_last": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+}
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Scores = NDArray[np.float64]
@@ -192,6 +199,8 @@ class Engine:
         ``"auto"`` measures it, and remembers it for the model, shape, device and precision.
     precision : ``"float32"``, ``"bfloat16"`` or ``"float16"``
         The two of sixteen bits run the model under ``torch.autocast``.
+    fuse : bool
+        A network in float32 on the processor is fused (`FusedNetwork`) where that can be and is faster.
 
     Raises
     ------
@@ -206,10 +215,14 @@ class Engine:
         *,
         batch_size: Any = "auto",
         precision: str = "float32",
+        fuse: bool = True,
     ) -> None:
         self.model = model
         self.device = device
         self.precision = precision
+        self.fuse = fuse
+        # As it was seen to give the model's own scores.
+        self._fused: FusedNetwork | None = None
         self.passes = 0
         self._fixed = None if batch_size == "auto" else int(batch_size)
         self._classes: int | None = None
@@ -230,11 +243,11 @@ class Engine:
 
     def shares(self, other: Engine) -> bool:
         """Whether the images of both can go through the model in one batch."""
-        return self.model is other.model and (self.device, self.precision, self._fixed) == (
-            other.device,
-            other.precision,
-            other._fixed,
-        )
+        return self.model is other.model and self._settings == other._settings
+
+    @property
+    def _settings(self) -> tuple[Any, ...]:
+        return str(self.device), self.precision, self._fixed, self.fuse
 
     def batch_size(self, shape: tuple[int, ...]) -> int:
         """The size of the next batch of images of `shape`."""
@@ -242,14 +255,16 @@ class Engine:
 
     def pace(self, shape: tuple[int, ...]) -> Pace:
         """Return what is known of how images of `shape` go through fastest."""
-        key = (shape, str(self.device), self.precision, self._fixed)
+        key = (shape, *self._settings)
         if key not in self._known:
             accelerated = self.device.type != "cpu"
             room = MOST_BYTES_ON_ACCELERATOR if accelerated else MOST_BYTES
             most = max(1, min(LARGEST, room // (4 * int(np.prod(shape)))))
             least = SMALLEST_ON_ACCELERATOR if accelerated else SMALLEST
             # With one channel there is only one order.
-            layouts = tuple(LAYOUTS) if shape[0] > 1 else tuple(LAYOUTS)[:1]
+            layouts = ["channels_last", "contiguous"][: 2 if shape[0] > 1 else 1]
+            if self._may_fuse:
+                layouts.insert(0, FUSED)
             self._known[key] = Pace(least, most, layouts, fixed=self._fixed, pads=accelerated)
         return self._known[key]
 
@@ -351,7 +366,8 @@ class Engine:
                 began = self._now() if timed else 0.0
                 try:
                     parts = [(portions[place].canvas, shown[place][rows]) for place, rows in taken]
-                    scores = self._predict(self._masked(shape, pace, parts))[:size]
+                    batch = self._masked(shape, pace, parts)
+                    scores = self._predict(batch, self._through(pace, batch))[:size]
                 except (RuntimeError, MemoryError) as error:
                     if not _out_of_memory(error):
                         raise
@@ -396,11 +412,32 @@ class Engine:
             self._buffers = held = (values, torch.empty(size, length, dtype=torch.bool, device=self.device))
         return held
 
-    def _predict(self, batch: torch.Tensor) -> torch.Tensor:
-        predict = self.model.classify if self._normalises else self.model.predict  # type: ignore[attr-defined]  # a Network
+    @property
+    def _may_fuse(self) -> bool:
+        plain = self.device.type == "cpu" and self.precision == "float32" and self._normalises
+        return self.fuse and plain and bool(getattr(self.model, "fusible", False))
+
+    def _through(self, pace: Pace, batch: torch.Tensor) -> FusedNetwork | None:
+        """Return what takes the place of the network for `batch`; None for the network itself."""
+        if pace.layout != FUSED:
+            return None
+        if self._fused is None or not self._fused.current:
+            # One more pass, by which each check sees for itself that the scores are the network's.
+            self._fused = self.model.fuse(batch[:1]) if self._may_fuse else None  # type: ignore[attr-defined]  # a Network
+            # Its kernels do the network's own work and less, so that there is nothing to compare.
+            for layout in (FUSED,) if self._fused is None else ("channels_last", "contiguous"):
+                pace.drop(layout)
+        return self._fused
+
+    def _predict(self, batch: torch.Tensor, through: FusedNetwork | None = None) -> torch.Tensor:
         try:
             with self._autocast():
-                scores = predict(batch)
+                if through is not None:
+                    scores = self.model.classify(batch, through=through)  # type: ignore[attr-defined]  # a Network
+                elif self._normalises:
+                    scores = self.model.classify(batch)  # type: ignore[attr-defined]  # a Network
+                else:
+                    scores = self.model.predict(batch)
             checked = check_scores(scores, len(batch), self.model.labels, self._classes)
         except Exception as error:
             if not (isinstance(error, ModelError) or _out_of_memory(error)):

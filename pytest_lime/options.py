@@ -377,6 +377,10 @@ class LimeOptions:
         A network whose own weights are of another type keeps it under ``"float32"``.
     batch_size : ``"auto"`` or int
         Masked copies in one forward pass; ``"auto"`` measures which size is fastest.
+    fuse : bool
+        A network in float32 on the processor runs with batch norms folded into its convolutions, and activations
+        computed with them, where `torch.fx` can tell its layers: the same scores up to rounding (each check compares
+        them with the network's own), in less time. False runs every pass through the network as it is.
 
     Raises
     ------
@@ -405,6 +409,7 @@ class LimeOptions:
     device: str = _option("auto", _check_device)
     precision: str = _option("float32", _named("precision", PRECISIONS))
     batch_size: Any = _option("auto", _whole_number("batch_size", 1, MOST_SAMPLES, auto=True))
+    fuse: bool = _option(True, _boolean("fuse"))
 
     def __init__(self, **given: Any) -> None:
         check_names(given, "LimeOptions")

@@ -82,6 +82,7 @@ class Bench:
             choose_device(options.device if device is None else device, model),
             batch_size=options.batch_size,
             precision=options.precision,
+            fuse=options.fuse,
         )
 
     @functools.cached_property
@@ -102,7 +103,7 @@ class Bench:
         """What must be the same for scores to be the same, besides what the model sees; None to store nothing."""
         known = self.fingerprint if self.cache else None
         # TF32 on a GPU is another float32.
-        kind = self.engine.device.type, self.options.precision, self.engine.resolution
+        kind = self.engine.device.type, self.options.precision, self.options.fuse, self.engine.resolution
         return known and digest(known, versions(), *kind)
 
     def recall_pace(self, shape: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.fingerprint import state_digest
+from pytest_lime.fusion import FusedNetwork, fused, fusible
 from pytest_lime.images import Image, View
 from pytest_lime.models.preparation import Preparation
 from pytest_lime.models.protocol import check_labels, check_output, check_output_kind
@@ -151,8 +152,14 @@ class Network:
         """
         return self._finished(self.logits(batch))
 
-    def classify(self, received: torch.Tensor) -> torch.Tensor:
+    def classify(self, received: torch.Tensor, *, through: FusedNetwork | None = None) -> torch.Tensor:
         """Return the scores of a batch that is normalised already, as `normalise` returns it.
+
+        Parameters
+        ----------
+        received : N×C×H×W float tensor
+        through : FusedNetwork, optional
+            Runs in place of the network that it was made of.
 
         Raises
         ------
@@ -160,7 +167,27 @@ class Network:
             As for `predict`.
         """
         self._follow(received)
-        return self._finished(self._scores(received))
+        return self._finished(self._scores(received, through))
+
+    def fuse(self, received: torch.Tensor) -> FusedNetwork | None:
+        """Return the network fused, as it is now, if that gives the same scores for `received`; else None."""
+        self._follow(received)
+        ready = fused(self.net)
+        if ready is None:
+            return None
+        try:
+            # The network itself comes last, so that whatever it notes down of a pass is of a pass of its own.
+            scores, own = self._scores(received, ready), self._scores(received)
+        except Exception:  # of the user's network: it is told where that runs by itself
+            return None
+        return ready if ready.agrees(own, scores) else None
+
+    @property
+    def fusible(self) -> bool:
+        """Whether it is worth trying to fuse the network."""
+        # Who overrides `classify` means to be asked through it.
+        own = type(self).classify is Network.classify and "classify" not in vars(self)
+        return own and fusible(self.net)
 
     def _finished(self, scores: torch.Tensor) -> torch.Tensor:
         if not self._checked:
@@ -174,8 +201,8 @@ class Network:
         if {self._mean.device, self._parameter_device()} != {batch.device} or self.net.training:
             self.to(batch.device)
 
-    def _scores(self, received: torch.Tensor) -> torch.Tensor:
-        scores = self.net(received)
+    def _scores(self, received: torch.Tensor, through: FusedNetwork | None = None) -> torch.Tensor:
+        scores = (through or self.net)(received)
         if not isinstance(scores, torch.Tensor):
             scores = getattr(scores, "logits", scores)
         if not isinstance(scores, torch.Tensor) or scores.ndim != 2:

@@ -79,6 +79,7 @@ def test_every_option_has_an_ini_spelling(
         lime_device = cpu
         lime_precision = bfloat16
         lime_batch_size = 8
+        lime_fuse = false
         """)
     run("--lime-report-all").assert_outcomes(passed=1)
     (record,) = report().values()
@@ -104,6 +105,7 @@ def test_every_option_has_an_ini_spelling(
         "device": "cpu",
         "precision": "bfloat16",
         "batch_size": 8,
+        "fuse": False,
     }
 
 

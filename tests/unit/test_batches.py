@@ -32,9 +32,15 @@ class TestBatchSize:
 
     def test_it_stays_at_the_best_after_two_that_are_slower(self) -> None:
         search = BatchSize()
-        rates = {4: 40.0, 8: 80.0, 16: 100.0, 32: 90.0, 64: 95.0}
+        rates = {4: 40.0, 8: 80.0, 16: 100.0, 32: 80.0, 64: 85.0}
         assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64]
         assert search.size == 16
+
+    def test_of_sizes_that_are_about_as_fast_the_largest_is_taken(self) -> None:
+        search = BatchSize(most=128)
+        rates = {4: 97.0, 8: 100.0, 16: 92.0, 32: 96.0, 64: 91.0, 128: 94.0}
+        assert self.settle(search, rates.__getitem__) == list(rates)
+        assert search.size == 32
 
     def test_one_slow_size_on_a_busy_machine_does_not_end_it(self) -> None:
         search = BatchSize(most=64)

@@ -136,13 +136,13 @@ class TestMaskedCopies:
             return torch.zeros(len(batch), 4)
 
         scores_of(Returning(make), "auto")
-        assert layouts[:4] == [(4, True), (4, False)] * 2
+        assert layouts[:4] == [(8, True), (8, False)] * 2
 
     def test_one_channel_has_one_layout(self) -> None:
         model = Classifier(1)
         engine = engine_of(model, "auto")
         canvas_of(engine, PIXELS[:1]).scores(MASKS, [0])
-        assert model.sizes[:3] == [4, 4, 8]
+        assert model.sizes[:3] == [8, 8, 16]
 
     def test_all_and_nothing(self) -> None:
         model = Classifier()
@@ -236,7 +236,7 @@ class TestSharedBatches:
 
 
 class TestRoom:
-    @pytest.mark.parametrize(("shape", "most"), [((3, 224, 224), 32), ((1, 28, 28), 512), ((3, 2000, 2000), 1)])
+    @pytest.mark.parametrize(("shape", "most"), [((3, 224, 224), 64), ((1, 28, 28), 512), ((3, 2000, 2000), 1)])
     def test_a_batch_on_a_processor_leaves_memory_to_others(self, shape: tuple[int, ...], most: int) -> None:
         pace = engine_of(Classifier(), "auto").pace(shape)
         largest = 0
@@ -447,7 +447,7 @@ class TestNormalisation:
             def predict(self, batch: torch.Tensor) -> torch.Tensor:
                 raise AssertionError
 
-            def classify(self, received: torch.Tensor, net: torch.nn.Module | None = None) -> torch.Tensor:
+            def classify(self, received: torch.Tensor, **_: Any) -> torch.Tensor:
                 return received.flatten(1)[:, :4]
 
         model = self.model(Received(), Both)
@@ -623,9 +623,9 @@ class TestOutOfMemory:
         assert engine_of(model, "auto").batch_size(PIXELS.shape) == 2
         # But not for another size, shape or precision, nor another model.
         assert engine_of(model, 16).batch_size(PIXELS.shape) == 16
-        assert engine_of(model, "auto").batch_size((3, 9, 9)) == 4
-        assert engine_of(model, "auto", precision="bfloat16").batch_size(PIXELS.shape) == 4
-        assert engine_of(Small(3), "auto").batch_size(PIXELS.shape) == 4
+        assert engine_of(model, "auto").batch_size((3, 9, 9)) == 8
+        assert engine_of(model, "auto", precision="bfloat16").batch_size(PIXELS.shape) == 8
+        assert engine_of(Small(3), "auto").batch_size(PIXELS.shape) == 8
 
     def test_models_that_cannot_be_remembered_work_all_the_same(self) -> None:
         class Slotted:

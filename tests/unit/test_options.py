@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "device": "auto",
     "precision": "float32",
     "batch_size": "auto",
+    "fuse": True,
 }
 
 
@@ -309,7 +310,7 @@ def test_words_for_nothing() -> None:
 class TestPresets:
     @pytest.mark.parametrize("name", PRESETS)
     def test_each_names_every_option_of_method(self, name: str) -> None:
-        of_the_run = {"preset", "max_samples", "confidence", "seed", "device", "precision", "batch_size"}
+        of_the_run = {"preset", "max_samples", "confidence", "seed", "device", "precision", "batch_size", "fuse"}
         assert set(PRESETS[name]) == set(OPTION_NAMES) - of_the_run
         taken = dataclasses.asdict(LimeOptions(preset=name))
         assert taken == {**DEFAULTS, **PRESETS[name], "preset": name}
