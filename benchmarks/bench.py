@@ -28,7 +28,7 @@ from benchmarks.measuring import RESULTS, ROOT, THREADS, race, read, say, surrou
 
 # Who runs against ours; each part keeps the seconds of its contenders and of ours.
 RACE = {
-    "engine": ("bare",),
+    "engine": ("bare", "bare_fused"),
     "lime": ("lime", "lime_arranged"),
     "captum": ("captum", "captum_arranged", "captum_tuned"),
     "shap": ("shap",),
@@ -144,7 +144,9 @@ def measure_race(arguments: argparse.Namespace, parts: list[str], keep: Callable
             keep(part, {**shared, "ours": ours, **found}, whole=whole)
 
     if "engine" in parts:
-        surround(contenders["ours"], contenders["bare"], rounds, after)
+        surround(
+            contenders["ours"], {name: contenders[name] for name in RACE["engine"] if name in contenders}, rounds, after
+        )
     else:
         race(contenders, rounds, after)
 

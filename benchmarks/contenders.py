@@ -24,6 +24,7 @@ from benchmarks.measuring import say, timed
 from benchmarks.samplers import PHOTOGRAPHS, find, network
 from pytest_lime import Explanation, TorchModel, explain
 from pytest_lime.forward import choose_device
+from pytest_lime.fusion import fused
 from pytest_lime.images import load_image
 
 CLASSES = 5
@@ -70,13 +71,19 @@ class Bare:
     passes : int
     sizes : sequence of int
         Those that are tried.
+    fuse : bool
+        Fuse the network, as ours does.
     """
 
-    def __init__(self, net: torch.nn.Module, received: torch.Tensor, passes: int, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, net: torch.nn.Module, received: torch.Tensor, passes: int, sizes: Sequence[int], *, fuse: bool = False
+    ) -> None:
         self._net, self._received, self._passes = net, received, passes
+        self._fuse = fuse
+        layouts = ["channels_last"] if fuse else list(LAYOUTS)
         self.rates: dict[str, float] = {}
         for _ in range(2):
-            for layout in LAYOUTS:
+            for layout in layouts:
                 for size in sizes:
                     name = f"{size} {layout}"
                     self.rates[name] = max(self._rate(size, layout), self.rates.get(name, 0.0))
@@ -86,16 +93,17 @@ class Bare:
 
     def _arranged(self, size: int, layout: str) -> torch.Tensor:
         self._net.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]  # not in the stubs
+        self._run_through: Any = fused(self._net) if self._fuse else self._net
         return self._received.expand(size, -1, -1, -1).clone(memory_format=LAYOUTS[layout])
 
     @torch.inference_mode()
     def _rate(self, size: int, layout: str) -> float:
         batch = self._arranged(size, layout)
-        self._net(batch)
+        self._run_through(batch)
         wait(batch)
         done, began = 0, time.perf_counter()
         while time.perf_counter() - began < TRIAL or done < 2 * size:
-            self._net(batch)
+            self._run_through(batch)
             wait(batch)
             done += size
         return done / (time.perf_counter() - began)
@@ -111,7 +119,7 @@ class Bare:
     @torch.inference_mode()
     def _run(self, sizes: Sequence[int]) -> None:
         for size in sizes:
-            self._net(self._batch[:size])
+            self._run_through(self._batch[:size])
         wait(self._batch)
 
 
@@ -321,10 +329,15 @@ def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[di
         model = placed()
         batch = received(model, ours.names[0])
         say("making ready: bare")
-        sizes = BARE_SIZES if batch.device.type == "cpu" else BARE_SIZES_ON_ACCELERATOR
-        bare = Bare(model.net, batch, ours.latest.passes, [size for size in sizes if size <= samples])
-        contenders["bare"] = bare.halves
-        facts["bare"] = {"best": bare.best, "images_a_second": bare.rates}
+        sizes = list(BARE_SIZES) if batch.device.type == "cpu" else list(BARE_SIZES_ON_ACCELERATOR)
+        sizes = [size for size in sizes if size <= samples]
+        # Each has a network of its own, whose layout nobody else changes.
+        loops = {"bare": Bare(model.net, batch, ours.latest.passes, sizes)}
+        if fused(own := placed().net) is not None:
+            loops["bare_fused"] = Bare(own, batch, ours.latest.passes, sizes, fuse=True)
+        for name, bare in loops.items():
+            contenders[name] = bare.halves
+            facts[name] = {"best": bare.best, "images_a_second": bare.rates}
     peers: dict[str, tuple[Any, ...]] = {
         "lime": (real_lime, ours.names, samples),
         "lime_arranged": (real_lime, ours.names, samples, True),

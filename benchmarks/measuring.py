@@ -84,7 +84,7 @@ def race(
 
 def surround(
     inner: Callable[[int], Any],
-    halves: tuple[Callable[[], Any], Callable[[], Any]],
+    loops: Mapping[str, tuple[Callable[[], Any], Callable[[], Any]]],
     rounds: int,
     after: Callable[[dict[str, list[float]]], None],
 ) -> None:
@@ -94,18 +94,20 @@ def surround(
     ----------
     inner : callable
         Ours; takes the number of the round.
-    halves : pair of callables
-        The two halves of the bare passes.
+    loops : mapping from name to pairs of callables
+        The two halves of each kind of bare passes; the first halves run before ours, the others behind it.
     rounds : int
     after : callable
-        Takes the seconds so far of ``"ours"`` and ``"bare"``, after each round.
+        Takes the seconds so far of ``"ours"`` and of each loop, after each round.
     """
-    seconds: dict[str, list[float]] = {"ours": [], "bare": []}
+    seconds: dict[str, list[float]] = {"ours": [], **{name: [] for name in loops}}
     for number in range(rounds):
-        first = timed(halves[0])
+        first = {name: timed(halves[0]) for name, halves in loops.items()}
         seconds["ours"].append(timed(lambda: inner(number)))  # noqa: B023
-        seconds["bare"].append(first + timed(halves[1]))
-        say(f"  round {number + 1} of {rounds}: ours {seconds['ours'][-1]:.2f} s, bare {seconds['bare'][-1]:.2f} s")
+        for name, halves in reversed(list(loops.items())):
+            seconds[name].append(first[name] + timed(halves[1]))
+        told = ", ".join(f"{name} {times[-1]:.2f} s" for name, times in seconds.items())
+        say(f"  round {number + 1} of {rounds}: {told}")
         after(seconds)
 
 
