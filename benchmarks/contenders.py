@@ -24,7 +24,7 @@ from benchmarks.measuring import say, timed
 from benchmarks.samplers import PHOTOGRAPHS, find, network
 from pytest_lime import Explanation, TorchModel, explain
 from pytest_lime.forward import choose_device
-from pytest_lime.fusion import fused
+from pytest_lime.fusion import FusedNetwork, fusible
 from pytest_lime.images import load_image
 
 CLASSES = 5
@@ -93,7 +93,7 @@ class Bare:
 
     def _arranged(self, size: int, layout: str) -> torch.Tensor:
         self._net.to(memory_format=LAYOUTS[layout])  # type: ignore[call-overload]  # not in the stubs
-        self._run_through: Any = fused(self._net) if self._fuse else self._net
+        self._run_through: Any = FusedNetwork(self._net) if self._fuse else self._net
         return self._received.expand(size, -1, -1, -1).clone(memory_format=LAYOUTS[layout])
 
     @torch.inference_mode()
@@ -333,7 +333,7 @@ def line_up(parts: Sequence[str], *, samples: int, photographs: int) -> tuple[di
         sizes = [size for size in sizes if size <= samples]
         # Each has a network of its own, whose layout nobody else changes.
         loops = {"bare": Bare(model.net, batch, ours.latest.passes, sizes)}
-        if fused(own := placed().net) is not None:
+        if fusible(own := placed().net):
             loops["bare_fused"] = Bare(own, batch, ours.latest.passes, sizes, fuse=True)
         for name, bare in loops.items():
             contenders[name] = bare.halves

@@ -221,8 +221,9 @@ class Engine:
         self.device = device
         self.precision = precision
         self.fuse = fuse
-        # As it was seen to give the model's own scores.
+        # As it was seen to give the model's own scores, and whether it was seen not to.
         self._fused: FusedNetwork | None = None
+        self._differs = False
         self.passes = 0
         self._fixed = None if batch_size == "auto" else int(batch_size)
         self._classes: int | None = None
@@ -287,6 +288,8 @@ class Engine:
             The model returns something else than finite scores of its classes, or one image does not fit into memory.
         """
         self._place()
+        if self._fused is not None and not self._fused.current:
+            self._fused = None
         kept: list[list[torch.Tensor]] = [[] for _ in portions]
         with torch.inference_mode():
             # All that the batches need is on its way before the first of them.
@@ -419,26 +422,31 @@ class Engine:
 
     def _through(self, pace: Pace, batch: torch.Tensor) -> FusedNetwork | None:
         """Return what takes the place of the network for `batch`; None for the network itself."""
-        if pace.layout != FUSED:
+        if pace.layout != FUSED or self._differs:
             return None
-        if self._fused is None or not self._fused.current:
-            # One more pass, by which each check sees for itself that the scores are the network's.
-            self._fused = self.model.fuse(batch[:1]) if self._may_fuse else None  # type: ignore[attr-defined]  # a Network
+        if self._fused is None:
+            # Two more passes, by which each check sees for itself that the scores are the network's.
+            ends = batch[:: max(1, len(batch) - 1)][:2]
+            self._fused = self.model.fuse(ends) if self._may_fuse else None  # type: ignore[attr-defined]  # a Network
+            self._differs = self._fused is None
             # Its kernels do the network's own work and less, so that there is nothing to compare.
-            for layout in (FUSED,) if self._fused is None else ("channels_last", "contiguous"):
+            for layout in (FUSED,) if self._differs else ("channels_last", "contiguous"):
                 pace.drop(layout)
         return self._fused
 
     def _predict(self, batch: torch.Tensor, through: FusedNetwork | None = None) -> torch.Tensor:
+        if through is not None:
+            try:
+                return self._checked(self.model.classify(batch, through=through), len(batch))  # type: ignore[attr-defined]  # a Network
+            except Exception as error:
+                if _out_of_memory(error):
+                    raise
+                # The network itself is asked, whose error is its own.
+                self._differs = True
         try:
             with self._autocast():
-                if through is not None:
-                    scores = self.model.classify(batch, through=through)  # type: ignore[attr-defined]  # a Network
-                elif self._normalises:
-                    scores = self.model.classify(batch)  # type: ignore[attr-defined]  # a Network
-                else:
-                    scores = self.model.predict(batch)
-            checked = check_scores(scores, len(batch), self.model.labels, self._classes)
+                predict = self.model.classify if self._normalises else self.model.predict  # type: ignore[attr-defined]  # a Network
+                return self._checked(predict(batch), len(batch))
         except Exception as error:
             if not (isinstance(error, ModelError) or _out_of_memory(error)):
                 values = "normalised" if self._normalises else "in [0, 1]"
@@ -447,6 +455,9 @@ class Engine:
                     f"{batch.dtype} {values}, on {batch.device}"
                 )
             raise
+
+    def _checked(self, scores: Any, count: int) -> torch.Tensor:
+        checked = check_scores(scores, count, self.model.labels, self._classes)
         self._classes = checked.shape[1]
         return checked
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
 
-__all__ = ["FusedNetwork", "fused", "fusible"]
+from pytest_lime.tracing import UntraceableError, settings_of, trace
+
+__all__ = ["FusedNetwork", "fusible"]
 
 # The kernel's name of an activation, and its numbers.
 Activation: TypeAlias = tuple[str, list[float | None], str]
@@ -49,26 +52,16 @@ def fusible(net: nn.Module) -> bool:
         and all(one.dtype is torch.float32 and one.device.type == "cpu" for one in net.parameters())
         and bool(backend.is_available() and backend.enabled)  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-        and not any(_hooked(module) for module in modules)
+        and not torch.is_autocast_enabled("cpu")
+        and not (nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks)
+        and not any(_has_its_own_way(module) for module in modules)
     )
 
 
-# What came of the last try, None where it failed; gone with the network.
-_known: WeakKeyDictionary[nn.Module, FusedNetwork | None] = WeakKeyDictionary()
-
-
-def fused(net: nn.Module) -> FusedNetwork | None:
-    """Return `net` fused, made anew where its weights were written to since; None where it cannot be."""
-    if not fusible(net):
-        return None
-    known = _known.get(net)
-    if net not in _known or (known is not None and not known.current):
-        try:
-            known = FusedNetwork(net)
-        except Exception:  # torch.fx runs the user's code, on stand-ins for its input
-            known = None
-        _known[net] = known
-    return known
+def _has_its_own_way(module: nn.Module) -> bool:
+    """Whether calling `module` does something else than running the `forward` of its class."""
+    hooked = module._forward_hooks or module._forward_pre_hooks
+    return bool(hooked or "forward" in vars(module) or module._compiled_call_impl is not None)
 
 
 class FusedNetwork:
@@ -77,62 +70,72 @@ class FusedNetwork:
     A batch norm in evaluation mode is a factor and a summand for each channel, so it goes into the convolution's
     weights and bias; the activation is computed by oneDNN before the values leave the processor's cache. Of the three
     times that a layer's output is written to memory, one is left. It is the network's own computation up to rounding,
-    some 1e-6 of the scores. Whatever is not of this kind runs as it is, from the network's own modules.
+    some 1e-6 of the scores. Whatever is not of this kind runs as it is.
 
     Parameters
     ----------
     net : torch.nn.Module
-        In evaluation mode, in float32, on the processor. It is not changed.
+        In evaluation mode, in float32, on the processor. It is not changed, and not kept alive.
 
     Raises
     ------
-    Exception
-        Of any kind: what the network computes cannot be told from one look at its code (`torch.fx`), or it has no such
-        layers.
+    UntraceableError
+        What the network computes cannot be told from one look at its code, or it has no such layers.
     """
 
     def __init__(self, net: nn.Module) -> None:
-        graph = fx.Tracer().trace(net)
-        self._graph = fx.GraphModule(net, graph)
-        # What was folded, as it was then.
-        self._sources: list[torch.Tensor] = []
-        _clear(self._graph)
-        folded = 0
+        self._net = weakref.ref(net)
+        self._state, self._settings = _tensors(net), settings_of(net)
+        self._graph = trace(net)
+        graph, folded = self._graph.graph, 0
         with torch.inference_mode(False), torch.no_grad():
             for number, node in enumerate(list(graph.nodes)):
                 # One after the other: what a layer receives may have been replaced by the one before.
                 if (layer := _layer(self._graph, node)) is None:
                     continue
-                self._sources += layer.sources
                 folded += layer.norm is not None
                 self._graph.add_submodule(f"_fused_{number}", layer.fused())
-                with graph.inserting_before(layer.last):
+                # Where the convolution was, before anything changes what it is given.
+                with graph.inserting_before(node):
                     new = graph.call_module(f"_fused_{number}", (layer.input,))
                 layer.last.replace_all_uses_with(new)
         if not folded:
-            raise ValueError("no convolution is followed by a batch norm")
+            raise UntraceableError("no convolution is followed by a batch norm")
         graph.eliminate_dead_code()
         self._graph.delete_all_unused_submodules()
         self._graph.recompile()
-        self._state = self._look()
 
     def __call__(self, batch: torch.Tensor) -> Any:
         """Return what the network returns for `batch`."""
-        return self._graph(batch)
+        # Calling the module itself prints a traceback of its own where this raises.
+        return self._graph.forward(batch)
 
     @property
     def current(self) -> bool:
-        """Whether the weights that were folded have not been written to since."""
-        return self._state == self._look()
+        """Whether no tensor of the network was written to, or replaced, since."""
+        net = self._net()
+        return net is not None and self._state == _tensors(net)
 
-    def agrees(self, own: Any, fused: Any) -> bool:
+    @property
+    def same(self) -> bool:
+        """Whether the network's modules and their settings are what they were, too."""
+        net = self._net()
+        return net is not None and self.current and self._settings == settings_of(net)
+
+    @staticmethod
+    def agrees(own: Any, fused: Any) -> bool:
         """Whether `fused` is what the network itself returned, `own`, up to rounding."""
         if not isinstance(own, torch.Tensor) or not isinstance(fused, torch.Tensor) or own.shape != fused.shape:
             return False
         return bool(((own - fused).abs().max() <= TOLERANCE * own.abs().max().clamp_min(1e-30)).item())
 
-    def _look(self) -> list[tuple[int, int]]:
-        return [(one.data_ptr(), 0 if one.is_inference() else one._version) for one in self._sources]
+
+def _tensors(net: nn.Module) -> list[tuple[int, int, int]]:
+    """Return of each parameter and buffer which it is, where it is, and how often it was written to."""
+    return [
+        (id(one), one.data_ptr(), 0 if one.is_inference() else one._version)
+        for one in itertools.chain(net.parameters(), net.buffers())
+    ]
 
 
 class _Convolution(nn.Module):
@@ -172,13 +175,6 @@ class _Layer:
         if (user := _only_user(self.last)) is not None and (activation := _activation(graph, user)):
             self._activation, self.last = activation, user
 
-    @property
-    def sources(self) -> list[torch.Tensor]:
-        """The tensors that the fused layer's weights are made of."""
-        norm = self.norm or {}
-        held = (self._weight, self._bias, *(norm.get(name) for name in ("mean", "variance", "weight", "bias")))
-        return [one for one in held if one is not None]
-
     def fused(self) -> _Convolution:
         """The layer as one module, with weights of its own."""
         weight, bias = self._weight.detach().clone(), None if self._bias is None else self._bias.detach().clone()
@@ -215,16 +211,6 @@ class _Layer:
         self._wider = more
         self._padding = [self._padding[0] + bottom, self._padding[1] + right]
         self.input = self.input.args[0]
-
-
-def _clear(graph: fx.GraphModule) -> None:
-    """Take out what does nothing in evaluation mode, and would hide which layer follows which."""
-    for node in list(graph.graph.nodes):
-        if node.target is torch._assert:
-            graph.graph.erase_node(node)
-        elif type(_module(graph, node)) in (nn.Identity, nn.Dropout, nn.Dropout2d) and len(node.args) == 1:
-            node.replace_all_uses_with(node.args[0])
-    graph.graph.eliminate_dead_code()
 
 
 def _layer(graph: fx.GraphModule, node: fx.Node) -> _Layer | None:
@@ -277,11 +263,10 @@ def _activation(graph: fx.GraphModule, node: fx.Node) -> Activation | None:
 
 
 def _module(graph: fx.GraphModule, node: Any) -> nn.Module | None:
-    """Return the module that `node` calls, unless it has a `forward` of its own."""
+    """Return the module that `node` calls."""
     if not isinstance(node, fx.Node) or node.op != "call_module":
         return None
-    module = graph.get_submodule(str(node.target))
-    return None if "forward" in vars(module) else module
+    return graph.get_submodule(str(node.target))
 
 
 def _tensor(graph: fx.GraphModule, value: Any) -> Any:
@@ -301,7 +286,3 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 
 def _pair(value: Any) -> list[int]:
     return [int(one) for one in value] if isinstance(value, tuple | list) else [int(value)] * 2
-
-
-def _hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)

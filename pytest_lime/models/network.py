@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.fingerprint import state_digest
-from pytest_lime.fusion import FusedNetwork, fused, fusible
+from pytest_lime.fusion import FusedNetwork, fusible
 from pytest_lime.images import Image, View
 from pytest_lime.models.preparation import Preparation
 from pytest_lime.models.protocol import check_labels, check_output, check_output_kind
@@ -38,6 +38,8 @@ class Network:
     output : str
         What the network returns, as in `TorchModel`.
     """
+
+    _fused: FusedNetwork | None = None
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class Network:
     def fingerprint(self) -> str | None:
         """Return a digest of the network and of what is done before and after it; None where that cannot be told."""
         # Where the network is, and what was found out about it, do not count.
-        volatile = ("_checked", "_device", "_layout")
+        volatile = ("_checked", "_device", "_fused", "_layout")
         state = {name: value for name, value in vars(self).items() if name not in volatile}
         return state_digest(type(self), state, evaluated=self.net)
 
@@ -172,15 +174,24 @@ class Network:
     def fuse(self, received: torch.Tensor) -> FusedNetwork | None:
         """Return the network fused, as it is now, if that gives the same scores for `received`; else None."""
         self._follow(received)
-        ready = fused(self.net)
-        if ready is None:
+        if not self.fusible:
             return None
         try:
-            # The network itself comes last, so that whatever it notes down of a pass is of a pass of its own.
-            scores, own = self._scores(received, ready), self._scores(received)
-        except Exception:  # of the user's network: it is told where that runs by itself
+            if self._fused is None or not self._fused.same:
+                self._fused = FusedNetwork(self.net)
+            # On copies, since a network may write to its input. The network itself comes last, so that whatever it
+            # notes down of a pass is of a pass of its own.
+            scores, own = self._scores(received.clone(), self._fused), self._scores(received.clone())
+            return self._fused if self._fused.agrees(own, scores) else None
+        except KeyboardInterrupt:
+            raise
+        # The user's code, which may do anything on a stand-in for a batch; it is told where the network runs by itself.
+        except BaseException:
             return None
-        return ready if ready.agrees(own, scores) else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is of another network, and makes its own.
+        return {name: value for name, value in vars(self).items() if name != "_fused"}
 
     @property
     def fusible(self) -> bool:

@@ -112,7 +112,7 @@ def test_an_exception_of_the_model_keeps_its_traceback(suite: Callable[..., None
             '*lime.check(IMAGE, "cat", HOLDS)*',
             "*return table?*?",
             "E*KeyError: 'weights of the model'",
-            "E*pytest-lime: raised inside CallableModel(classify) on a batch of shape (4, 3, 32, 32), *",
+            "E*pytest-lime: raised inside CallableModel(classify) on a batch of shape (8, 3, 32, 32), *",
         ]
     )
 

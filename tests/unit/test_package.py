@@ -117,6 +117,8 @@ LAYERS = [
         "allocator",
         "cache",
         "batches",
+        "fusion",
+        "tracing",
         "forward",
         "scenes",
         "opinions",
