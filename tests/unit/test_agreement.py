@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from pytest_lime import Explanation, OptionError, TargetError
-from pytest_lime.agreement import Agreement, check_opinions, describe_opinion, rank_agreement, rank_correlation
+from pytest_lime.agreement import (
+    Agreement,
+    _ranks,
+    check_opinions,
+    describe_opinion,
+    rank_agreement,
+    rank_correlation,
+)
 
 Array = NDArray[np.float64]
 Build = Callable[..., Explanation]
@@ -74,6 +81,13 @@ class TestCorrelation:
         rows, opinion = rng.normal(size=(20, 15)).round(digits), rng.normal(size=15).round(digits)
         expected = [spearmanr(row, opinion).statistic for row in rows]
         np.testing.assert_allclose(rank_correlation(rows, opinion), expected, rtol=0, atol=1e-12)
+
+    @pytest.mark.parametrize("shape", [(5,), (7, 20), (3, 4, 6), (2, 1)])
+    @pytest.mark.parametrize("values", [3, 1000])
+    def test_ranks_are_those_of_scipy(self, shape: tuple[int, ...], values: int) -> None:
+        drawn = np.random.default_rng(1).integers(0, values, shape).astype(float)
+        expected = rankdata(drawn, axis=-1) - (shape[-1] + 1) / 2
+        np.testing.assert_array_equal(_ranks(drawn), expected)
 
     def test_equal_values_have_none(self) -> None:
         assert np.isnan(rank_correlation(np.ones((1, 4)), np.arange(4.0)))

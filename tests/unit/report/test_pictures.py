@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from skimage.filters import gaussian
+from skimage.measure import approximate_polygon, find_contours
 
 from pytest_lime.report import pictures
 from pytest_lime.report.pictures import legend_colours, opacity, region_letter, write_pictures
@@ -344,3 +346,26 @@ def test_all_pictures_of_a_check_of_two_regions_stay_within_their_share(tmp_path
     )
     without_borders = sum((tmp_path / path).stat().st_size for key, path in paths.items() if key != "borders")
     assert without_borders < 95_000
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("tolerance", [0.5, 0.75, 3.0])
+def test_outlines_are_simplified_as_well_as_scikit_image_does_it(seed: int, tolerance: float) -> None:
+    blobs = gaussian(np.random.default_rng(seed).random((40, 50)), 3) > 0.5
+    ours = theirs = 0
+    for contour in find_contours(np.pad(blobs, 1).astype(np.float64), 0.5):
+        found = pictures._simplified(contour, tolerance)
+        np.testing.assert_array_equal(found[[0, -1]], contour[[0, -1]])
+        # Every point that was left out is that near to a line between two that were not.
+        starts, chords = found[:-1, None], np.diff(found, axis=0)[:, None]
+        along = ((contour - starts) * chords).sum(-1) / np.maximum((chords**2).sum(-1), 1e-12)
+        nearest = starts + np.clip(along, 0, 1)[..., None] * chords
+        assert np.hypot(*(contour - nearest).T).T.min(axis=0).max() <= tolerance + 1e-9
+        ours, theirs = ours + len(found), theirs + len(approximate_polygon(contour, tolerance))
+    assert 0 < ours <= 1.1 * theirs
+
+
+def test_a_point_and_a_line_are_left_as_they_are() -> None:
+    for points in (np.zeros((1, 2)), np.array([[0.0, 0.0], [3.0, 4.0]]), np.zeros((5, 2))):
+        found = pictures._simplified(points, 0.5)
+        np.testing.assert_array_equal(found, points if len(points) < 3 else points[:2])
