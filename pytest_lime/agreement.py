@@ -104,7 +104,7 @@ def rank_correlation(weights: Array, opinion: Array) -> Array:
 
 
 def _ranks(values: Array) -> Array:
-    """Return the ranks along the last axis, less their mean; equal values share the mean of theirs."""
+    """Return the ranks of finite values along the last axis, less their mean; equal values share the mean of theirs."""
     # scipy.stats.rankdata does the same, and half a second of importing comes with it, in every run.
     order = values.argsort(axis=-1)
     ordered = np.take_along_axis(values, order, axis=-1)

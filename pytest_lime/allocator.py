@@ -1,4 +1,4 @@
-"""The processor's memory: what one batch has freed is kept for the next."""
+"""Memory: what one batch has freed is kept for the next, and how torch says that there is none left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import functools
 import os
 import sys
 
-__all__ = ["keep_pages"]
+import torch
+
+__all__ = ["keep_pages", "out_of_memory"]
 
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
@@ -41,3 +43,13 @@ def keep_pages() -> bool:
         return False
     values = {M_MMAP_THRESHOLD: KEPT, M_TRIM_THRESHOLD: KEPT, M_TOP_PAD: STEP}
     return all(set_up(ctypes.c_int(name), ctypes.c_int(value)) == 1 for name, value in values.items())
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether `error` says that memory ran out."""
+    # Torch has a class of its own for accelerators only.
+    told = str(error).lower()
+    words = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in told for word in words)
+    )

@@ -9,7 +9,7 @@ __all__ = ["LARGEST", "BatchSize", "Pace"]
 # Two of the doublings that are tried must be slower than the best before the search
 # ends, so that one slow batch on a busy machine does not end it.
 PATIENCE = 2
-# The speed of a machine that others use, too, moves by more than these between two batches.
+# Shares of the fastest. The speed of a machine that others use, too, wanders from batch to batch.
 CLEARLY = 0.9
 AS_FAST = 0.95
 # The first batch of a size also pays for choosing the kernels of that size.

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime.allocator import keep_pages
+from pytest_lime.allocator import keep_pages, out_of_memory
 from pytest_lime.batches import LARGEST, Pace
 from pytest_lime.errors import ModelError, OptionError
 from pytest_lime.fusion import FusedNetwork
@@ -200,7 +200,7 @@ class Engine:
     precision : ``"float32"``, ``"bfloat16"`` or ``"float16"``
         The two of sixteen bits run the model under ``torch.autocast``.
     fuse : bool
-        A network in float32 on the processor is fused (`FusedNetwork`) where that can be and is faster.
+        A network in float32 on the processor is fused (`FusedNetwork`) where that can be.
 
     Raises
     ------
@@ -264,7 +264,7 @@ class Engine:
             least = SMALLEST_ON_ACCELERATOR if accelerated else SMALLEST
             # With one channel there is only one order.
             layouts = ["channels_last", "contiguous"][: 2 if shape[0] > 1 else 1]
-            if self._may_fuse:
+            if self.may_fuse:
                 layouts.insert(0, FUSED)
             self._known[key] = Pace(least, most, layouts, fixed=self._fixed, pads=accelerated)
         return self._known[key]
@@ -288,7 +288,7 @@ class Engine:
             The model returns something else than finite scores of its classes, or one image does not fit into memory.
         """
         self._place()
-        if self._fused is not None and not self._fused.current:
+        if self._fused is not None and not self._fused.is_of(self.model.net):  # type: ignore[attr-defined]  # a Network
             self._fused = None
         kept: list[list[torch.Tensor]] = [[] for _ in portions]
         with torch.inference_mode():
@@ -372,7 +372,7 @@ class Engine:
                     batch = self._masked(shape, pace, parts)
                     scores = self._predict(batch, self._through(pace, batch))[:size]
                 except (RuntimeError, MemoryError) as error:
-                    if not _out_of_memory(error):
+                    if not out_of_memory(error):
                         raise
                     self._buffers = None
                     if self.device.type == "cuda":
@@ -416,30 +416,31 @@ class Engine:
         return held
 
     @property
-    def _may_fuse(self) -> bool:
+    def may_fuse(self) -> bool:
+        """Whether it is worth trying to fuse the network."""
         plain = self.device.type == "cpu" and self.precision == "float32" and self._normalises
         return self.fuse and plain and bool(getattr(self.model, "fusible", False))
 
     def _through(self, pace: Pace, batch: torch.Tensor) -> FusedNetwork | None:
         """Return what takes the place of the network for `batch`; None for the network itself."""
-        if pace.layout != FUSED or self._differs:
+        if pace.layout != FUSED:
             return None
-        if self._fused is None:
-            # Two more passes, by which each check sees for itself that the scores are the network's.
+        if self._fused is None and not self._differs:
+            # A few more passes, by which each check sees for itself that the scores are the network's.
             ends = batch[:: max(1, len(batch) - 1)][:2]
-            self._fused = self.model.fuse(ends) if self._may_fuse else None  # type: ignore[attr-defined]  # a Network
+            self._fused = self.model.fuse(ends) if self.may_fuse else None  # type: ignore[attr-defined]  # a Network
             self._differs = self._fused is None
-            # Its kernels do the network's own work and less, so that there is nothing to compare.
-            for layout in (FUSED,) if self._differs else ("channels_last", "contiguous"):
-                pace.drop(layout)
-        return self._fused
+        # Its kernels do the network's own work and less, so that there is nothing to compare.
+        for layout in (FUSED,) if self._differs else ("channels_last", "contiguous"):
+            pace.drop(layout)
+        return None if self._differs else self._fused
 
     def _predict(self, batch: torch.Tensor, through: FusedNetwork | None = None) -> torch.Tensor:
         if through is not None:
             try:
                 return self._checked(self.model.classify(batch, through=through), len(batch))  # type: ignore[attr-defined]  # a Network
             except Exception as error:
-                if _out_of_memory(error):
+                if out_of_memory(error):
                     raise
                 # The network itself is asked, whose error is its own.
                 self._differs = True
@@ -448,7 +449,7 @@ class Engine:
                 predict = self.model.classify if self._normalises else self.model.predict  # type: ignore[attr-defined]  # a Network
                 return self._checked(predict(batch), len(batch))
         except Exception as error:
-            if not (isinstance(error, ModelError) or _out_of_memory(error)):
+            if not (isinstance(error, ModelError) or out_of_memory(error)):
                 values = "normalised" if self._normalises else "in [0, 1]"
                 error.add_note(
                     f"pytest-lime: raised inside {self.model!r} on a batch of shape {tuple(batch.shape)}, "
@@ -512,15 +513,6 @@ def _speaks_for(model: Any, name: str, *others: str) -> bool:
         next((place for place, kind in enumerate(kinds) if one in vars(kind)), len(kinds)) for one in (name, *others)
     )
     return home <= min(places) and not vars(model).keys() & {name, *others}
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # Torch has a class of its own for accelerators only.
-    told = str(error).lower()
-    words = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in told for word in words)
-    )
 
 
 def _to_host(scores: torch.Tensor, name: str) -> Scores:

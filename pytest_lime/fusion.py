@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 import weakref
 from collections.abc import Callable
@@ -14,13 +13,13 @@ from torch.nn import functional
 
 from pytest_lime.tracing import UntraceableError, settings_of, trace
 
-__all__ = ["FusedNetwork", "fusible"]
+__all__ = ["PACKED_FROM", "FusedNetwork", "fusible"]
 
 # The kernel's name of an activation, and its numbers.
 Activation: TypeAlias = tuple[str, list[float | None], str]
 NOTHING: Activation = ("none", [], "")
 # Scores of the fused network may differ from those of the network itself by this share of the largest of them.
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 # Weights are laid out for the first batch of that many pictures; what suits it suits larger ones, and not a single one.
 PACKED_FROM = 4
 
@@ -60,7 +59,7 @@ def fusible(net: nn.Module) -> bool:
 
 def _has_its_own_way(module: nn.Module) -> bool:
     """Whether calling `module` does something else than running the `forward` of its class."""
-    hooked = module._forward_hooks or module._forward_pre_hooks
+    hooked = module._forward_hooks or module._forward_pre_hooks or type(module).__call__ is not nn.Module.__call__
     return bool(hooked or "forward" in vars(module) or module._compiled_call_impl is not None)
 
 
@@ -68,14 +67,15 @@ class FusedNetwork:
     """A network whose convolutions have swallowed the batch norm and the activation behind them.
 
     A batch norm in evaluation mode is a factor and a summand for each channel, so it goes into the convolution's
-    weights and bias; the activation is computed by oneDNN before the values leave the processor's cache. Of the three
-    times that a layer's output is written to memory, one is left. It is the network's own computation up to rounding,
-    some 1e-6 of the scores. Whatever is not of this kind runs as it is.
+    weights and bias; the activation is computed by oneDNN before the values leave the processor's cache, and zeros
+    around a picture are the convolution's own padding. Of the four times that a layer's output is written to memory,
+    one is left. It is the network's own computation up to rounding, some 1e-6 of the scores. Whatever is not of this
+    kind runs as it is.
 
     Parameters
     ----------
     net : torch.nn.Module
-        In evaluation mode, in float32, on the processor. It is not changed, and not kept alive.
+        In evaluation mode, in float32, on the processor. It is not changed, and of it only parameters are kept alive.
 
     Raises
     ------
@@ -110,17 +110,13 @@ class FusedNetwork:
         # Calling the module itself prints a traceback of its own where this raises.
         return self._graph.forward(batch)
 
-    @property
-    def current(self) -> bool:
-        """Whether no tensor of the network was written to, or replaced, since."""
-        net = self._net()
-        return net is not None and self._state == _tensors(net)
+    def is_of(self, net: nn.Module, *, closely: bool = False) -> bool:
+        """Whether it was made of `net`, no tensor of which was written to or replaced since.
 
-    @property
-    def same(self) -> bool:
-        """Whether the network's modules and their settings are what they were, too."""
-        net = self._net()
-        return net is not None and self.current and self._settings == settings_of(net)
+        With `closely`, nor any of its modules, and their settings.
+        """
+        same = self._net() is net and self._state == _tensors(net)
+        return same and not (closely and self._settings != settings_of(net))
 
     @staticmethod
     def agrees(own: Any, fused: Any) -> bool:
@@ -131,10 +127,12 @@ class FusedNetwork:
 
 
 def _tensors(net: nn.Module) -> list[tuple[int, int, int]]:
-    """Return of each parameter and buffer which it is, where it is, and how often it was written to."""
+    """Return of each tensor of `net` which it is, where it is, and how often it was written to."""
     return [
         (id(one), one.data_ptr(), 0 if one.is_inference() else one._version)
-        for one in itertools.chain(net.parameters(), net.buffers())
+        for module in net.modules()
+        for one in (*module._parameters.values(), *module._buffers.values(), *vars(module).values())
+        if isinstance(one, torch.Tensor)
     ]
 
 
@@ -148,14 +146,16 @@ class _Convolution(nn.Module):
         self.weight: torch.Tensor = nn.Buffer(weight.contiguous(memory_format=torch.channels_last))
         self.bias = None if bias is None else nn.Buffer(bias)
         self._settings = (*settings, *activation)
-        self._packed = False
+        self._packed: torch.Tensor | None = None
 
     def forward(self, batch: torch.Tensor) -> Any:
-        if not self._packed and len(batch) >= PACKED_FROM:
+        weight = self._packed
+        if weight is None and len(batch) >= PACKED_FROM:
             # In blocks as the kernel reads them, which it else makes anew in every pass.
-            self.weight = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self._settings[:4], batch.shape)
-            self._packed = True
-        return torch.ops.mkldnn._convolution_pointwise(batch, self.weight, self.bias, *self._settings)
+            pack = torch.ops.mkldnn._reorder_convolution_weight
+            weight = self._packed = pack(self.weight, *self._settings[:4], batch.shape)
+        weight = self.weight if weight is None else weight
+        return torch.ops.mkldnn._convolution_pointwise(batch, weight, self.bias, *self._settings)
 
 
 class _Layer:

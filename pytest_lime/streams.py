@@ -102,8 +102,8 @@ class Bench:
     def asked(self) -> str | None:
         """What must be the same for scores to be the same, besides what the model sees; None to store nothing."""
         known = self.fingerprint if self.cache else None
-        # TF32 on a GPU is another float32.
-        kind = self.engine.device.type, self.options.precision, self.options.fuse, self.engine.resolution
+        # TF32 on a GPU is another float32, and a fused network rounds otherwise.
+        kind = self.engine.device.type, self.options.precision, self.engine.may_fuse, self.engine.resolution
         return known and digest(known, versions(), *kind)
 
     def recall_pace(self, shape: tuple[int, ...]) -> None:

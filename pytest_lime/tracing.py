@@ -8,6 +8,7 @@ finite ones. What is allowed here is therefore listed; a network with anything e
 from __future__ import annotations
 
 import collections
+import copy
 import inspect
 import operator
 import threading
@@ -20,7 +21,7 @@ from torch.nn import functional
 __all__ = ["UntraceableError", "settings_of", "trace"]
 
 ATOMS = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
-CONTAINERS = (dict, collections.OrderedDict, list, set)
+CONTAINERS = (dict, collections.OrderedDict, collections.defaultdict, list, set, collections.deque)
 
 ACTIVATIONS = (
     *(nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh),
@@ -30,7 +31,7 @@ ACTIVATIONS = (
 PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten)
 MODULES = frozenset(
     {
-        *(nn.Conv2d, nn.BatchNorm2d, nn.Linear, nn.LayerNorm, nn.GroupNorm, *ACTIVATIONS, *PASSING),
+        *(nn.Conv2d, nn.BatchNorm2d, nn.Linear, *ACTIVATIONS, *PASSING),
         *(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
         *(nn.ZeroPad2d, nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
         *(nn.Upsample, nn.PixelShuffle, nn.ChannelShuffle),
@@ -51,7 +52,7 @@ FUNCTIONS = frozenset(
         *(operator.add, operator.mul, operator.sub, operator.neg, operator.matmul, torch.matmul),
         *(torch.add, torch.mul, torch.sub, torch.cat, torch.stack, torch.mean, torch.sum),
         *(torch.conv2d, torch.relu, torch.sigmoid, torch.tanh, torch.softmax),
-        *(functional.linear, functional.batch_norm, functional.layer_norm, functional.group_norm),
+        *(functional.linear, functional.batch_norm),
         *(functional.gelu, functional.softmax, *MAY_WRITE),
         *(functional.max_pool2d, functional.avg_pool2d, functional.adaptive_avg_pool2d, torch.max_pool2d),
         *(functional.adaptive_max_pool2d, torch.adaptive_avg_pool1d, functional.interpolate, functional.pad),
@@ -81,7 +82,8 @@ def trace(net: nn.Module) -> fx.GraphModule:
     """Return the graph of what `net` computes of a batch in evaluation mode.
 
     The graph has the network's own parameters, copies of its buffers, and none of its modules: the code runs on a
-    stand-in, so that whatever it notes down as it runs is not noted in the network.
+    stand-in, so that whatever it notes down as it runs is not noted in the network. Assertions about sizes are left
+    out.
 
     Raises
     ------
@@ -97,8 +99,14 @@ def trace(net: nn.Module) -> fx.GraphModule:
         if place > 1:
             defaults[parameter.name] = parameter.default
     stand_in = _stand_in(net)
-    with _one_at_a_time:
+    before = settings_of(stand_in)
+    with _one_at_a_time, torch.random.fork_rng(devices=[]):
+        chance = torch.get_rng_state()
         graph = fx.GraphModule(stand_in, _Tracer().trace(stand_in, defaults))
+        if not torch.equal(chance, torch.get_rng_state()):
+            raise UntraceableError("it draws random numbers")
+    if settings_of(stand_in) != before:
+        raise UntraceableError("it notes something down in each pass, and may go another way in the next")
     _check(graph)
     return graph
 
@@ -117,6 +125,28 @@ def settings_of(net: nn.Module) -> list[Any]:
     return found
 
 
+class _Proxy(fx.Proxy):
+    """The stand-in for the picture and for all that is made of it; what is changed in place is noted as such."""
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._changed(operator.iadd, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._changed(operator.isub, other)
+
+    def __imul__(self, other: Any) -> Any:
+        return self._changed(operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._changed(operator.itruediv, other)
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._changed(operator.ipow, other)
+
+    def _changed(self, how: Any, other: Any) -> Any:
+        return self.tracer.create_proxy("call_function", how, (self, other), {})
+
+
 class _Tracer(fx.Tracer):
     """Looks at one network, and leaves alone what other threads call meanwhile."""
 
@@ -126,6 +156,9 @@ class _Tracer(fx.Tracer):
     def __init__(self) -> None:
         super().__init__()
         self._thread = threading.get_ident()
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if threading.get_ident() != self._thread:
@@ -150,13 +183,14 @@ def _stand_in(net: nn.Module) -> nn.Module:
             made = copies[id(value)] = object.__new__(type(value))
             vars(made).update({name: copied(one) for name, one in vars(value).items()})
         elif type(value) in CONTAINERS:
-            made = copies[id(value)] = type(value)()
+            made = copies[id(value)] = copy.copy(value)
+            made.clear()
             if isinstance(value, dict):
                 made.update({copied(key): copied(one) for key, one in value.items()})
-            elif isinstance(value, list):
-                made.extend(map(copied, value))
-            else:
+            elif isinstance(value, set):
                 made.update(map(copied, value))
+            else:
+                made.extend(map(copied, value))
         elif type(value) is tuple:
             made = tuple(map(copied, value))
         elif isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
@@ -176,8 +210,9 @@ def _check(graph: fx.GraphModule) -> None:
     UntraceableError
         There is a step in it that is not allowed.
     """
-    for node in graph.graph.nodes:
-        node.meta["size"] = _is_size(node)
+    for place, node in enumerate(graph.graph.nodes):
+        # The first is the batch.
+        node.meta["size"] = place > 0 and _is_size(node)
     for node in reversed(list(graph.graph.nodes)):
         if node.target in ASSERTIONS and node.op == "call_function":
             if node.target is torch._assert and not all(given.meta["size"] for given in node.all_input_nodes):
@@ -220,19 +255,19 @@ def _is_size(node: fx.Node) -> bool:
 
 
 def _is_allowed(graph: fx.GraphModule, node: fx.Node) -> bool:
-    if node.op in ("placeholder", "get_attr", "output"):
-        return True
+    if node.op in ("placeholder", "get_attr", "output") or "out" in node.kwargs:
+        return "out" not in node.kwargs
     if node.op == "call_module":
         return type(graph.get_submodule(str(node.target))) in MODULES
     if node.op == "call_method":
         return node.target in METHODS
     if node.target in DIVISIONS:
         by = node.args[1] if len(node.args) > 1 else None
-        return not node.kwargs and (isinstance(by, int | float) or (isinstance(by, fx.Node) and by.op == "get_attr"))
+        return not node.kwargs and isinstance(by, int | float) and by != 0
     if node.target in (functional.dropout, functional.batch_norm):
         # What differs from pass to pass, or from batch to batch.
-        place = 2 if node.target is functional.dropout else 5
-        return node.kwargs.get("training", node.args[place] if len(node.args) > place else None) is False
+        place, default = (2, True) if node.target is functional.dropout else (5, False)
+        return node.kwargs.get("training", node.args[place] if len(node.args) > place else default) is False
     return node.target in FUNCTIONS
 
 
@@ -244,7 +279,7 @@ def _writes(graph: fx.GraphModule, node: fx.Node) -> bool:
         return node.target in METHODS_IN_PLACE
     if node.op != "call_function" or node.meta["size"]:
         return False
-    if node.target in IN_PLACE or "out" in node.kwargs:
+    if node.target in IN_PLACE:
         return True
     # The last argument of these, and their only one that can be True.
     places = node.args[1:] if node.target in MAY_WRITE else ()

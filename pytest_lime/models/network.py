@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pytest_lime.allocator import out_of_memory
 from pytest_lime.errors import ModelError, OptionError, is_for_the_user, one_line
 from pytest_lime.fingerprint import state_digest
-from pytest_lime.fusion import FusedNetwork, fusible
+from pytest_lime.fusion import PACKED_FROM, FusedNetwork, fusible
 from pytest_lime.images import Image, View
 from pytest_lime.models.preparation import Preparation
 from pytest_lime.models.protocol import check_labels, check_output, check_output_kind
@@ -172,22 +173,31 @@ class Network:
         return self._finished(self._scores(received, through))
 
     def fuse(self, received: torch.Tensor) -> FusedNetwork | None:
-        """Return the network fused, as it is now, if that gives the same scores for `received`; else None."""
+        """Return the network fused, as it is now, if that gives the same scores for `received`; else None.
+
+        Raises
+        ------
+        RuntimeError or MemoryError
+            There is not enough memory.
+        """
         self._follow(received)
+        known, self._fused = self._fused, None
         if not self.fusible:
             return None
         try:
-            if self._fused is None or not self._fused.same:
-                self._fused = FusedNetwork(self.net)
-            # On copies, since a network may write to its input. The network itself comes last, so that whatever it
-            # notes down of a pass is of a pass of its own.
-            scores, own = self._scores(received.clone(), self._fused), self._scores(received.clone())
-            return self._fused if self._fused.agrees(own, scores) else None
-        except KeyboardInterrupt:
-            raise
+            if known is None or not known.is_of(self.net, closely=True):
+                known = FusedNetwork(self.net)
+            # As batches are, on which it runs; on copies, since a network may write to its input. The network itself
+            # comes last, so that whatever it notes down of a pass is of a pass of its own.
+            batch = received.repeat(-(-PACKED_FROM // len(received)), 1, 1, 1)
+            scores = self._scores(batch.contiguous(memory_format=torch.channels_last), known)[: len(received)]
+            if known.agrees(self._scores(received.clone()), scores):
+                self._fused = known
         # The user's code, which may do anything on a stand-in for a batch; it is told where the network runs by itself.
-        except BaseException:
-            return None
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+        return self._fused
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy is of another network, and makes its own.

@@ -330,6 +330,32 @@ class TestLightness:
         done = run("-c", code, cwd=tmp_path)
         assert (done.stdout.strip(), done.stderr, done.returncode) == ("[]", "", 0)
 
+    @pytest.mark.slow
+    def test_a_check_that_fails_needs_no_more_than_it_uses(self, tmp_path: Path) -> None:
+        # Each would add half a second and more to the start of every run.
+        (tmp_path / "test_cat.py").write_text(
+            "import sys\n\nimport numpy as np\nimport pytest\n\nfrom pytest_lime import Box, mass\n"
+            "from pytest_lime.testing import FakeModel\n\n\n"
+            "@pytest.fixture\ndef lime_model():\n    return FakeModel()\n\n\n"
+            "def test_cat(lime):\n"
+            "    image = np.zeros((*lime.model.input_size, 3), np.uint8)\n"
+            "    image[8:16, 8:16] = 200\n"
+            "    lime.check(image, 0, mass(Box(0, 0, 8, 8), at_least=0.99))\n",
+            encoding="utf-8",
+        )
+        (tmp_path / "conftest.py").write_text(
+            "import sys\n\n\n"
+            "def pytest_unconfigure():\n"
+            "    needless = ('scipy.stats', 'scipy.signal', 'sklearn', 'matplotlib')\n"
+            "    print('needless:', [name for name in needless if name in sys.modules])\n",
+            encoding="utf-8",
+        )
+        options = ("-p", "pytest_lime.plugin", "-p", "no:cacheprovider", "--lime-inconclusive=fail")
+        done = run("-m", "pytest", *options, cwd=tmp_path)
+        assert "1 failed" in done.stdout, done.stdout + done.stderr
+        assert "ClaimFailed" in done.stdout
+        assert "needless: []" in done.stdout
+
     def test_a_run_that_explains_nothing_costs_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "test_empty.py").write_text(
             "import sys\n\n\n"
