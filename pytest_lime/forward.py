@@ -196,7 +196,7 @@ class Engine:
     model : Model
     device : torch.device
     batch_size : ``"auto"`` or int
-        ``"auto"`` measures it, and remembers it for the model, shape, device and precision.
+        ``"auto"`` measures it, and remembers it for the model, shape, device, precision and `fuse`.
     precision : ``"float32"``, ``"bfloat16"`` or ``"float16"``
         The two of sixteen bits run the model under ``torch.autocast``.
     fuse : bool
@@ -428,7 +428,7 @@ class Engine:
         if self._fused is None and not self._differs:
             # A few more passes, by which each check sees for itself that the scores are the network's.
             ends = batch[:: max(1, len(batch) - 1)][:2]
-            self._fused = self.model.fuse(ends) if self.may_fuse else None  # type: ignore[attr-defined]  # a Network
+            self._fused = self.model.fuse(ends)  # type: ignore[attr-defined]  # a Network
             self._differs = self._fused is None
         # Its kernels do the network's own work and less, so that there is nothing to compare.
         for layout in (FUSED,) if self._differs else ("channels_last", "contiguous"):

@@ -240,8 +240,8 @@ def _norm(graph: fx.GraphModule, node: fx.Node) -> dict[str, Any] | None:
         held = (module.running_mean, module.running_var, module.weight, module.bias, module.eps)
     elif node.op == "call_function" and node.target is functional.batch_norm:
         names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-        given = {"weight": None, "bias": None, "training": False, "eps": 1e-5, **_given(node, names)}
-        if given["training"] is not False or not isinstance(given["eps"], float):
+        given = {"weight": None, "bias": None, "eps": 1e-5, **_given(node, names)}
+        if not isinstance(given["eps"], float):
             return None
         tensors = (_tensor(graph, given[name]) for name in ("running_mean", "running_var", "weight", "bias"))
         held = (*tensors, given["eps"])

@@ -220,23 +220,33 @@ def _check(graph: fx.GraphModule) -> None:
             graph.graph.erase_node(node)
         elif node.meta["size"] and not node.users and node.op != "placeholder":
             graph.graph.erase_node(node)
-        elif node.op == "call_module" and type(module := graph.get_submodule(str(node.target))) in PASSING[:3]:
-            if module.training or len(node.args) != 1:
-                raise UntraceableError(f"{node.target} is in training mode")
-            node.replace_all_uses_with(node.args[0])
-            graph.graph.erase_node(node)
-        elif getattr(node.target, "__name__", "") == "stochastic_depth" and node.args[-1:] == (False,):
-            # Of torchvision; the last argument says whether the network is trained.
+        elif _does_nothing(graph, node):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
     for node in graph.graph.nodes:
-        if not (node.meta["size"] or _is_allowed(graph, node)):
+        if "out" in node.kwargs or not (node.meta["size"] or _is_allowed(graph, node)):
             raise UntraceableError(f"{node.op} {node.target}")
         if _writes(graph, node):
             given = node.args[0]
             alone = isinstance(given, fx.Node) and len(given.users) == 1 and not _is_view(graph, given)
             if not (alone and node.users):
                 raise UntraceableError(f"{node.target} changes what is used elsewhere")
+
+
+def _does_nothing(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether `node` hands on its first argument as it is.
+
+    Raises
+    ------
+    UntraceableError
+        It would, were it not in training mode.
+    """
+    if node.op == "call_module" and type(module := graph.get_submodule(str(node.target))) in PASSING[:3]:
+        if module.training or len(node.args) != 1:
+            raise UntraceableError(f"{node.target} is in training mode")
+        return True
+    # Of torchvision; the last argument says whether the network is trained.
+    return getattr(node.target, "__name__", "") == "stochastic_depth" and node.args[-1:] == (False,)
 
 
 def _is_size(node: fx.Node) -> bool:
@@ -255,8 +265,8 @@ def _is_size(node: fx.Node) -> bool:
 
 
 def _is_allowed(graph: fx.GraphModule, node: fx.Node) -> bool:
-    if node.op in ("placeholder", "get_attr", "output") or "out" in node.kwargs:
-        return "out" not in node.kwargs
+    if node.op in ("placeholder", "get_attr", "output"):
+        return True
     if node.op == "call_module":
         return type(graph.get_submodule(str(node.target))) in MODULES
     if node.op == "call_method":
