@@ -17,6 +17,7 @@ from textwrap import dedent
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 PREFORK = Path(__file__).with_name("prefork.py")
@@ -62,9 +63,16 @@ FAILS = mass(CORNER, at_least=0.9)
 
 @pytest.fixture(scope="session")
 def _warm() -> None:
-    """Import everything and explain once, since pytester forgets what is first imported in an inner run."""
-    for name in ("checker", "report.render", "suites.collecting", "testing"):
+    """Import everything and explain once.
+
+    pytester forgets what is first imported in an inner run, and the next one would import it anew: slow for scipy, and
+    more than compiled modules are made for.
+    """
+    for name in ("checker", "report.method", "report.render", "suites.collecting", "testing"):
         import_module(f"pytest_lime.{name}")
+    for name in ("scipy.optimize", "scipy.stats", "cmap.data.colorbrewer"):
+        import_module(name)
+    PIL.Image.init()
     from pytest_lime import explain  # noqa: PLC0415  (heavy, and only some of the tests get here)
     from pytest_lime.testing import FakeModel  # noqa: PLC0415
 
@@ -126,8 +134,15 @@ def run(
             others = ["hypothesispytest", "anyio"]
             if not any(argument.startswith("--html") for argument in arguments):
                 others += ["html", "metadata"]
+            # It begins a thread, with a socket, that nothing ends.
+            if not any(argument.startswith("--reruns") for argument in arguments):
+                others += ["rerunfailures"]
             how = [*(f"-pno:{name}" for name in others), *([] if mode == "bare" else [mode])]
-            return pytester.runpytest_inprocess(*how, *arguments)
+            result = pytester.runpytest_inprocess(*how, *arguments)
+        broken = [line for line in result.outlines if line.startswith("INTERNALERROR>")]
+        # Its end says what broke, and stands far below what pytest shows of the output.
+        assert not broken, "\n".join(broken[-8:])
+        return result
 
     return run_once
 

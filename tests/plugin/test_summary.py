@@ -169,7 +169,7 @@ def test_a_set_has_a_row_and_its_images_stand_below(suite: Callable[..., None], 
     assert all("…" not in line.partition(" interval ")[0] for line in lines)
 
 
-@pytest.mark.parametrize("mode", ["bare", "-n2"])
+@pytest.mark.parametrize("mode", ["bare", pytest.param("-n2", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shape", [(), ("--lime-self-contained",)], ids=["folder", "one file"])
 def test_a_terminal_with_colours_shows_heatmaps(
     suite: Callable[..., None], run: Run, monkeypatch: pytest.MonkeyPatch, shape: tuple[str, ...]
