@@ -223,7 +223,7 @@ def measure_memory(arguments: argparse.Namespace, keep: Callable[..., None]) -> 
 
 def measure_cache(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
     """Time a second run with nothing changed: of a call, of a check, and of a whole run of pytest."""
-    from benchmarks.samplers import find, network  # noqa: PLC0415  (imports torch)
+    from benchmarks.subjects import find, network  # noqa: PLC0415  (imports torch)
     from pytest_lime import explain  # noqa: PLC0415
 
     names = ("call", "check", "run")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.apart import Apart
 from benchmarks.measuring import say, timed
-from benchmarks.samplers import PHOTOGRAPHS, find, network
+from benchmarks.subjects import PHOTOGRAPHS, find, network
 from pytest_lime import Explanation, TorchModel, explain
 from pytest_lime.forward import choose_device
 from pytest_lime.fusion import FusedNetwork, fusible

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks import measuring
 from benchmarks.measuring import ROOT, say
-from benchmarks.samplers import PHOTOGRAPHS, find, network
+from benchmarks.subjects import PHOTOGRAPHS, find, network
 from pytest_lime import explain
 
 DOCUMENT = ROOT / "docs" / "performance.md"

