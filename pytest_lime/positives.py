@@ -24,6 +24,8 @@ WORST = 1.2133
 DOUBT = 3.0
 # The density of the standard normal law is 0 beyond, in float64.
 FAR = 40.0
+# Of [0, 1], until a bound is known to 1e-12.
+HALVINGS = 40
 
 
 def straightened(steps: Array) -> tuple[Array, Array]:
@@ -123,9 +125,11 @@ def _crossing(surely: Callable[[float, int], float], start: float, side: int) ->
         return start
     if surely(1 - start, side) > 0:
         return 1 - start
-    from scipy.optimize import brentq  # noqa: PLC0415  (heavy, and suites are collected without)
-
-    return float(brentq(lambda share: surely(share, side), 0.0, 1.0, xtol=1e-9))
+    inner, outer = start, 1 - start
+    for _ in range(HALVINGS):
+        middle = (inner + outer) / 2
+        inner, outer = (middle, outer) if surely(middle, side) > 0 else (inner, middle)
+    return inner
 
 
 def _density(steps: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as PILImage
+from skimage.draw import polygon2mask
 
 from pytest_lime import Box, Ellipse, Mask, Polygon, Region, RegionError, whole
 from pytest_lime.footprints import project_region
@@ -50,6 +51,25 @@ def test_known_areas_in_pixels(region: Region, pixels: int) -> None:
     assert mask.shape == SIZE
     assert mask.dtype == np.bool_
     assert mask.sum() == pixels
+
+
+@pytest.mark.parametrize("step", [None, 0.5, 10.0], ids=["anywhere", "halves", "tens"])
+@pytest.mark.parametrize("spread", [40.0, 1e4, 1e12])
+def test_a_polygon_is_what_scikit_image_fills(step: float | None, spread: float) -> None:
+    """Also where it crosses itself, runs through centres, lies outside, and is more than some tiles wide."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for size in [(1, 1), (7, 9), (8, 16), (90, 50), (33, 70)] * 8:
+        # Of every distance up to the farthest, so that some lie within.
+        points = rng.normal(size=(int(rng.integers(3, 12)), 2)) * np.geomspace(10, spread, 40)[rng.integers(40)] + 30
+        points = points if step is None else np.round(points / step) * step + 0.5
+        if len(np.unique(points, axis=0)) < 3:
+            continue
+        filled = polygon2mask(size, points[:, ::-1] - 0.5)
+        found = Polygon([(float(x), float(y)) for x, y in points]).mask(size)
+        np.testing.assert_array_equal(found, filled)
+        inside += filled.any() and not filled.all()
+    assert inside > 2
 
 
 @pytest.mark.parametrize("side", [50, 100, 200])
