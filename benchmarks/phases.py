@@ -37,7 +37,7 @@ PHASES = {
     "masks to the device": ["pytest_lime.forward:Engine._upload"],
     "image and fill to the device": ["pytest_lime.forward:Canvas.flat"],
     "masked copies": ["pytest_lime.forward:Engine._masked"],
-    "network": ["torch.nn:Module.__call__"],
+    "network": ["torch.nn:Module.__call__", "pytest_lime.fusion:FusedNetwork.__call__"],
     "softmax and checks of the answer": ["pytest_lime.forward:Engine._predict"],
     "scores to the host": ["pytest_lime.forward:Pending.results"],
     "fit and intervals": ["pytest_lime.streams:sample_weights", "pytest_lime.streams:fit_samples"],
@@ -166,11 +166,11 @@ def reckon(superpixels: int, batch: int, device: Device = H100) -> str:
         arithmetic = operations / device.operations[precision]
         moved = (activations + weights / batch) * size
         memory = moved / device.bandwidth
-        # One byte a value is written and read again; the copy is written, and read by the first layer in any case.
+        # A 0 or 1 a value is written and read again; the copy is written, and read by the first layer in any case.
         # Image, fill and the superpixel of each value are the same for the whole batch, and stay in the cache.
-        masking = (values + values + 4 * values) / device.bandwidth
+        masking = 3 * 4 * values / device.bandwidth
         # Nothing stays in the cache.
-        worst = (values + 8 * values + values + 8 * values + 4 * values) / device.bandwidth
+        worst = (3 * 4 + 8 + 8) * values / device.bandwidth
         network_time = max(arithmetic, memory)
         for name, text in {
             "… at the rate of the data sheet": f"{arithmetic * 1e6:.1f} µs",
@@ -179,8 +179,8 @@ def reckon(superpixels: int, batch: int, device: Device = H100) -> str:
             "so the network takes at least": f"{network_time * 1e6:.1f} µs, bound by "
             + ("memory" if memory > arithmetic else "arithmetic"),
             "masks from the host": f"{superpixels} bytes, {superpixels / device.link * 1e9:.1f} ns",
-            "bytes of masking": f"6·{values:,} = {6 * values / 1e6:.2f} MB, {masking * 1e6:.2f} µs",
-            "… if nothing stayed in the cache": f"22·{values:,} = {22 * values / 1e6:.2f} MB, {worst * 1e6:.2f} µs",
+            "bytes of masking": f"12·{values:,} = {12 * values / 1e6:.2f} MB, {masking * 1e6:.2f} µs",
+            "… if nothing stayed in the cache": f"28·{values:,} = {28 * values / 1e6:.2f} MB, {worst * 1e6:.2f} µs",
             "masking ÷ network": f"{masking / network_time:.1%} to {worst / network_time:.1%}",
         }.items():
             rows.setdefault(name, []).append(text)

@@ -228,7 +228,7 @@ class Engine:
         self._fixed = None if batch_size == "auto" else int(batch_size)
         self._classes: int | None = None
         self._placed = False
-        self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._buffer: torch.Tensor | None = None
         # A model that can take what is normalised already saves doing that for every copy.
         taught = callable(getattr(model, "classify", None))
         self._normalises = taught and _speaks_for(model, "classify", "predict", "logits")
@@ -374,7 +374,7 @@ class Engine:
                 except (RuntimeError, MemoryError) as error:
                     if not out_of_memory(error):
                         raise
-                    self._buffers = None
+                    self._buffer = None
                     if self.device.type == "cuda":
                         torch.cuda.empty_cache()
                     if not pace.too_large(size):
@@ -387,32 +387,33 @@ class Engine:
                 yield taken, scores
 
     def _masked(self, shape: tuple[int, ...], pace: Pace, parts: Sequence[tuple[Canvas, torch.Tensor]]) -> torch.Tensor:
-        """Return a batch of masked copies, in buffers that are used again."""
+        """Return a batch of masked copies, in a buffer that is used again."""
         layout = LAYOUTS[pace.layout]
         self._arrange(layout)
         flats = [canvas.flat(layout) for canvas, _ in parts]
         size = sum(len(rows) for _, rows in parts)
         whole = pace.padded(size)
-        values, visible = self._buffer(int(np.prod(shape)), max(whole, pace.size), flats[0][0].dtype)
+        values = self._room(int(np.prod(shape)), max(whole, pace.size), flats[0][0].dtype)
         start = 0
         for (image, hidden, of), (_, rows) in zip(flats, parts, strict=True):
             stop = start + len(rows)
-            torch.gather(rows, 1, of.expand(len(rows), -1), out=visible[start:stop])
-            torch.where(visible[start:stop], image, hidden, out=values[start:stop])
+            copies = values[start:stop]
+            # First 0 or 1 for each value, then the value: of the fill at 0 and of the image at 1, both to the last bit.
+            torch.gather(rows.to(copies.dtype), 1, of.expand(len(rows), -1), out=copies)
+            torch.lerp(hidden, image, copies, out=copies)
             start = stop
         channels, height, width = shape
         if layout is torch.channels_last:
             return values[:whole].view(whole, height, width, channels).permute(0, 3, 1, 2)
         return values[:whole].view(whole, channels, height, width)
 
-    def _buffer(self, length: int, size: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        held = self._buffers
-        if held is None or held[0].shape[1] != length or len(held[0]) < size or held[0].dtype is not dtype:
+    def _room(self, length: int, size: int, dtype: torch.dtype) -> torch.Tensor:
+        held = self._buffer
+        if held is None or held.shape[1] != length or len(held) < size or held.dtype is not dtype:
             held = None
-            self._buffers = None
+            self._buffer = None
             # Not empty: what pads a batch is seen by the model, and must be pictures.
-            values = torch.zeros(size, length, dtype=dtype, device=self.device)
-            self._buffers = held = (values, torch.empty(size, length, dtype=torch.bool, device=self.device))
+            self._buffer = held = torch.zeros(size, length, dtype=dtype, device=self.device)
         return held
 
     @property

@@ -416,10 +416,13 @@ class TestNormalisation:
         # The image and its fill.
         assert model.normalised == 2
 
-    def test_a_model_of_half_precision_gets_half(self) -> None:
-        net = Received().to(torch.bfloat16)
-        scores_of(self.model(net), 10)
-        assert {batch.dtype for batch in net.batches} == {torch.bfloat16}
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+    def test_a_model_of_another_type_gets_that_to_the_last_bit(self, dtype: torch.dtype) -> None:
+        net = Received().to(dtype)
+        model = self.model(net)
+        scores_of(model, 10)
+        assert {batch.dtype for batch in net.batches} == {dtype}
+        assert torch.equal(torch.cat(net.batches), model.normalise(torch.from_numpy(copies(MASKS, PIXELS, FILL))))
 
     def test_who_overrides_predict_alone_is_asked_through_it(self) -> None:
         class Sharpened(TorchModel):
