@@ -24,7 +24,7 @@ WORST = 1.2133
 DOUBT = 3.0
 # The density of the standard normal law is 0 beyond, in float64.
 FAR = 40.0
-# Of [0, 1], until a bound is known to 1e-12.
+# Halvings of [0, 1] until a bound is known to 1e-12.
 HALVINGS = 40
 
 
@@ -106,14 +106,14 @@ def share_interval(
     slopes = np.where(errors > 0, slopes, weights > 0)
     # A weight that is surely below 0 counts for nothing, rounded or not.
     doubt = errors * leaning(steps) + rounding * (weights + reach * errors + rounding > 0)
-    inside, whole = float(parts @ shares), float(parts.sum())
-    pulls = np.stack([slopes * shares, slopes])
-    (own, both), (_, all_) = (pulls @ covariance @ pulls.T).tolist()
 
     def surely(share: float, side: int) -> float:
         """Return by how much the sum is more than 0, or with a `side` of −1 less, than it may be by chance."""
-        error = math.sqrt(max(own - 2 * share * both + share**2 * all_, 0.0))
-        return side * (inside - share * whole) - reach * error - float(np.abs(shares - share) @ doubt)
+        # Not by moments, whose rounding would leave an error where all shares are this one.
+        apart = shares - share
+        pull = slopes * apart
+        error = math.sqrt(max(float(pull @ covariance @ pull), 0.0))
+        return side * float(parts @ apart) - reach * error - float(np.abs(apart) @ doubt)
 
     # Both are concave in the share, so that what is left out at an end of [0, 1] is left out up to one crossing.
     return _crossing(surely, 0.0, 1), _crossing(surely, 1.0, -1)
@@ -123,12 +123,13 @@ def _crossing(surely: Callable[[float, int], float], start: float, side: int) ->
     """Return up to where, from `start` on, shares are left out."""
     if not surely(start, side) > 0:
         return start
-    if surely(1 - start, side) > 0:
+    if surely(1 - start, side) >= 0:
         return 1 - start
     inner, outer = start, 1 - start
     for _ in range(HALVINGS):
         middle = (inner + outer) / 2
         inner, outer = (middle, outer) if surely(middle, side) > 0 else (inner, middle)
+    # Of the two, the share that is left out: the interval is no narrower than it must be.
     return inner
 
 

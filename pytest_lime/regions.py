@@ -40,9 +40,9 @@ __tracebackhide__ = is_for_the_user
 Bounds = tuple[float, float, float, float]
 # Annotation tools round outwards: a border one pixel beyond the image is no mistake.
 TOLERANCE = 1.0
-# Rows and columns of pixels that are inside or outside at once.
+# Side of a tile in pixels; one that the outline does not come near is inside or outside as a whole.
 TILE = 8
-# Tiles that the outline of a polygon is walked through; a longer one lies far outside of any image.
+# Tiles that the outline of a polygon may be long to be walked; of a longer one each pixel is asked.
 LONGEST = 1e5
 
 
@@ -303,7 +303,16 @@ def _rasterised(points: tuple[tuple[float, float], ...], size: tuple[int, ...]) 
     """
     # Pixel (0, 0) has its centre at (½, ½) here, and at (0, 0) below.
     corners = np.array(points, dtype=np.float64) - 0.5
-    height, width = size
+    inside = np.zeros(size, dtype=bool)
+    # What the outline's bounds leave of the image.
+    bounds = np.clip([corners.min(axis=0), corners.max(axis=0) + 1], 0, size[::-1])
+    (left, top), (right, bottom) = np.floor(bounds[0]).astype(int), np.ceil(bounds[1]).astype(int)
+    if left < right and top < bottom:
+        inside[top:bottom, left:right] = _tiled(corners - (left, top), bottom - top, right - left)
+    return inside
+
+
+def _tiled(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
     tops, lefts = np.arange(0, height, TILE), np.arange(0, width, TILE)
     middles = np.stack(np.meshgrid(lefts, tops), axis=-1).reshape(-1, 2) + (TILE - 1) / 2
     tiles = _are_inside(middles, corners).reshape(len(tops), len(lefts))
@@ -311,16 +320,21 @@ def _rasterised(points: tuple[tuple[float, float], ...], size: tuple[int, ...]) 
     near = np.argwhere(_come_near(corners, tiles.shape))
     rows, columns = (near.T[:, :, None] * TILE + np.indices((TILE, TILE)).reshape(2, 1, -1)).reshape(2, -1)
     inside[rows, columns] = _are_inside(np.stack([columns, rows], axis=-1), corners)
-    return inside[:height, :width].copy()
+    return inside[:height, :width]
 
 
 def _are_inside(places: NDArray[Any], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = points_in_poly(places, corners)  # type: ignore[no-untyped-call]
+    # It writes 2 and 3, for corners and outline, into what it returns as bool.
+    inside: NDArray[np.bool_] = points_in_poly(places, corners).view(np.uint8) > 0  # type: ignore[no-untyped-call]
     return inside
 
 
 def _come_near(corners: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which tiles an outline may go through: it is walked round in half tiles, and neighbours belong to it."""
+    """Return which tiles an outline may go through.
+
+    It is walked round in steps of less than half a tile, so that each tile that it enters has one of the walk's places,
+    or a neighbour has.
+    """
     ways = np.roll(corners, -1, axis=0) - corners
     lengths = np.hypot(*ways.T) / TILE
     if not lengths.sum() < LONGEST:

@@ -93,6 +93,15 @@ class TestShareInterval:
         found = share_interval(np.array([2.0, 1.0, 3.0]), covariance, np.array(shares), reach=2.0, rounding=0.0)
         assert found == pytest.approx(expected, abs=1e-9)
 
+    @pytest.mark.parametrize("share", [0.0, 1.0])
+    def test_what_is_all_inside_or_all_outside_is_so_exactly(self, share: float) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(50):
+            root = rng.standard_normal((20, 20)) * 0.02
+            weights = rng.standard_normal(20) + 1
+            found = share_interval(weights, root @ root.T, np.full(20, share), reach=2.0, rounding=1e-9)
+            assert found == (share, share)
+
     def test_where_the_positive_weight_may_be_none_it_says_nothing(self) -> None:
         weights, shares = np.array([0.1, -0.2, 0.05]), np.array([1.0, 0.0, 0.0])
         assert share_interval(weights, np.eye(3), shares, reach=2.0, rounding=0.0) == (0.0, 1.0)

@@ -53,13 +53,13 @@ def test_known_areas_in_pixels(region: Region, pixels: int) -> None:
     assert mask.sum() == pixels
 
 
-@pytest.mark.parametrize("step", [None, 0.5, 10.0], ids=["anywhere", "halves", "tens"])
+@pytest.mark.parametrize("step", [None, 0.5, 8.0, 10.0], ids=["anywhere", "halves", "tiles", "tens"])
 @pytest.mark.parametrize("spread", [40.0, 1e4, 1e12])
 def test_a_polygon_is_what_scikit_image_fills(step: float | None, spread: float) -> None:
     """Also where it crosses itself, runs through centres, lies outside, and is more than some tiles wide."""
     rng = np.random.default_rng(0)
     inside = 0
-    for size in [(1, 1), (7, 9), (8, 16), (90, 50), (33, 70)] * 8:
+    for size in [(1, 1), (1, 60), (7, 9), (8, 16), (90, 50), (200, 300)] * 7:
         # Of every distance up to the farthest, so that some lie within.
         points = rng.normal(size=(int(rng.integers(3, 12)), 2)) * np.geomspace(10, spread, 40)[rng.integers(40)] + 30
         points = points if step is None else np.round(points / step) * step + 0.5
@@ -68,6 +68,8 @@ def test_a_polygon_is_what_scikit_image_fills(step: float | None, spread: float)
         filled = polygon2mask(size, points[:, ::-1] - 0.5)
         found = Polygon([(float(x), float(y)) for x, y in points]).mask(size)
         np.testing.assert_array_equal(found, filled)
+        # As bytes, too: 0 and 1.
+        assert found.tobytes() == filled.tobytes()
         inside += filled.any() and not filled.all()
     assert inside > 2
 
