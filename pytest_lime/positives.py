@@ -106,6 +106,9 @@ def share_interval(
     slopes = np.where(errors > 0, slopes, weights > 0)
     # A weight that is surely below 0 counts for nothing, rounded or not.
     doubt = errors * leaning(steps) + rounding * (weights + reach * errors + rounding > 0)
+    if not (errors.any() or doubt.any()) and parts.any():
+        share = min(float(parts @ shares / parts.sum()), 1.0)
+        return share, share
 
     def surely(share: float, side: int) -> float:
         """Return by how much the sum is more than 0, or with a `side` of −1 less, than it may be by chance."""

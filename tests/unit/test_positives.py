@@ -69,7 +69,7 @@ class TestShareInterval:
     def test_without_errors_it_is_the_share(self) -> None:
         weights, shares = np.array([0.3, 0.2, 0.5, -0.4]), np.array([1.0, 0.5, 0.0, 1.0])
         found = share_interval(weights, np.zeros((4, 4)), shares, reach=3.0, rounding=0.0)
-        assert found == pytest.approx((0.4, 0.4), abs=1e-8)
+        assert found == pytest.approx((0.4, 0.4), abs=1e-15)
 
     def test_rounding_alone(self) -> None:
         # 0.3 of 0.8: the sum 0.3 − 0.8 b may be off by 0.01 (|1 − b| + |0 − b|), the negative weight by nothing.
