@@ -66,7 +66,7 @@ class TestDescribe:
         ("claim", "status"),
         [
             (mass(LEFT, at_least=0.1), "pass"),
-            (mass(LEFT, at_least=0.95), "fail"),
+            (mass(LEFT, at_least=0.9), "fail"),
             (top_overlap(LEFT, k=3, at_least=3), "inconclusive"),
         ],
     )
