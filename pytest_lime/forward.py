@@ -293,7 +293,7 @@ class Engine:
         kept: list[list[torch.Tensor]] = [[] for _ in portions]
         with torch.inference_mode():
             # All that the batches need is on its way before the first of them.
-            shown = [self._upload(portion.masks).bool() for portion in portions]
+            shown = [self._upload(portion.masks) for portion in portions]
             wanted = {
                 tuple(portion.classes): self._upload(np.asarray(portion.classes, dtype=np.int64))
                 for portion in portions
