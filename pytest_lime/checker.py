@@ -35,7 +35,7 @@ from pytest_lime.explanation import Explanation, find_class
 from pytest_lime.groups import SPREAD, Comparison, compare, too_few
 from pytest_lime.images import Image, load_image, name_of
 from pytest_lime.interval_paths import IntervalPaths
-from pytest_lime.laboratory import Laboratory, check_network
+from pytest_lime.laboratory import Laboratory, check_network, intervene_beside
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
 from pytest_lime.options import LimeOptions, as_whole_number, check_number, resolve
@@ -43,7 +43,7 @@ from pytest_lime.prefetch import Prefetch
 from pytest_lime.progress import Progress
 from pytest_lime.provenance import arithmetic_facts, model_facts
 from pytest_lime.records import PAGE, file_stem, harmless, plain
-from pytest_lime.regions import Region
+from pytest_lime.regions import Region, distinct_regions
 from pytest_lime.report.evidence import describe, describe_comparison, draw, draw_thumb
 from pytest_lime.sampling import sample
 from pytest_lime.sets import CheckSet, ImageCheck, check_share
@@ -561,7 +561,7 @@ class Lime:
 
     def _open(self, bench: Bench, request: Request, *, evidence: bool = True) -> SampleStream:
         opinions = [opinion for claim in request.claims for opinion in claim.asked()]
-        return open_stream(
+        stream = open_stream(
             bench,
             request.image,
             check_target(request.target, 1),
@@ -571,6 +571,9 @@ class Lime:
             decides=True,
             beside=[other for claim in request.claims for other in claim.classes()],
         )
+        if evidence:
+            intervene_beside(stream, distinct_regions(region for claim in request.claims for region in claim.areas()))
+        return stream
 
     def _settle(
         self,

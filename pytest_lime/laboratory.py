@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -24,11 +24,13 @@ from pytest_lime.probes import TRANSFORMS, Intervention
 from pytest_lime.regions import Region, same_region
 from pytest_lime.sampling import sample
 from pytest_lime.scenes import Scene
-from pytest_lime.streams import Bench, SampleStream
+from pytest_lime.streams import Aside, Bench, SampleStream
 
-__all__ = ["Laboratory", "check_network"]
+__all__ = ["Laboratory", "check_network", "intervene_beside"]
 
 Array = NDArray[np.float64]
+# The fill of the scene, C×H×W, or None for the second one of interventions; a label map; and masks of its superpixels.
+Question: TypeAlias = tuple[NDArray[np.float32] | None, NDArray[np.int64], NDArray[np.uint8]]
 PROBE = "probe"
 # The second of two fills, and what it is where the check itself has that one.
 OTHER_FILL, ELSE = "blur", "image_mean"
@@ -36,6 +38,8 @@ DARKER = 0.7
 COLOURS = {(0, 0, 0): "black", (1, 1, 1): "white", (0,): "black", (1,): "white"}
 # Of passes that must not depend on what shares their batch.
 BATCH = 16
+# Label 1 is the region: first the image without it, then it alone.
+WITHOUT_AND_ALONE = np.array([[1, 0], [0, 1]], dtype=np.uint8)
 
 
 class Laboratory:
@@ -71,7 +75,7 @@ class Laboratory:
         self.shelf = shelf
         self._load = load
         self.passes = 0
-        self._bench, self._scene = stream.bench, stream.scene
+        self._stream, self._bench, self._scene = stream, stream.bench, stream.scene
         self._target = explanation.targets[0]
         self._known: list[Intervention] = []
 
@@ -116,27 +120,18 @@ class Laboratory:
         return found
 
     @functools.cached_property
-    def _fills(self) -> tuple[str, str]:
-        """The names of the two fills of interventions: the check's own, and another."""
-        own = _called(self._bench.options.fill)
-        return own, OTHER_FILL if own != OTHER_FILL else ELSE
-
-    @functools.cached_property
     def _other_fill(self) -> NDArray[np.float32]:
-        """What shows through under the second fill, C×H×W; nothing but the pixels and its name tell what it is."""
-        return fill_image(self._scene.pixels, self._scene.segments, self._fills[1])
+        return _other_fill(self._bench, self._scene)
 
     def _intervene(self, regions: Sequence[Region]) -> list[Intervention]:
-        scene = self._scene
-        # Label 1 is the region: first the image without it, then it alone.
-        masks = np.array([[1, 0], [0, 1]], dtype=np.uint8)
-        seen = [project_region(region, scene.image, scene.view).astype(np.int64) for region in regions]
-        found = self._asked([(fill, mask, masks) for mask in seen for fill in (scene.filled, None)])
-        whole = float(self.explanation.score[0])
+        beside = [one for region in regions for one in self._stream.asides if _is_about(one, region)]
+        questions = _interventions(self._scene, regions)
+        found = self._asked(questions, beside if len(beside) == len(questions) else ())
+        whole, fills = float(self.explanation.score[0]), _fills(self._bench)
         made = []
         for region, first, last in zip(regions, found[::2], found[1::2], strict=True):
             without, alone = (tuple(float(scores[place]) for scores in (first, last)) for place in (0, 1))
-            made.append(Intervention(region, self._fills, whole, without, alone))
+            made.append(Intervention(region, fills, whole, without, alone))
         return made
 
     def with_seed(self, seed: int) -> Explanation:
@@ -256,33 +251,92 @@ class Laboratory:
         self.passes += stream.passes
         return explanation
 
-    def _asked(
-        self, questions: Sequence[tuple[NDArray[np.float32] | None, NDArray[np.int64], NDArray[np.uint8]]]
-    ) -> list[Array]:
-        """Return the scores of the target for each fill, label map and masks, in batches that they share.
+    def _asked(self, questions: Sequence[Question], beside: Sequence[Aside] = ()) -> list[Array]:
+        """Return the scores of the target for each question, in batches that they share.
 
-        A fill of None is the second one of interventions, which is made only when the model has to be asked.
+        Parameters
+        ----------
+        questions : sequence of Question
+        beside : sequence of Aside
+            The same questions, where they were scored beside the samples already.
         """
-        cache, asked = self._bench.cache, self._bench.asked
-        key = asked and digest(
-            *(asked, self._scene.pixels, self._target),
-            *(part for fill, *others in questions for part in (self._fills[1] if fill is None else fill, *others)),
-        )
-        lengths = [len(masks) for _, _, masks in questions]
-        if cache and key:
-            entry = cache.get(PROBE, key, lambda entry: _is_sound(entry.arrays["scores"], sum(lengths)))
-            if entry is not None:
-                return np.split(entry.arrays["scores"].astype(np.float64), np.cumsum(lengths)[:-1])
-        portions = []
-        for fill, segments, masks in questions:
-            shown = self._other_fill if fill is None else fill
-            canvas = Canvas(self._bench.engine, self._scene.pixels, shown, segments)
-            portions.append(Portion(canvas, masks, [self._target]))
-        found = [scores[:, 0] for scores in self._bench.engine.submit(portions).results()]
+        bench = self._bench
+        key, lengths = _key(bench, self._scene, self._target, questions), [len(masks) for _, _, masks in questions]
+        if (stored := _stored(bench, key, lengths)) is not None:
+            return stored
+        if beside and all(aside.known for aside in beside):
+            found = [aside.of([self._target])[:, 0] for aside in beside]
+        else:
+            portions = [
+                Portion(canvas, masks, [self._target]) for canvas, masks in _canvases(bench, self._scene, questions)
+            ]
+            found = [scores[:, 0] for scores in bench.engine.submit(portions).results()]
         self.passes += sum(lengths)
-        if cache and key:
-            cache.put(PROBE, key, {}, {"scores": np.concatenate(found)})
+        if bench.cache and key:
+            bench.cache.put(PROBE, key, {}, {"scores": np.concatenate(found)})
         return found
+
+
+def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
+    """Let what `Laboratory.intervene` will ask of `regions` be scored beside the samples of `stream`.
+
+    Then it needs no batch of its own, and nobody waits for it.
+    """
+    bench, scene = stream.bench, stream.scene
+    questions = _interventions(scene, regions)
+    if stream.begun:
+        key = _key(bench, scene, stream.targets[0], questions)
+        if _stored(bench, key, [len(masks) for _, _, masks in questions]) is not None:
+            return
+    about = [region for region in regions for _ in range(2)]
+    shown = _canvases(bench, scene, questions)
+    stream.asides += [Aside(canvas, masks, region) for region, (canvas, masks) in zip(about, shown, strict=True)]
+
+
+def _interventions(scene: Scene, regions: Sequence[Region]) -> list[Question]:
+    """Return two questions a region, one a fill."""
+    seen = [project_region(region, scene.image, scene.view).astype(np.int64) for region in regions]
+    return [(fill, mask, WITHOUT_AND_ALONE) for mask in seen for fill in (scene.filled, None)]
+
+
+def _is_about(aside: Aside, region: Region) -> bool:
+    return aside.region is not None and same_region(aside.region, region)
+
+
+def _fills(bench: Bench) -> tuple[str, str]:
+    """Return the names of the two fills of interventions: the check's own, and another."""
+    own = _called(bench.options.fill)
+    return own, OTHER_FILL if own != OTHER_FILL else ELSE
+
+
+def _other_fill(bench: Bench, scene: Scene) -> NDArray[np.float32]:
+    """Return what shows through under the second fill, C×H×W; nothing but the pixels and its name tell what it is."""
+    return fill_image(scene.pixels, scene.segments, _fills(bench)[1])
+
+
+def _canvases(bench: Bench, scene: Scene, questions: Sequence[Question]) -> Iterator[tuple[Canvas, NDArray[np.uint8]]]:
+    """Yield what shows the image as each question has it, and its masks."""
+    other = _other_fill(bench, scene) if any(fill is None for fill, _, _ in questions) else None
+    for fill, segments, masks in questions:
+        shown = other if fill is None else fill
+        assert shown is not None
+        yield Canvas(bench.engine, scene.pixels, shown, segments, scene.image.name), masks
+
+
+def _key(bench: Bench, scene: Scene, target: int, questions: Sequence[Question]) -> str | None:
+    """Return where the scores of `questions` are kept; None where they are not to be."""
+    own, other = _fills(bench)
+    # What the first fill is, the scene's digest tells.
+    parts = [(other if fill is None else own, segments.astype(np.uint16), masks) for fill, segments, masks in questions]
+    return bench.asked and digest(bench.asked, scene.digest, target, parts)
+
+
+def _stored(bench: Bench, key: str | None, lengths: list[int]) -> list[Array] | None:
+    """Return what the cache holds under `key`, parted by `lengths`."""
+    entry = None
+    if bench.cache and key:
+        entry = bench.cache.get(PROBE, key, lambda entry: _is_sound(entry.arrays["scores"], sum(lengths)))
+    return None if entry is None else np.split(entry.arrays["scores"].astype(np.float64), np.cumsum(lengths)[:-1])
 
 
 def check_network(model: Model, claim: str) -> None:

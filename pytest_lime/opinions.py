@@ -16,7 +16,7 @@ from pytest_lime.extras import require
 from pytest_lime.forward import Canvas
 from pytest_lime.models.protocol import Model
 
-__all__ = ["check_opinions", "second_opinions"]
+__all__ = ["check_opinions", "each_hidden", "second_opinions"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -38,6 +38,7 @@ def second_opinions(
     segments: NDArray[np.int64],
     classes: Sequence[int],
     prediction: Array,
+    hidden: Array | None = None,
 ) -> dict[str, Array]:
     """Ask other methods how much each superpixel matters for each class.
 
@@ -56,6 +57,8 @@ def second_opinions(
         The K explained classes.
     prediction : float64 array, one value a class of the model
         The scores of the whole image.
+    hidden : d×K float64 array, optional
+        The scores of the masks that `each_hidden` returns, where they are known already.
 
     Returns
     -------
@@ -73,7 +76,9 @@ def second_opinions(
     for name in names:
         method, _, layer = name.partition(":")
         if method == OCCLUSION:
-            found[name] = _occlusion(model, canvas, int(segments.max()) + 1, list(classes), prediction)
+            if hidden is None:
+                hidden = canvas.scores(each_hidden(canvas.superpixels), list(classes))
+            found[name] = _falls(prediction[list(classes)], hidden, canvas.engine.resolution)
         elif method == GRADCAM:
             found[name] = _gradcam(
                 name,
@@ -87,16 +92,28 @@ def second_opinions(
     return found
 
 
-def _occlusion(model: Model, canvas: Canvas, superpixels: int, classes: list[int], prediction: Array) -> Array:
+def each_hidden(superpixels: int) -> NDArray[np.uint8]:
+    """Return the masks of occlusion, d×d: each hides one superpixel."""
+    return 1 - np.eye(superpixels, dtype=np.uint8)
+
+
+def _falls(whole: Array, hidden: Array, resolution: float) -> Array:
     """Return by how much the score falls when a superpixel alone is hidden (Zeiler and Fergus, ECCV 2014), K×d.
 
-    One pass a superpixel. A difference that the rounding of the passes may have made is 0, so that
-    superpixels without any effect share one rank.
+    A difference that the rounding of the passes may have made is 0, so that superpixels without any effect
+    share one rank.
+
+    Parameters
+    ----------
+    whole : (K,) float64 array
+        The scores of the whole image.
+    hidden : d×K float64 array
+        Those of `each_hidden`.
+    resolution : float
+        As `Engine.resolution`.
     """
-    hidden = canvas.scores(1 - np.eye(superpixels, dtype=np.uint8), classes).T
-    whole = prediction[classes][:, None]
-    fall = whole - hidden
-    rounding = canvas.engine.resolution * np.maximum(np.abs(whole), np.abs(hidden).max(axis=1, keepdims=True))
+    fall = whole[:, None] - hidden.T
+    rounding = resolution * np.maximum(np.abs(whole), np.abs(hidden).max(axis=0))[:, None]
     return np.where(np.abs(fall) <= rounding, 0.0, fall)
 
 

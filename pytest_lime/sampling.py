@@ -131,12 +131,14 @@ class _Round:
         self._engine = engine
         begun = {id(stream) for stream in streams if stream.begun}
         self._asked = [(stream, portion) for stream in streams if (portion := stream.portion()) is not None]
+        self._beside = [(stream, aside, portion) for stream in streams for aside, portion in stream.aside_portions()]
+        # What the streams of this round ask for, in the order in which it is scored.
+        self._own = [*self._asked, *((stream, portion) for stream, _, portion in self._beside)]
         self._others: list[tuple[SampleStream, Portion]] = []
         self._again: list[tuple[SampleStream, Portion]] = []
-        if not self._asked:
+        if not self._own:
             return
-        first = self._asked[0]
-        shape = self._asked[-1][1].canvas.shape
+        first, shape = self._own[0], self._own[-1][1].canvas.shape
         size = engine.batch_size(shape)
         for stream, _ in self._asked:
             # The image comes again where that is another batch than its first one.
@@ -161,8 +163,7 @@ class _Round:
             self._leave_out_others()
 
     def _submit(self) -> Pending:
-        parts = [portion for _, portion in (*self._asked, *self._others, *self._again)]
-        return self._engine.submit(parts, tick=self._tick)
+        return self._engine.submit([part for _, part in (*self._own, *self._others, *self._again)], tick=self._tick)
 
     def _leave_out_others(self) -> None:
         """Ask again without those that only filled up: what the model raises for their images is none of ours."""
@@ -174,23 +175,27 @@ class _Round:
         self._pending = self._submit()
 
     def _rows(self, shape: tuple[int, ...] | None = None) -> int:
-        return sum(
-            len(portion.masks) for stream, portion in self._asked if shape is None or stream.canvas.shape == shape
-        )
+        return sum(len(portion.masks) for stream, portion in self._own if shape is None or stream.canvas.shape == shape)
 
     def land(self) -> None:
         """Wait for the scores, and hand them out."""
-        if not self._asked:
+        if not self._own:
             return
         try:
             results = self._pending.results()
         except Exception:
             self._leave_out_others()
             results = self._pending.results()
-        scored = [*self._asked, *self._others]
-        each = (time.perf_counter() - self._began) / sum(len(portion.masks) for _, portion in scored)
-        for (stream, portion), scores in zip(scored, results, strict=False):
-            stream.add(scores)
+        parts = [*self._own, *self._others]
+        each = (time.perf_counter() - self._began) / sum(len(portion.masks) for _, portion in parts)
+        for stream, portion in parts:
             stream.seconds += each * len(portion.masks)
-        for (stream, _), scores in zip(self._again, results[len(scored) :], strict=True):
-            stream.confirm(scores[0])
+        landed = iter(results)
+        for stream, _ in self._asked:
+            stream.add(next(landed))
+        for _, aside, portion in self._beside:
+            aside.take(portion.classes, next(landed))
+        for stream, _ in self._others:
+            stream.add(next(landed))
+        for stream, _ in self._again:
+            stream.confirm(next(landed)[0])

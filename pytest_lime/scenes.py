@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,11 @@ class Scene:
     def superpixels(self) -> int:
         """d, the number of superpixels."""
         return len(self.unchanged)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Of what the model can be shown of it: pixels, fill and superpixels."""
+        return digest(self.pixels, self.filled, self.segments)
 
 
 def look_at(

@@ -20,12 +20,13 @@ from pytest_lime.fingerprint import fingerprint, versions
 from pytest_lime.forward import LAYOUTS, Canvas, Engine, Portion, choose_device
 from pytest_lime.kernels import sample_weights
 from pytest_lime.models.protocol import Model, check_labels, normalisation
-from pytest_lime.opinions import second_opinions
+from pytest_lime.opinions import each_hidden, second_opinions
 from pytest_lime.options import LimeOptions
 from pytest_lime.perturbation import MaskStream
+from pytest_lime.regions import Region
 from pytest_lime.scenes import Scene
 
-__all__ = ["Bench", "SampleStream", "TopLabels"]
+__all__ = ["Aside", "Bench", "SampleStream", "TopLabels"]
 
 Array = NDArray[np.float64]
 Masks = NDArray[np.uint8]
@@ -124,6 +125,39 @@ class Bench:
         return digest(self.asked, list(shape), str(self.engine.device), self.engine.machine)
 
 
+class Aside:
+    """Masks that are scored beside the samples of a stream, so that they need no batch of their own.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        That of the stream, or the same image under another fill or on other superpixels.
+    masks : N×d uint8 array
+    region : Region, optional
+        What it is about, for whoever will want to know.
+    """
+
+    def __init__(self, canvas: Canvas, masks: Masks, region: Region | None = None) -> None:
+        self.canvas, self.masks, self.region = canvas, masks, region
+        self._classes: list[int] | None = None
+        self._scores: Array | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the scores are there."""
+        return self._scores is not None
+
+    def take(self, classes: list[int] | None, scores: Array) -> None:
+        """Take the scores, N×len(classes), or of all classes."""
+        self._classes, self._scores = classes, scores
+
+    def of(self, classes: Sequence[int]) -> Array:
+        """Return the scores of `classes`, N×len(classes)."""
+        assert self._scores is not None
+        columns = list(classes) if self._classes is None else [self._classes.index(one) for one in classes]
+        return self._scores[:, columns]
+
+
 class SampleStream:
     """The samples of one explanation: plan, score, add, look, and go on.
 
@@ -140,6 +174,11 @@ class SampleStream:
         Somebody waits for a decision: ``samples="auto"`` then looks as it goes.
     beside : sequence of labels and indices
         Classes that are explained after those of `target`, unless they are among them.
+
+    Attributes
+    ----------
+    asides : list of Aside
+        What is to be scored beside the samples, or was.
 
     Raises
     ------
@@ -185,6 +224,15 @@ class SampleStream:
         self._stored = np.empty((0, 0))
         self._place = self._key
         self._recall()
+        self._occlusion: Aside | None = None
+        self.asides: list[Aside] = []
+        if OCCLUSION in opinions:
+            stored, _ = self._recall_opinion(OCCLUSION)
+            if stored is None:
+                self._occlusion = Aside(self.canvas, each_hidden(scene.superpixels))
+                self.asides.append(self._occlusion)
+            elif self.begun:
+                self._opinions[OCCLUSION] = self._of_targets(stored)
 
     def _first_look(self) -> int:
         units = self.scene.superpixels + 1 + FREEDOM
@@ -204,6 +252,11 @@ class SampleStream:
     def busy(self) -> bool:
         """Whether a portion is on its way."""
         return self._asked is not None
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The classes that are explained, once anything is known of what the model says."""
+        return self._targets
 
     @property
     def named(self) -> bool:
@@ -307,6 +360,13 @@ class SampleStream:
             # Then the image was alone the first time, and is not this time.
             whole = np.concatenate([whole, 1 - whole])
         return None if self._confirmed else Portion(self.canvas, whole, None)
+
+    def aside_portions(self) -> list[tuple[Aside, Portion]]:
+        """Return what of `asides` is to be scored next: all that was not, once the target is known to be one."""
+        if self._doubtful and not self.begun:
+            return []
+        classes = list(self._kept) if self.begun else None
+        return [(aside, Portion(aside.canvas, aside.masks, classes)) for aside in self.asides if not aside.known]
 
     def confirm(self, again: Array) -> None:
         """Compare all scores of the image with those that it had the first time, in another batch.
@@ -422,19 +482,11 @@ class SampleStream:
     def _ask(self, name: str) -> Array:
         """Return what another method says of each target, K×d, asked or stored."""
         assert self._prediction is not None
-        cache = self.bench.cache if self._key else None
-        shared = digest(self._key, name, _version_of(name), "by class")
-        # As for samples, a class that is none of the likely ones has a place of its own.
-        apart = digest(shared, list(self._targets))
+        stored, place = self._recall_opinion(name)
+        if stored is not None:
+            return self._of_targets(stored)
         # Occlusion has the scores of every class from the same passes, and Grad-CAM takes passes for each.
-        classes, places = (self._kept, (shared, apart)) if name == OCCLUSION else (self._targets, (apart,))
-        for place in places:
-            entry = cache.get(OPINION, place, self._is_opinion) if cache else None
-            if entry is None:
-                break
-            known = tuple(map(int, entry.arrays["classes"]))
-            if set(self._targets) <= set(known):
-                return self._of_targets(entry.arrays["said"], known)
+        classes = self._kept if name == OCCLUSION else self._targets
         said = second_opinions(
             [name],
             model=self.bench.model,
@@ -443,23 +495,40 @@ class SampleStream:
             segments=self.scene.segments,
             classes=classes,
             prediction=self._prediction,
+            hidden=self._occlusion.of(classes) if self._occlusion and self._occlusion.known else None,
         )[name]
-        if cache:
-            cache.put(OPINION, place, {}, {"classes": np.array(classes, dtype=np.int64), "said": said})
-        return self._of_targets(said, classes)
+        arrays = {"classes": np.array(classes, dtype=np.int64), "said": said}
+        if self.bench.cache and self._key:
+            self.bench.cache.put(OPINION, place, {}, arrays)
+        return self._of_targets(Entry({}, arrays))
 
-    def _of_targets(self, said: Array, classes: tuple[int, ...]) -> Array:
-        """Return the rows of `said`, one for each of `classes`, that are of the targets."""
-        return said[[classes.index(target) for target in self._targets]]
+    def _recall_opinion(self, name: str) -> tuple[Entry | None, str]:
+        """Return what the cache holds of another method for all targets, or None and the place where it belongs."""
+        cache = self.bench.cache if self._key else None
+        shared = digest(self._key, name, _version_of(name), "by class")
+        # As for samples, a class that is none of the likely ones has a place of its own.
+        apart = digest(shared, list(self._targets))
+        place = shared
+        for place in (shared, apart) if name == OCCLUSION else (apart,):
+            entry = cache.get(OPINION, place, self._is_opinion) if cache else None
+            if entry is None:
+                break
+            if set(self._targets) <= set(map(int, entry.arrays["classes"])):
+                return entry, place
+        return None, place
+
+    def _of_targets(self, opinion: Entry) -> Array:
+        """Return what an opinion, as it is stored, says of each target, K×d."""
+        classes, said = list(map(int, opinion.arrays["classes"])), opinion.arrays["said"]
+        return np.asarray(said[[classes.index(target) for target in self._targets]])
 
     def _is_opinion(self, entry: Entry) -> bool:
         """Return whether an entry holds what `_ask` writes."""
-        assert self._prediction is not None
         classes, said = entry.arrays["classes"], entry.arrays["said"]
         return (
             _is_finite(said, (len(said), self.scene.superpixels))
             and _is_finite(classes, (max(1, len(said)),))
-            and 0 <= classes.min() <= classes.max() < len(self._prediction)
+            and 0 <= classes.min() <= classes.max() < (math.inf if self._prediction is None else len(self._prediction))
         )
 
     # The cache
@@ -471,7 +540,7 @@ class SampleStream:
             return ""
         scene, options = self.scene, self.bench.options
         sampler = options.sampler if isinstance(options.sampler, str) else np.asarray(options.sampler)
-        return digest(self.bench.asked, scene.pixels, scene.filled, scene.segments, sampler, options.seed)
+        return digest(self.bench.asked, scene.digest, sampler, options.seed)
 
     def _recall(self) -> None:
         """Take over what the cache holds of these samples."""

@@ -19,7 +19,7 @@ IMAGES = """
         pixels = np.random.default_rng(number).integers(0, 255, (32, 32, 3)).astype("uint8")
         if not (FOLDER / name).exists():
             Image.fromarray(pixels).save(FOLDER / name)
-    OPTIONS = {"segments": 16, "segmenter": "grid", "samples": 100, "batch_size": 64}
+    OPTIONS = {"segments": 16, "segmenter": "grid", "samples": 100, "batch_size": 48}
     """
 PARAMETRISED = (
     IMAGES
@@ -73,15 +73,13 @@ def test_batches_are_full_across_tests(
     suite(ONE_BY_ONE)
     run("--lime-report-all", "--lime-no-cache").assert_outcomes(passed=6)
     alone = sizes()
-    # Of each image its samples, then one pass a superpixel for occlusion, and its region hidden and alone under two
-    # fills, which no other image's can share a batch with.
-    assert alone == [size for count in superpixels for size in (64, 38, count, 4)]
-    for size in [*superpixels, *[4] * 6]:
-        together.remove(size)
-        alone.remove(size)
+    # Of each image itself twice, its samples, one pass a superpixel for occlusion, and its region hidden and alone
+    # under two fills.
+    passes = [102 + count + 4 for count in superpixels]
+    assert alone == [size for count in passes for size in (*[48] * (count // 48), count % 48)]
     # Nothing is scored that is not used, and fewer batches are not full.
-    assert sum(together) == sum(alone) == 6 * 102
-    assert together.count(64) > alone.count(64)
+    assert sum(together) == sum(alone) == sum(passes)
+    assert together.count(48) > alone.count(48)
     assert len(together) < len(alone)
     assert_same(figures(report()), found)
 
@@ -247,7 +245,7 @@ def test_a_run_that_stops_early_ends(suite: Callable[..., None], run: Run) -> No
 SUITE = """\
 version: 1
 defaults:
-  options: {segments: 16, segmenter: grid, samples: 100, batch_size: 64}
+  options: {segments: 16, segmenter: grid, samples: 100, batch_size: 48}
 regions:
   corner: {box: [0, 0, 8, 8]}
 tests:
@@ -290,7 +288,7 @@ def test_cases_of_a_suite_share_batches(
     run("--lime-report-all", "--lime-no-cache").assert_outcomes(passed=7, skipped=1)
     alone = sizes()
     assert sum(together) == sum(alone)
-    assert together.count(64) > alone.count(64)
+    assert together.count(48) > alone.count(48)
     assert len(together) < len(alone)
     assert len(found) == 6
     assert_same(figures(report()), found)

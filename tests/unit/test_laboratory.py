@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pytest_lime import Box, LimeOptions, Model, OptionError, Region, TorchModel, explain
 from pytest_lime.cache import Cache
 from pytest_lime.explainer import open_stream
-from pytest_lime.laboratory import Laboratory
+from pytest_lime.laboratory import Laboratory, intervene_beside
+from pytest_lime.probes import Intervention
 from pytest_lime.sampling import sample
 from pytest_lime.streams import Bench
 from pytest_lime.testing import FakeModel, PlantedModel, planted_linear
@@ -190,6 +191,59 @@ class TestIntervene:
         for region, one in zip(regions, together, strict=True):
             (other,) = alone.intervene([region])
             assert [*one.without, *one.alone] == pytest.approx([*other.without, *other.alone], abs=ROUNDING)
+
+
+class TestBeside:
+    def asked(
+        self, model: Model, *, beside: bool, images: int = 1, cache: Path | None = None, **options: Any
+    ) -> tuple[list[list[Intervention]], list[int]]:
+        """Hide two regions of each image; return what came of it, and the passes of each laboratory."""
+        bench = Bench(model, LimeOptions(device="cpu", **{**GRID, **options}), None if cache is None else Cache(cache))
+        regions = [ASTRIDE, Box(20, 20, 30, 30)]
+        streams = [open_stream(bench, PHOTO // (1 + number), 0, regions=regions) for number in range(images)]
+        if beside:
+            for stream in streams:
+                intervene_beside(stream, regions)
+        labs = [Laboratory(stream, explanation) for stream, explanation in sample(bench.engine, streams)]
+        found = [lab.intervene(regions) for lab in labs]
+        return found, [lab.passes for lab in labs]
+
+    @pytest.mark.parametrize("images", [1, 3])
+    def test_the_same_comes_of_it_in_fewer_batches(self, images: int) -> None:
+        first, second = Seeing(), Seeing()
+        alone, passes = self.asked(first, beside=False, images=images, batch_size=64)
+        found, counted = self.asked(second, beside=True, images=images, batch_size=64)
+        assert counted == passes == [8] * images
+        assert first.count == second.count
+        assert len(second.seen) < len(first.seen)
+        # None but the last is not full.
+        assert [len(batch) for batch in second.seen][:-1] == [64] * (len(second.seen) - 1)
+        for one, other in zip(itertools.chain(*alone), itertools.chain(*found), strict=True):
+            assert (one.region, one.fills) == (other.region, other.fills)
+            np.testing.assert_allclose(
+                [one.whole, *one.without, *one.alone], [other.whole, *other.without, *other.alone], atol=ROUNDING
+            )
+
+    def test_what_the_cache_holds_is_not_asked(self, tmp_path: Path) -> None:
+        model = Seeing()
+        model.fingerprint = "seeing"  # type: ignore[attr-defined]
+        found, passes = self.asked(model, beside=True, cache=tmp_path)
+        count = model.count
+        again, none = self.asked(model, beside=True, cache=tmp_path)
+        assert (passes, none, model.count) == ([8], [0], count)
+        assert again == found
+        # Nor where samples are missing.
+        longer, none = self.asked(model, beside=True, cache=tmp_path, samples=100)
+        assert (none, model.count) == ([0], count + 40)
+        assert [one.without for one in longer[0]] == [one.without for one in found[0]]
+
+    def test_what_the_cache_does_not_hold_comes_with_the_samples(self, tmp_path: Path) -> None:
+        model = Seeing()
+        model.fingerprint = "seeing"  # type: ignore[attr-defined]
+        laboratory(model, regions=[ASTRIDE, Box(20, 20, 30, 30)], cache=tmp_path, **GRID)
+        count = len(model.seen)
+        _, passes = self.asked(model, beside=True, cache=tmp_path)
+        assert (passes, [len(batch) for batch in model.seen[count:]]) == ([8], [8])
 
 
 class TestExplanations:

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime import CallableModel, Explanation, ModelError
+from pytest_lime import CallableModel, Explanation, ModelError, TargetError
+from pytest_lime.cache import Cache
 from pytest_lime.explainer import open_stream
 from pytest_lime.forward import Engine, Pending, Portion
 from pytest_lime.options import LimeOptions
@@ -110,6 +112,82 @@ class TestSharing:
         images = [IMAGES[0], IMAGES[1][:24]]
         with pytest.raises(ModelError, match="differently"):
             list(sample(bench.engine, [open_(bench, image) for image in images]))
+
+
+class TestAsides:
+    """What is scored beside the samples: occlusion here, interventions in test_laboratory.py."""
+
+    @pytest.mark.parametrize("images", [1, 2, 5])
+    def test_occlusion_shares_the_batches(self, images: int) -> None:
+        bench = bench_of(batch_size=32)
+        streams = [open_stream(bench, image, 0, opinions="occlusion") for image in IMAGES[:images]]
+        found = list(sample(bench.engine, streams))
+        sizes = bench.model.sizes  # type: ignore[attr-defined]  # a Recording
+        # The image twice, its samples, and each of 16 superpixels hidden; rounds are of three images at most.
+        assert sum(sizes) == images * 118
+        assert sum(size < 32 for size in sizes) <= -(-images // WINDOW)
+        for stream, explanation in found:
+            hidden = stream.canvas.scores(1 - np.eye(16, dtype=np.uint8), [0])
+            falls = explanation.score[0] - hidden[:, 0]
+            np.testing.assert_allclose(explanation.opinions["occlusion"][0], falls, rtol=0, atol=ROUNDING)
+            assert explanation.passes == 118
+
+    def test_of_several_classes_and_a_target_that_is_not_named(self) -> None:
+        bench = bench_of(batch_size=32)
+        one, other = (open_stream(bench, IMAGES[0], target, opinions="occlusion") for target in ([2, 0], None))
+        ((_, first),) = sample(bench.engine, [one])
+        ((_, second),) = sample(bench.engine, [other])
+        found = dict(zip(first.targets, first.opinions["occlusion"], strict=True))
+        best = int(first.prediction.argmax())
+        assert second.targets == (best,)
+        if best in found:
+            np.testing.assert_allclose(second.opinions["occlusion"][0], found[best], rtol=0, atol=ROUNDING)
+        hidden = one.canvas.scores(1 - np.eye(16, dtype=np.uint8), [2, 0, best])
+        for classes, explanation in (([0, 1], first), ([2], second)):
+            falls = explanation.score[:, None] - hidden[:, classes].T
+            np.testing.assert_allclose(explanation.opinions["occlusion"], falls, rtol=0, atol=ROUNDING)
+
+    def test_a_class_that_does_not_exist_is_told_before_them(self) -> None:
+        seen: list[int] = []
+
+        def classify(images: NDArray[Any]) -> NDArray[Any]:
+            seen.append(len(images))
+            return np.full((len(images), 2), 0.5)
+
+        bench = bench_of(CallableModel(classify))
+        with pytest.raises(TargetError, match="2 classes"):
+            list(sample(bench.engine, [open_stream(bench, IMAGES[0], 7, opinions="occlusion")]))
+        assert seen == [1]
+
+    def test_those_of_an_image_that_was_filled_in_come_with_its_next_samples(self) -> None:
+        bench = bench_of()
+        stream, later = (open_stream(bench, image, 0, opinions="occlusion") for image in IMAGES[:2])
+        # 118 rows of the one leave room for 10 of the other.
+        ((_, first),) = sample(bench.engine, [stream], ahead=lambda: [later])
+        assert (later.samples, later.passes) == (9, 10)
+        ((_, second),) = sample(bench.engine, [later])
+        sizes = bench.model.sizes  # type: ignore[attr-defined]  # a Recording
+        assert sizes == [64, 64, 64, 44]
+        assert (first.passes, second.passes) == (118, 118)
+
+    def test_with_samples_from_the_cache_they_are_all_that_is_asked(self, tmp_path: Path) -> None:
+        class Kept(Recording):
+            fingerprint = "kept"
+
+        def explained(opinions: str = "", **options: Any) -> tuple[list[int], Explanation]:
+            bench = Bench(Kept(), LimeOptions(**{**OPTIONS, **options}), Cache(tmp_path))
+            stream = open_stream(bench, IMAGES[0], 0, opinions=opinions or ())
+            ((_, explanation),) = sample(bench.engine, [stream])
+            return bench.model.sizes, explanation  # type: ignore[attr-defined]  # a Recording
+
+        assert explained()[0] == [64, 38]
+        sizes, found = explained("occlusion")
+        assert sizes == [16]
+        assert explained("occlusion")[0] == []
+        # And none is asked again where only samples are missing.
+        sizes, longer = explained("occlusion", samples=140)
+        assert sizes == [40]
+        np.testing.assert_array_equal(longer.opinions["occlusion"], found.opinions["occlusion"])
 
 
 class TestDecisions:

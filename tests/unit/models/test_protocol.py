@@ -143,6 +143,20 @@ class TestPrepare:
         with pytest.raises(ModelError, match=r"returned other pixels when called again; .* random augmentation"):
             prepare(model, IMAGE)
 
+    @pytest.mark.parametrize("where", ["class", "object"])
+    def test_so_is_what_changes_in_an_adapter_of_ours(self, where: str) -> None:
+        calls = iter(range(100))
+
+        def augmented(image: Image) -> NDArray[np.float32]:
+            return TorchModel.prepare(model, image) * np.float32(0.5 + next(calls) % 2 / 2)
+
+        kind: Any = type("Augmented", (TorchModel,), {"prepare": lambda self, image: augmented(image)})
+        model: Any = (kind if where == "class" else TorchModel)(torch.nn.Identity(), size=(6, 8))
+        if where == "object":
+            model.prepare = augmented
+        with pytest.raises(ModelError, match="returned other pixels when called again"):
+            prepare(model, IMAGE)
+
     @pytest.mark.parametrize("size", [(6, 8), (60, 80), (81, 47), (7, 7)])
     @pytest.mark.parametrize(("resize", "crop"), [(None, (24, 40)), (48, (40, 40)), (49, (32, 45))])
     def test_the_view_of_a_torch_model_is_what_would_be_measured(
