@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks import measuring, projects
 from benchmarks.measuring import RESULTS, ROOT, THREADS, race, read, say, surround, write
+from benchmarks.subjects import find, network
 
 # Who runs against ours; each part keeps the seconds of its contenders and of ours.
 RACE = {
@@ -223,7 +224,6 @@ def measure_memory(arguments: argparse.Namespace, keep: Callable[..., None]) -> 
 
 def measure_cache(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
     """Time a second run with nothing changed: of a call, of a check, and of a whole run of pytest."""
-    from benchmarks.subjects import find, network  # noqa: PLC0415  (imports torch)
     from pytest_lime import explain  # noqa: PLC0415
 
     names = ("call", "check", "run")

@@ -571,8 +571,8 @@ class Lime:
             decides=True,
             beside=[other for claim in request.claims for other in claim.classes()],
         )
-        if evidence:
-            intervene_beside(stream, distinct_regions(region for claim in request.claims for region in claim.areas()))
+        intervening = [claim for claim in request.claims if evidence or (isinstance(claim, Trial) and claim.intervenes)]
+        intervene_beside(stream, distinct_regions(region for claim in intervening for region in claim.areas()))
         return stream
 
     def _settle(

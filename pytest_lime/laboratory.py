@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,8 +29,6 @@ from pytest_lime.streams import Aside, Bench, SampleStream
 __all__ = ["Laboratory", "check_network", "intervene_beside"]
 
 Array = NDArray[np.float64]
-# The fill of the scene, C×H×W, or None for the second one of interventions; a label map; and masks of its superpixels.
-Question: TypeAlias = tuple[NDArray[np.float32] | None, NDArray[np.int64], NDArray[np.uint8]]
 PROBE = "probe"
 # The second of two fills, and what it is where the check itself has that one.
 OTHER_FILL, ELSE = "blur", "image_mean"
@@ -60,7 +58,7 @@ class Laboratory:
     named : bool
         Whether the class was asked for, and is not the one that is predicted.
     passes : int
-        Images that the model has seen here.
+        Images that the model has seen for what was asked here, those beside the samples among them.
     """
 
     def __init__(
@@ -97,7 +95,7 @@ class Laboratory:
             raise OptionError(
                 f"lab.scores: masks={one_line(masks)} must be an N×{d} array of 0 and 1, with a row at least."
             )
-        return self._asked([(self._scene.filled, self._scene.segments, rows.astype(np.uint8))])[0]
+        return self._asked([_Question(self._scene.segments, rows.astype(np.uint8))])[0]
 
     def intervene(self, regions: Sequence[Region]) -> list[Intervention]:
         """Hide each region, to the pixel, and show each alone, under the check's own fill and one other."""
@@ -124,9 +122,7 @@ class Laboratory:
         return _other_fill(self._bench, self._scene)
 
     def _intervene(self, regions: Sequence[Region]) -> list[Intervention]:
-        beside = [one for region in regions for one in self._stream.asides if _is_about(one, region)]
-        questions = _interventions(self._scene, regions)
-        found = self._asked(questions, beside if len(beside) == len(questions) else ())
+        found = self._asked(_interventions(self._scene, regions))
         whole, fills = float(self.explanation.score[0]), _fills(self._bench)
         made = []
         for region, first, last in zip(regions, found[::2], found[1::2], strict=True):
@@ -251,24 +247,21 @@ class Laboratory:
         self.passes += stream.passes
         return explanation
 
-    def _asked(self, questions: Sequence[Question], beside: Sequence[Aside] = ()) -> list[Array]:
+    def _asked(self, questions: Sequence[_Question]) -> list[Array]:
         """Return the scores of the target for each question, in batches that they share.
 
-        Parameters
-        ----------
-        questions : sequence of Question
-        beside : sequence of Aside
-            The same questions, where they were scored beside the samples already.
+        The second fill is made only when the model has to be asked.
         """
-        bench = self._bench
-        key, lengths = _key(bench, self._scene, self._target, questions), [len(masks) for _, _, masks in questions]
-        if (stored := _stored(bench, key, lengths)) is not None:
-            return stored
-        if beside and all(aside.known for aside in beside):
-            found = [aside.of([self._target])[:, 0] for aside in beside]
-        else:
+        bench, scene = self._bench, self._scene
+        lengths = [len(question.masks) for question in questions]
+        beside = [self._stream.scored(question.about, [self._target]) for question in questions]
+        found = [scores[:, 0] for scores in beside if scores is not None]
+        key = _key(bench, scene, self._target, questions)
+        if len(found) < len(questions):
+            if (stored := _stored(bench, key, lengths)) is not None:
+                return stored
             portions = [
-                Portion(canvas, masks, [self._target]) for canvas, masks in _canvases(bench, self._scene, questions)
+                Portion(aside.canvas, aside.masks, [self._target]) for aside in _asides(bench, scene, questions)
             ]
             found = [scores[:, 0] for scores in bench.engine.submit(portions).results()]
         self.passes += sum(lengths)
@@ -280,27 +273,35 @@ class Laboratory:
 def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
     """Let what `Laboratory.intervene` will ask of `regions` be scored beside the samples of `stream`.
 
-    Then it needs no batch of its own, and nobody waits for it.
+    Then it needs no batch of its own, and nobody waits for it. What the cache holds is not asked.
     """
-    bench, scene = stream.bench, stream.scene
-    questions = _interventions(scene, regions)
-    if stream.begun:
-        key = _key(bench, scene, stream.targets[0], questions)
-        if _stored(bench, key, [len(masks) for _, _, masks in questions]) is not None:
+    if not regions:
+        return
+    questions, target = _interventions(stream.scene, regions), stream.first_target
+    if target is not None:
+        key = _key(stream.bench, stream.scene, target, questions)
+        if _stored(stream.bench, key, [len(question.masks) for question in questions]) is not None:
             return
-    about = [region for region in regions for _ in range(2)]
-    shown = _canvases(bench, scene, questions)
-    stream.asides += [Aside(canvas, masks, region) for region, (canvas, masks) in zip(about, shown, strict=True)]
+    stream.asides += _asides(stream.bench, stream.scene, questions)
 
 
-def _interventions(scene: Scene, regions: Sequence[Region]) -> list[Question]:
+class _Question(NamedTuple):
+    """Masks of some superpixels of the scene, under its own fill or the second one of interventions."""
+
+    segments: NDArray[np.int64]
+    masks: NDArray[np.uint8]
+    own_fill: bool = True
+
+    @property
+    def about(self) -> str:
+        """What tells it from any other question about the same scene."""
+        return digest(self.segments.astype(np.uint16), self.masks, self.own_fill)
+
+
+def _interventions(scene: Scene, regions: Sequence[Region]) -> list[_Question]:
     """Return two questions a region, one a fill."""
     seen = [project_region(region, scene.image, scene.view).astype(np.int64) for region in regions]
-    return [(fill, mask, WITHOUT_AND_ALONE) for mask in seen for fill in (scene.filled, None)]
-
-
-def _is_about(aside: Aside, region: Region) -> bool:
-    return aside.region is not None and same_region(aside.region, region)
+    return [_Question(mask, WITHOUT_AND_ALONE, own) for mask in seen for own in (True, False)]
 
 
 def _fills(bench: Bench) -> tuple[str, str]:
@@ -314,21 +315,26 @@ def _other_fill(bench: Bench, scene: Scene) -> NDArray[np.float32]:
     return fill_image(scene.pixels, scene.segments, _fills(bench)[1])
 
 
-def _canvases(bench: Bench, scene: Scene, questions: Sequence[Question]) -> Iterator[tuple[Canvas, NDArray[np.uint8]]]:
-    """Yield what shows the image as each question has it, and its masks."""
-    other = _other_fill(bench, scene) if any(fill is None for fill, _, _ in questions) else None
-    for fill, segments, masks in questions:
-        shown = other if fill is None else fill
-        assert shown is not None
-        yield Canvas(bench.engine, scene.pixels, shown, segments, scene.image.name), masks
+def _asides(bench: Bench, scene: Scene, questions: Sequence[_Question]) -> list[Aside]:
+    """Return what asks the model `questions`."""
+    fills = {True: scene.filled}
+    if not all(question.own_fill for question in questions):
+        fills[False] = _other_fill(bench, scene)
+    return [
+        Aside(
+            question.about,
+            Canvas(bench.engine, scene.pixels, fills[question.own_fill], question.segments, scene.image.name),
+            question.masks,
+        )
+        for question in questions
+    ]
 
 
-def _key(bench: Bench, scene: Scene, target: int, questions: Sequence[Question]) -> str | None:
+def _key(bench: Bench, scene: Scene, target: int, questions: Sequence[_Question]) -> str | None:
     """Return where the scores of `questions` are kept; None where they are not to be."""
-    own, other = _fills(bench)
-    # What the first fill is, the scene's digest tells.
-    parts = [(other if fill is None else own, segments.astype(np.uint16), masks) for fill, segments, masks in questions]
-    return bench.asked and digest(bench.asked, scene.digest, target, parts)
+    # What the scene's own fill is, its digest tells.
+    other = _fills(bench)[1]
+    return bench.asked and digest(bench.asked, scene.digest, target, other, [question.about for question in questions])
 
 
 def _stored(bench: Bench, key: str | None, lengths: list[int]) -> list[Array] | None:

@@ -117,7 +117,7 @@ def sample(
 
 
 class _Round:
-    """What is due of some streams, on its way through the engine; `others` fill up its last batch."""
+    """What is due of some streams and beside it, on its way through the engine; `others` fill up its last batch."""
 
     def __init__(
         self,
@@ -138,9 +138,11 @@ class _Round:
         self._again: list[tuple[SampleStream, Portion]] = []
         if not self._own:
             return
-        first, shape = self._own[0], self._own[-1][1].canvas.shape
+        first, shape = self._own[0][0], self._own[-1][1].canvas.shape
+        # Asides are no samples.
+        samples = len(self._asked[0][1].masks) if self._asked else 0
         size = engine.batch_size(shape)
-        for stream, _ in self._asked:
+        for stream in dict.fromkeys(stream for stream, _ in self._own):
             # The image comes again where that is another batch than its first one.
             elsewhere = id(stream) in begun or self._rows(stream.canvas.shape) >= engine.batch_size(stream.canvas.shape)
             if elsewhere and (again := stream.again) is not None:
@@ -154,7 +156,7 @@ class _Round:
                     room -= len(portion.masks)
 
         def tick(rows: int) -> None:
-            tell(first[0], min(rows, len(first[1].masks)))
+            tell(first, min(rows, samples))
 
         self._tick = tick
         try:
@@ -193,8 +195,8 @@ class _Round:
         landed = iter(results)
         for stream, _ in self._asked:
             stream.add(next(landed))
-        for _, aside, portion in self._beside:
-            aside.take(portion.classes, next(landed))
+        for stream, aside, portion in self._beside:
+            stream.take_aside(aside, portion, next(landed))
         for stream, _ in self._others:
             stream.add(next(landed))
         for stream, _ in self._again:

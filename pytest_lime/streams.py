@@ -7,7 +7,7 @@ import functools
 import importlib.metadata
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from pytest_lime.models.protocol import Model, check_labels, normalisation
 from pytest_lime.opinions import each_hidden, second_opinions
 from pytest_lime.options import LimeOptions
 from pytest_lime.perturbation import MaskStream
-from pytest_lime.regions import Region
 from pytest_lime.scenes import Scene
 
 __all__ = ["Aside", "Bench", "SampleStream", "TopLabels"]
@@ -125,37 +124,21 @@ class Bench:
         return digest(self.asked, list(shape), str(self.engine.device), self.engine.machine)
 
 
-class Aside:
+class Aside(NamedTuple):
     """Masks that are scored beside the samples of a stream, so that they need no batch of their own.
 
-    Parameters
+    Attributes
     ----------
+    about : str
+        What they are asked for under, with `SampleStream.scored`.
     canvas : Canvas
         That of the stream, or the same image under another fill or on other superpixels.
     masks : N×d uint8 array
-    region : Region, optional
-        What it is about, for whoever will want to know.
     """
 
-    def __init__(self, canvas: Canvas, masks: Masks, region: Region | None = None) -> None:
-        self.canvas, self.masks, self.region = canvas, masks, region
-        self._classes: list[int] | None = None
-        self._scores: Array | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether the scores are there."""
-        return self._scores is not None
-
-    def take(self, classes: list[int] | None, scores: Array) -> None:
-        """Take the scores, N×len(classes), or of all classes."""
-        self._classes, self._scores = classes, scores
-
-    def of(self, classes: Sequence[int]) -> Array:
-        """Return the scores of `classes`, N×len(classes)."""
-        assert self._scores is not None
-        columns = list(classes) if self._classes is None else [self._classes.index(one) for one in classes]
-        return self._scores[:, columns]
+    about: str
+    canvas: Canvas
+    masks: Masks
 
 
 class SampleStream:
@@ -178,7 +161,7 @@ class SampleStream:
     Attributes
     ----------
     asides : list of Aside
-        What is to be scored beside the samples, or was.
+        What is still to be scored beside the samples.
 
     Raises
     ------
@@ -224,13 +207,12 @@ class SampleStream:
         self._stored = np.empty((0, 0))
         self._place = self._key
         self._recall()
-        self._occlusion: Aside | None = None
         self.asides: list[Aside] = []
+        self._scored_beside: dict[str, Array] = {}
         if OCCLUSION in opinions:
             stored, _ = self._recall_opinion(OCCLUSION)
             if stored is None:
-                self._occlusion = Aside(self.canvas, each_hidden(scene.superpixels))
-                self.asides.append(self._occlusion)
+                self.asides.append(Aside(OCCLUSION, self.canvas, each_hidden(scene.superpixels)))
             elif self.begun:
                 self._opinions[OCCLUSION] = self._of_targets(stored)
 
@@ -254,9 +236,12 @@ class SampleStream:
         return self._asked is not None
 
     @property
-    def targets(self) -> tuple[int, ...]:
-        """The classes that are explained, once anything is known of what the model says."""
-        return self._targets
+    def first_target(self) -> int | None:
+        """The first class that is explained; None where only the model's scores will tell."""
+        if self.begun:
+            return self._targets[0]
+        named = () if self.bench.labels is None else _targets(self._target, self.bench.labels, None)
+        return named[0] if named and not self._doubtful else None
 
     @property
     def named(self) -> bool:
@@ -362,11 +347,24 @@ class SampleStream:
         return None if self._confirmed else Portion(self.canvas, whole, None)
 
     def aside_portions(self) -> list[tuple[Aside, Portion]]:
-        """Return what of `asides` is to be scored next: all that was not, once the target is known to be one."""
-        if self._doubtful and not self.begun:
+        """Return what of `asides` is to be scored next: all, unless more has to be known first.
+
+        Until the classes are known, the scores of all of them are held, and the target may turn out to be none.
+        """
+        if not self.begun and (self._doubtful or sum(len(aside.masks) for aside in self.asides) > FIRST):
             return []
         classes = list(self._kept) if self.begun else None
-        return [(aside, Portion(aside.canvas, aside.masks, classes)) for aside in self.asides if not aside.known]
+        return [(aside, Portion(aside.canvas, aside.masks, classes)) for aside in self.asides]
+
+    def take_aside(self, aside: Aside, portion: Portion, scores: Array) -> None:
+        """Take the scores of one of `asides`, once those of the samples beside it are taken."""
+        self.asides = [other for other in self.asides if other is not aside]
+        self._scored_beside[aside.about] = scores[:, self._kept] if portion.classes is None else scores
+
+    def scored(self, about: str, classes: Sequence[int]) -> Array | None:
+        """Return what an aside came to, N×len(classes); None where it was not scored here."""
+        found = self._scored_beside.get(about)
+        return None if found is None else found[:, [self._kept.index(one) for one in classes]]
 
     def confirm(self, again: Array) -> None:
         """Compare all scores of the image with those that it had the first time, in another batch.
@@ -495,7 +493,7 @@ class SampleStream:
             segments=self.scene.segments,
             classes=classes,
             prediction=self._prediction,
-            hidden=self._occlusion.of(classes) if self._occlusion and self._occlusion.known else None,
+            hidden=self.scored(name, classes),
         )[name]
         arrays = {"classes": np.array(classes, dtype=np.int64), "said": said}
         if self.bench.cache and self._key:
@@ -508,7 +506,6 @@ class SampleStream:
         shared = digest(self._key, name, _version_of(name), "by class")
         # As for samples, a class that is none of the likely ones has a place of its own.
         apart = digest(shared, list(self._targets))
-        place = shared
         for place in (shared, apart) if name == OCCLUSION else (apart,):
             entry = cache.get(OPINION, place, self._is_opinion) if cache else None
             if entry is None:

@@ -85,8 +85,16 @@ class Lab(Protocol):
 class Trial(Claim):
     """A claim that needs more of the model than the samples of the explanation; one method, `conduct`.
 
-    Its passes are made once, after all other claims are decided, and kept in the cache.
+    Its passes are made once and kept in the cache: those that hide a region or show it alone beside the first
+    samples, all others after the claims on samples are decided.
+
+    Attributes
+    ----------
+    intervenes : bool
+        It asks what hiding its regions does, which the evidence of a check holds anyway.
     """
+
+    intervenes: bool = False
 
     @abc.abstractmethod
     def conduct(self, lab: Lab) -> Verdict:
@@ -297,6 +305,8 @@ class _RegionTrial(Trial):
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Share(_RegionTrial):
     """What `necessity` and `sufficiency` share."""
+
+    intervenes = True
 
     relation: Relation
     bound: float

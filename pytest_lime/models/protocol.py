@@ -131,7 +131,8 @@ def prepare(model: Model, image: Image) -> tuple[NDArray[np.float32], View]:
             "normalisation belongs in predict."
         )
     # Our own adapters are known to do the same each time.
-    ours = str(getattr(model.prepare, "__module__", "")).partition(".")[0] == "pytest_lime"
+    home = getattr(getattr(model.prepare, "__func__", None), "__globals__", {})
+    ours = str(home.get("__name__")).partition(".")[0] == "pytest_lime"
     if not ours and not np.array_equal(pixels, np.asarray(model.prepare(image))):
         raise ModelError(
             "model.prepare returned other pixels when called again; regions cannot follow what changes: "

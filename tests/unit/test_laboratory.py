@@ -1,7 +1,7 @@
 """The laboratory: what else it asks of the model, how often, and that nothing is asked twice."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pytest_lime import Box, LimeOptions, Model, OptionError, Region, TorchModel, explain
+from pytest_lime import Box, LimeOptions, Mask, Model, OptionError, Region, TorchModel, explain
 from pytest_lime.cache import Cache
 from pytest_lime.explainer import open_stream
 from pytest_lime.laboratory import Laboratory, intervene_beside
@@ -195,12 +195,19 @@ class TestIntervene:
 
 class TestBeside:
     def asked(
-        self, model: Model, *, beside: bool, images: int = 1, cache: Path | None = None, **options: Any
+        self,
+        model: Model,
+        *,
+        beside: bool,
+        images: int = 1,
+        target: Any = 0,
+        cache: Path | None = None,
+        **options: Any,
     ) -> tuple[list[list[Intervention]], list[int]]:
         """Hide two regions of each image; return what came of it, and the passes of each laboratory."""
         bench = Bench(model, LimeOptions(device="cpu", **{**GRID, **options}), None if cache is None else Cache(cache))
         regions = [ASTRIDE, Box(20, 20, 30, 30)]
-        streams = [open_stream(bench, PHOTO // (1 + number), 0, regions=regions) for number in range(images)]
+        streams = [open_stream(bench, PHOTO // (1 + number), target, regions=regions) for number in range(images)]
         if beside:
             for stream in streams:
                 intervene_beside(stream, regions)
@@ -236,6 +243,31 @@ class TestBeside:
         longer, none = self.asked(model, beside=True, cache=tmp_path, samples=100)
         assert (none, model.count) == ([0], count + 40)
         assert [one.without for one in longer[0]] == [one.without for one in found[0]]
+
+    def test_an_equal_region_is_no_other_question(self) -> None:
+        bench = Bench(model := Seeing(), LimeOptions(device="cpu", **GRID))
+        regions = [Mask(np.arange(1024).reshape(32, 32) % 3 == 0) for _ in range(2)]
+        stream = open_stream(bench, PHOTO, 0)
+        intervene_beside(stream, regions[:1])
+        ((_, explanation),) = sample(bench.engine, [stream])
+        count = model.count
+        lab = Laboratory(stream, explanation)
+        lab.intervene(regions[1:])
+        assert (lab.passes, model.count) == (4, count)
+        # Memory of the device is given back.
+        assert stream.asides == []
+
+    @pytest.mark.parametrize(("target", "passes"), [(0, 0), ("cat", 0), (None, 8)])
+    def test_with_another_seed_the_cache_is_asked_for_a_class_that_is_named(
+        self, target: Any, passes: int, tmp_path: Path
+    ) -> None:
+        model = Seeing()
+        model.fingerprint = "seeing"  # type: ignore[attr-defined]
+        assert model.labels[0] == "cat"
+        self.asked(model, beside=True, cache=tmp_path, target=target)
+        count = model.count
+        _, (counted,) = self.asked(model, beside=True, cache=tmp_path, target=target, seed=1)
+        assert (counted, model.count - count) == (passes, passes + 62)
 
     def test_what_the_cache_does_not_hold_comes_with_the_samples(self, tmp_path: Path) -> None:
         model = Seeing()
@@ -353,6 +385,15 @@ class TestCache:
             assert [vars(one) for one in second.intervene([ASTRIDE])] == [vars(one) for one in found]
         for name, picture in second.hidden(found).items():
             assert np.array_equal(picture, first.hidden(found)[name])
+
+    def test_a_fill_that_is_a_function_is_known_by_what_it_fills(self, tmp_path: Path) -> None:
+        def white() -> Callable[..., NDArray[Any]]:
+            return lambda image, segments: np.ones_like(image)
+
+        passes = [laboratory(FakeModel(), cache=tmp_path, **GRID, fill=white()) for _ in range(2)]
+        for lab in passes:
+            lab.intervene([ASTRIDE])
+        assert [lab.passes for lab in passes] == [4, 0]
 
     def test_the_shuffled_network_and_the_mirror_are_kept_apart(self, tmp_path: Path) -> None:
         lab = laboratory(network()[1], cache=tmp_path, fill=(0, 0, 0), **GRID)

@@ -51,14 +51,21 @@ def bench_of(model: Any = None, **options: Any) -> Bench:
     return Bench(model or Recording(), LimeOptions(**{**OPTIONS, **options}))
 
 
-def open_(bench: Bench, image: Any, target: Any = 0) -> SampleStream:
-    return open_stream(bench, image, target, decides=True)
+def open_(bench: Bench, image: Any, target: Any = 0, opinions: Any = ()) -> SampleStream:
+    return open_stream(bench, image, target, decides=True, opinions=opinions)
 
 
 def alone(image: NDArray[np.uint8], **options: Any) -> Explanation:
     bench = bench_of(**options)
     ((_, explanation),) = sample(bench.engine, [open_(bench, image)], decide=never)
     return explanation
+
+
+def assert_occluded(stream: SampleStream, explanation: Explanation) -> None:
+    """Compare what occlusion said with passes of its own."""
+    hidden = stream.canvas.scores(1 - np.eye(stream.scene.superpixels, dtype=np.uint8), list(explanation.targets))
+    falls = explanation.score[:, None] - hidden.T
+    np.testing.assert_allclose(explanation.opinions["occlusion"], falls, rtol=0, atol=ROUNDING)
 
 
 def never(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
@@ -127,25 +134,34 @@ class TestAsides:
         assert sum(sizes) == images * 118
         assert sum(size < 32 for size in sizes) <= -(-images // WINDOW)
         for stream, explanation in found:
-            hidden = stream.canvas.scores(1 - np.eye(16, dtype=np.uint8), [0])
-            falls = explanation.score[0] - hidden[:, 0]
-            np.testing.assert_allclose(explanation.opinions["occlusion"][0], falls, rtol=0, atol=ROUNDING)
             assert explanation.passes == 118
+            assert_occluded(stream, explanation)
 
     def test_of_several_classes_and_a_target_that_is_not_named(self) -> None:
         bench = bench_of(batch_size=32)
-        one, other = (open_stream(bench, IMAGES[0], target, opinions="occlusion") for target in ([2, 0], None))
-        ((_, first),) = sample(bench.engine, [one])
-        ((_, second),) = sample(bench.engine, [other])
-        found = dict(zip(first.targets, first.opinions["occlusion"], strict=True))
-        best = int(first.prediction.argmax())
-        assert second.targets == (best,)
-        if best in found:
-            np.testing.assert_allclose(second.opinions["occlusion"][0], found[best], rtol=0, atol=ROUNDING)
-        hidden = one.canvas.scores(1 - np.eye(16, dtype=np.uint8), [2, 0, best])
-        for classes, explanation in (([0, 1], first), ([2], second)):
-            falls = explanation.score[:, None] - hidden[:, classes].T
-            np.testing.assert_allclose(explanation.opinions["occlusion"], falls, rtol=0, atol=ROUNDING)
+        streams = [open_stream(bench, IMAGES[0], target, opinions="occlusion") for target in ([2, 0], None)]
+        found = list(sample(bench.engine, streams))
+        assert [explanation.targets for _, explanation in found] == [(2, 0), (int(found[0][1].prediction.argmax()),)]
+        for stream, explanation in found:
+            assert_occluded(stream, explanation)
+
+    def test_images_of_several_shapes_and_a_model_without_labels(self) -> None:
+        model = CallableModel(lambda images: np.stack([(mean := images.mean(axis=(1, 2, 3))), 1 - mean], axis=1))
+        bench = bench_of(model, fill="black")
+        images = [IMAGES[0], IMAGES[1][:24], IMAGES[2][:, :20]]
+        streams = [open_stream(bench, image, 1, opinions="occlusion") for image in images]
+        for stream, explanation in sample(bench.engine, streams):
+            assert explanation.passes == 100 + 3 + stream.scene.superpixels
+            assert_occluded(stream, explanation)
+
+    def test_many_wait_until_the_classes_are_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pytest_lime.streams.FIRST", 15)
+        bench = bench_of()
+        stream = open_stream(bench, IMAGES[0], 0, opinions="occlusion")
+        ((_, explanation),) = sample(bench.engine, [stream])
+        # The image and 15 samples; then all else.
+        assert bench.model.sizes == [16, 64, 38]  # type: ignore[attr-defined]  # a Recording
+        assert_occluded(stream, explanation)
 
     def test_a_class_that_does_not_exist_is_told_before_them(self) -> None:
         seen: list[int] = []
@@ -169,6 +185,18 @@ class TestAsides:
         sizes = bench.model.sizes  # type: ignore[attr-defined]  # a Recording
         assert sizes == [64, 64, 64, 44]
         assert (first.passes, second.passes) == (118, 118)
+        assert_occluded(stream, first)
+        assert_occluded(later, second)
+
+    def test_an_image_all_of_whose_samples_were_filled_in_is_confirmed_with_them(self) -> None:
+        bench = bench_of(samples=20, batch_size=128)
+        stream, later = (open_stream(bench, image, 0, opinions="occlusion") for image in IMAGES[:2])
+        list(sample(bench.engine, [stream], ahead=lambda: [later]))
+        assert (later.samples, later.due) == (20, 0)
+        ((_, explanation),) = sample(bench.engine, [later])
+        # Of the first image 21, 16 and the image again, if it is no batch of its own; of the second 21, then 17.
+        assert bench.model.sizes[-1] == 17  # type: ignore[attr-defined]  # a Recording
+        assert_occluded(later, explanation)
 
     def test_with_samples_from_the_cache_they_are_all_that_is_asked(self, tmp_path: Path) -> None:
         class Kept(Recording):
@@ -443,15 +471,18 @@ class TestOthersThatFail:
         np.testing.assert_allclose(explanation.sample_scores, expected.sample_scores, rtol=0, atol=ROUNDING)
         np.testing.assert_allclose(explanation.weights, expected.weights, rtol=0, atol=ROUNDING)
 
-    def test_the_image_of_a_later_test_harms_nobody(self, how: str) -> None:
+    @pytest.mark.parametrize("opinions", [(), "occlusion"])
+    def test_the_image_of_a_later_test_harms_nobody(self, opinions: Any, how: str) -> None:
         bench = bench_of(Picky(how))
-        stream, later = open_(bench, IMAGES[0]), open_(bench, BRIGHT)
+        stream, later = open_(bench, IMAGES[0], opinions=opinions), open_(bench, BRIGHT)
         ((one, explanation),) = sample(bench.engine, [stream], ahead=lambda: [later])
         assert one is stream
         expected = alone(IMAGES[0])
         np.testing.assert_array_equal(explanation.masks, expected.masks)
         np.testing.assert_allclose(explanation.weights, expected.weights, rtol=0, atol=ROUNDING)
         assert (later.samples, later.busy, later.begun) == (0, False, False)
+        if opinions:
+            assert_occluded(stream, explanation)
         self.check_mended(later, BRIGHT)
 
     def test_those_that_share_its_fate_get_their_samples_later(self, how: str) -> None:
@@ -532,11 +563,12 @@ class Lazy:
 
 
 class TestAsynchronous:
+    @pytest.mark.parametrize("opinions", [(), "occlusion"])
     @pytest.mark.parametrize("images", [1, 2, 9, 12])
-    def test_two_rounds_are_in_flight_and_never_two_portions_of_a_stream(self, images: int) -> None:
+    def test_two_rounds_are_in_flight_and_never_two_portions_of_a_stream(self, images: int, opinions: Any) -> None:
         bench = bench_of(**AUTO)
         lazy: Any = Lazy(bench.engine)
-        streams = [open_(bench, image) for image in IMAGES[:images]]
+        streams = [open_(bench, image, opinions=opinions) for image in IMAGES[:images]]
         ends = {id(stream): 60 + 40 * place for place, stream in enumerate(streams)}
         found = dict(sample(lazy, streams, decide=after(ends)))
         # A few fit into one round.
@@ -549,6 +581,8 @@ class TestAsynchronous:
             expected = alone(image, samples=samples)
             np.testing.assert_array_equal(found[stream].masks, expected.masks)
             np.testing.assert_allclose(found[stream].weights, expected.weights, rtol=0, atol=ROUNDING)
+            if opinions:
+                assert_occluded(stream, found[stream])
 
     def test_those_ahead_are_asked_once_at_a_time(self) -> None:
         bench = bench_of(**AUTO)
@@ -576,6 +610,18 @@ class TestNotify:
             assert 0 <= state.samples <= state.most == 400
             assert 0 <= state.undecided <= state.claims <= 1
             assert 0 <= state.images_done < 5
+
+    def test_what_is_scored_beside_is_no_sample(self, tmp_path: Path) -> None:
+        class Kept(Recording):
+            fingerprint = "kept"
+
+        for opinions in ((), "occlusion"):
+            bench = Bench(Kept(), LimeOptions(**{**OPTIONS, **AUTO}), Cache(tmp_path))
+            stream = open_stream(bench, IMAGES[0], 0, opinions=opinions, decides=True)
+            states: list[State] = []
+            list(sample(bench.engine, [stream], notify=states.append))
+        # All samples are from the cache.
+        assert (bench.engine.passes, {state.samples for state in states}) == (16, {stream.samples})
 
     def test_samples_of_one_image_rise_to_their_end(self) -> None:
         bench = bench_of(batch_size=16)

@@ -1,5 +1,6 @@
 """The contract between a classifier and the explainer."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.dummy import DummyClassifier
 
 from pytest_lime import CallableModel, Model, ModelError, OptionError, TorchModel
 from pytest_lime.images import Image, View
+from pytest_lime.models.preparation import Preparation
 from pytest_lime.models.protocol import (
     check_labels,
     check_model,
@@ -143,14 +145,31 @@ class TestPrepare:
         with pytest.raises(ModelError, match=r"returned other pixels when called again; .* random augmentation"):
             prepare(model, IMAGE)
 
+    def test_an_adapter_of_ours_is_asked_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        prepared = []
+        original = Preparation.prepare
+
+        def counted(self: Preparation, image: Image) -> NDArray[np.float32]:
+            prepared.append(image)
+            return original(self, image)
+
+        monkeypatch.setattr(Preparation, "prepare", counted)
+        prepare(TorchModel(torch.nn.Identity(), size=(6, 8)), IMAGE)
+        assert prepared == [IMAGE]
+
     @pytest.mark.parametrize("where", ["class", "object"])
-    def test_so_is_what_changes_in_an_adapter_of_ours(self, where: str) -> None:
+    def test_what_changes_in_an_adapter_of_ours_is_told_too(self, where: str) -> None:
         calls = iter(range(100))
 
+        @functools.wraps(TorchModel.prepare)
         def augmented(image: Image) -> NDArray[np.float32]:
             return TorchModel.prepare(model, image) * np.float32(0.5 + next(calls) % 2 / 2)
 
-        kind: Any = type("Augmented", (TorchModel,), {"prepare": lambda self, image: augmented(image)})
+        @functools.wraps(TorchModel.prepare)
+        def method(self: Any, image: Image) -> NDArray[np.float32]:
+            return augmented(image)
+
+        kind: Any = type("Augmented", (TorchModel,), {"prepare": method})
         model: Any = (kind if where == "class" else TorchModel)(torch.nn.Identity(), size=(6, 8))
         if where == "object":
             model.prepare = augmented
