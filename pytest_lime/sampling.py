@@ -162,18 +162,24 @@ class _Round:
         try:
             self._pending = self._submit()
         except Exception:
-            self._leave_out_others()
+            self._ask_less()
 
     def _submit(self) -> Pending:
         return self._engine.submit([part for _, part in (*self._own, *self._others, *self._again)], tick=self._tick)
 
-    def _leave_out_others(self) -> None:
-        """Ask again without those that only filled up: what the model raises for their images is none of ours."""
-        if not self._others:
+    def _ask_less(self) -> None:
+        """Ask again for the samples alone.
+
+        What the model raises for images that only filled up is none of ours, and what it raises for an aside is told
+        where its scores are wanted.
+        """
+        if not (self._others or self._beside):
             raise  # noqa: PLE0704  (within the handling of what was raised)
         for other, _ in self._others:
             other.give_back()
-        self._others = []
+        for stream, _, _ in self._beside:
+            stream.asides = []
+        self._own, self._others, self._beside = self._asked, [], []
         self._pending = self._submit()
 
     def _rows(self, shape: tuple[int, ...] | None = None) -> int:
@@ -186,7 +192,7 @@ class _Round:
         try:
             results = self._pending.results()
         except Exception:
-            self._leave_out_others()
+            self._ask_less()
             results = self._pending.results()
         parts = [*self._own, *self._others]
         each = (time.perf_counter() - self._began) / sum(len(portion.masks) for _, portion in parts)

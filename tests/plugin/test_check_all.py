@@ -501,3 +501,36 @@ def test_scores_that_are_no_numbers_name_the_image(suite: Callable[..., None], r
     result = run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*ModelError: *the model returned NaN or infinity for * of * copies of 'array 3', *"])
+
+
+@bare
+def test_what_the_model_raises_for_a_hidden_region_is_told_of_its_image(
+    set_suite: Callable[[str], None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    pytester.makeconftest("""
+    import pytest
+    from pytest_lime.testing import FakeModel
+
+    class Picky(FakeModel):
+        def predict(self, batch):
+            # CORNER alone on black, of a picture that is bright in its first pixel.
+            alone = (batch[:, :, 8:, 8:].amax(dim=(1, 2, 3)) == 0) & (batch[:, 0, 0, 0] > 0.9)
+            if alone.any():
+                raise ValueError("no corners")
+            return super().predict(batch)
+
+    @pytest.fixture(scope="session")
+    def lime_model():
+        return Picky()
+    """)
+    set_suite("""
+    def test_it(lime):
+        images = [np.full((32, 32, 3), 100, np.uint8) for _ in range(3)]
+        images[2][0, 0] = 255
+        lime.check_all(images, "cat", mass(CORNER, at_least=0), fill=(0, 0, 0), samples=100)
+    """)
+    result = run("--lime-report-all")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*ValueError: no corners", "E*pytest-lime: raised for image 3 of 3"])
+    # What was decided before is kept.
+    assert len(report()) == 2

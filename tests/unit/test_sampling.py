@@ -511,6 +511,29 @@ class TestOthersThatFail:
         with pytest.raises(FAILURES[how]):
             next(found)
 
+    def test_an_aside_that_fails_fails_in_its_own_turn(self, how: str) -> None:
+        class Hidden(Picky):
+            """Fails where a single superpixel is hidden, and its image is a bright one."""
+
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                shown = (batch != 0).float().mean(dim=(1, 2, 3))
+                occluded = (shown > 0.9) & (shown < 1) & (batch.amax(dim=(1, 2, 3)) > 0.9999)
+                batch = torch.where(occluded[:, None, None, None], torch.ones_like(batch), batch)
+                return super().predict(batch)
+
+        bench = bench_of(Hidden(how), fill="black", sampler="bernoulli")
+        images = [IMAGES[0] // 2 + 1, IMAGES[1] // 2 + 1, np.maximum(IMAGES[2], 1)]
+        streams = [open_(bench, image, opinions="occlusion") for image in images]
+        assert images[2].max() == 255
+        found = sample(bench.engine, streams)
+        for stream in streams[:2]:
+            one, explanation = next(found)
+            assert one is stream
+            assert_occluded(stream, explanation)
+        with pytest.raises(FAILURES[how]):
+            next(found)
+        assert streams[2].samples == 100
+
     def test_what_was_begun_goes_on_where_it_was(self, how: str) -> None:
         bench = bench_of(Picky("mended"))
         later = open_(bench, BRIGHT)
