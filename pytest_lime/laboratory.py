@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -273,7 +273,8 @@ class Laboratory:
 def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
     """Let what `Laboratory.intervene` will ask of `regions` be scored beside the samples of `stream`.
 
-    Then it needs no batch of its own, and nobody waits for it. What the cache holds is not asked.
+    Then it needs no batch of its own, and nobody waits for it. What the cache holds is not asked, as long as the
+    target is known beforehand.
     """
     if not regions:
         return
@@ -285,14 +286,15 @@ def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
     stream.asides += _asides(stream.bench, stream.scene, questions)
 
 
-class _Question(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Question:
     """Masks of some superpixels of the scene, under its own fill or the second one of interventions."""
 
     segments: NDArray[np.int64]
     masks: NDArray[np.uint8]
     own_fill: bool = True
 
-    @property
+    @functools.cached_property
     def about(self) -> str:
         """What tells it from any other question about the same scene."""
         return digest(self.segments.astype(np.uint16), self.masks, self.own_fill)

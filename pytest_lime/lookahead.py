@@ -120,7 +120,8 @@ class Lookahead:
         with contextlib.suppress(Exception):
             same = expected.bench.fingerprint == bench.fingerprint and expected.state == _state(request, bench.options)
             stream = expected.stream.result()
-            return stream if same and not stream.busy else None
+            # Of another test on the same image more may be known by now.
+            return stream if same and not stream.busy and not stream.overtaken else None
         return None
 
     def streams(self, bench: Bench) -> list[SampleStream]:

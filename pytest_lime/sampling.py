@@ -162,24 +162,32 @@ class _Round:
         try:
             self._pending = self._submit()
         except Exception:
-            self._ask_less()
+            if not self._can_ask_less:
+                raise
+        else:
+            return
+        # Not while the error is handled: it holds on to what was on the device, and would be told beside the next.
+        self._ask_less()
 
     def _submit(self) -> Pending:
         return self._engine.submit([part for _, part in (*self._own, *self._others, *self._again)], tick=self._tick)
+
+    @property
+    def _can_ask_less(self) -> bool:
+        return bool(self._others or self._beside)
 
     def _ask_less(self) -> None:
         """Ask again for the samples alone.
 
         What the model raises for images that only filled up is none of ours, and what it raises for an aside is told
-        where its scores are wanted.
+        where its scores are wanted. In fewer batches, an image may share one with its repetition, so that this comes
+        later, too.
         """
-        if not (self._others or self._beside):
-            raise  # noqa: PLE0704  (within the handling of what was raised)
         for other, _ in self._others:
             other.give_back()
         for stream, _, _ in self._beside:
             stream.asides = []
-        self._own, self._others, self._beside = self._asked, [], []
+        self._own, self._others, self._beside, self._again = self._asked, [], [], []
         self._pending = self._submit()
 
     def _rows(self, shape: tuple[int, ...] | None = None) -> int:
@@ -189,12 +197,18 @@ class _Round:
         """Wait for the scores, and hand them out."""
         if not self._own:
             return
+        results = None
         try:
             results = self._pending.results()
         except Exception:
+            if not self._can_ask_less:
+                raise
+        if results is None:
             self._ask_less()
             results = self._pending.results()
         parts = [*self._own, *self._others]
+        if not parts:
+            return
         each = (time.perf_counter() - self._began) / sum(len(portion.masks) for _, portion in parts)
         for stream, portion in parts:
             stream.seconds += each * len(portion.masks)

@@ -270,6 +270,13 @@ class SampleStream:
         assert self._prediction is not None
         return self.bench.labels or tuple(map(str, range(len(self._prediction))))
 
+    @property
+    def overtaken(self) -> bool:
+        """Whether the cache has come to hold more samples than this has, since it was opened."""
+        cache = self.bench.cache if self._key else None
+        entry = cache.get(SAMPLES, self._place, self._sound) if cache else None
+        return entry is not None and len(entry.arrays["scores"]) > max(self.samples, len(self._stored))
+
     def go_on(self) -> bool:
         """Plan the next look; False where the samples have come to their end."""
         if self.samples >= self.most:
@@ -444,7 +451,7 @@ class SampleStream:
             batch_size=self.bench.engine.batch_size(self.canvas.shape),
             device=str(self.bench.engine.device),
             options=options,
-            opinions=dict(self._opinions),
+            opinions={name: self._opinions[name] for name in self._wished},
             precision_shift=shift,
         )
         # Some of these arrays are this stream's own, and all are what other claims are judged on.
@@ -483,6 +490,8 @@ class SampleStream:
         stored, place = self._recall_opinion(name)
         if stored is not None:
             return self._of_targets(stored)
+        # It may have had to wait, and need not come any more.
+        self.asides = [aside for aside in self.asides if aside.about != name]
         # Occlusion has the scores of every class from the same passes, and Grad-CAM takes passes for each.
         classes = self._kept if name == OCCLUSION else self._targets
         said = second_opinions(

@@ -84,6 +84,28 @@ def test_batches_are_full_across_tests(
     assert_same(figures(report()), found)
 
 
+@bare
+def test_tests_of_one_image_share_their_samples(
+    suite: Callable[..., None], run: Run, report: Report, sizes: Callable[[], list[int]]
+) -> None:
+    source = (
+        IMAGES
+        + """
+    @pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.4])
+    def test_it(lime, share):
+        lime.check(FOLDER / "picture0.png", "cat", mass(~CORNER, at_least=share), **OPTIONS)
+    """
+    )
+    suite(source)
+    run("--lime-report-all", "--lime-cache=kept").assert_outcomes(passed=4)
+    together = sizes()
+    suite(source.replace("        lime.check(", "        assert lime.check("))
+    run("--lime-report-all", "--lime-cache=other").assert_outcomes(passed=4)
+    # Those that were opened before the first was through take over what it found.
+    assert sum(together) == sum(sizes())
+    assert [record["explanation"]["passes"] for record in report().values()][1:] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("mode", ["bare", "-n2"])
 def test_the_figures_are_those_without_lookahead(suite: Callable[..., None], run: Run, report: Report) -> None:
     suite(PARAMETRISED)

@@ -534,6 +534,39 @@ class TestOthersThatFail:
             next(found)
         assert streams[2].samples == 100
 
+    @pytest.mark.parametrize("whose", ["own", "other"])
+    def test_asides_alone_fail_or_what_filled_up_their_batch(self, whose: str, how: str, tmp_path: Path) -> None:
+        class Kept(Picky):
+            fingerprint = "kept"
+
+        model = Kept("mended")
+        image = IMAGES[0]
+        if whose == "own":
+            # Only the copy that hides what is dark is too bright.
+            image = BRIGHT.copy()
+            image[:8, :8] = 0
+        benches = [Bench(model, LimeOptions(**{**OPTIONS, "fill": "white"}), Cache(tmp_path)) for _ in range(2)]
+        ((_, first),) = sample(benches[0].engine, [open_(benches[0], image)])
+        # All samples are in the cache.
+        model.how = how
+        stream = open_(benches[1], image, opinions="occlusion")
+        later = open_(benches[1], IMAGES[1] if whose == "own" else BRIGHT)
+        found = sample(benches[1].engine, [stream], ahead=lambda: [later])
+        if whose == "own":
+            with pytest.raises(FAILURES[how]):
+                next(found)
+        else:
+            ((_, explanation),) = found
+            np.testing.assert_array_equal(explanation.weights, first.weights)
+            assert_occluded(stream, explanation)
+        assert (later.samples, later.busy) == (0, False)
+
+    def test_an_error_is_told_once(self, how: str) -> None:
+        bench = bench_of(Picky(how))
+        with pytest.raises(FAILURES[how]) as told:
+            list(sample(bench.engine, [open_(bench, BRIGHT, opinions="occlusion")]))
+        assert told.value.__context__ is None
+
     def test_what_was_begun_goes_on_where_it_was(self, how: str) -> None:
         bench = bench_of(Picky("mended"))
         later = open_(bench, BRIGHT)
