@@ -149,7 +149,10 @@ class _Round:
                 self._again.append((stream, again))
         room = -(self._rows(shape) + sum(stream.canvas.shape == shape for stream, _ in self._again)) % size
         for other in others:
-            if room and not other.busy and other.canvas.shape == shape:
+            # No sample is scored for two tests.
+            served = (*streams, *(chosen for chosen, _ in self._others))
+            alike = any(other.draws_alike(stream) for stream in served)
+            if room and not (other.busy or alike) and other.canvas.shape == shape:
                 portion = other.portion(room)
                 if portion is not None:
                     self._others.append((other, portion))

@@ -270,6 +270,10 @@ class SampleStream:
         assert self._prediction is not None
         return self.bench.labels or tuple(map(str, range(len(self._prediction))))
 
+    def draws_alike(self, other: SampleStream) -> bool:
+        """Whether the cache hands the samples of `other` to a stream like this one."""
+        return bool(self._key) and self._key == other._key
+
     @property
     def overtaken(self) -> bool:
         """Whether the cache has come to hold more samples than this has, since it was opened."""

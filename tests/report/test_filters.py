@@ -137,7 +137,7 @@ def test_keys_stay_keys_after_a_switch_or_a_slider_was_used(visit: Callable[...,
     card = page.locator("#cat")
     card.get_by_role("checkbox", name="Heatmap").click()
     # It comes once the card is near; the next key leads away from it.
-    card.locator(".opacity input").wait_for()
+    card.locator(".opacity input").wait_for(state="attached")
     page.keyboard.press("/")
     assert page.locator("input[type=search]").evaluate("(e) => e === document.activeElement")
     page.keyboard.press("Escape")
