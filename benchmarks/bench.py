@@ -154,9 +154,9 @@ def measure_race(arguments: argparse.Namespace, parts: list[str], keep: Callable
 
 def measure_verdict(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
     """Time the checks of the example suite to their verdicts, and ``lime`` on the same images."""
-    from benchmarks import suite  # noqa: PLC0415  (imports torch)
+    from benchmarks import suite  # noqa: PLC0415  (only this part needs it)
     from benchmarks.apart import Apart  # noqa: PLC0415
-    from benchmarks.contenders import LimePackage, real_lime  # noqa: PLC0415
+    from benchmarks.contenders import LimePackage, real_lime  # noqa: PLC0415  (imports torch)
 
     samples = 1000 if arguments.samples >= 1000 else arguments.samples
     # A run of ``lime`` is long, and varies less than what it is compared with.
@@ -224,7 +224,7 @@ def measure_memory(arguments: argparse.Namespace, keep: Callable[..., None]) -> 
 
 def measure_cache(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
     """Time a second run with nothing changed: of a call, of a check, and of a whole run of pytest."""
-    from pytest_lime import explain  # noqa: PLC0415
+    from pytest_lime import explain  # noqa: PLC0415  (imports torch)
 
     names = ("call", "check", "run")
     found: dict[str, Any] = {name: {"first": [], "second": []} for name in names}

@@ -253,18 +253,17 @@ class Laboratory:
         The second fill is made only when the model has to be asked.
         """
         bench, scene = self._bench, self._scene
-        lengths = [len(question.masks) for question in questions]
         beside = [self._stream.scored(question.about, [self._target]) for question in questions]
         found = [scores[:, 0] for scores in beside if scores is not None]
         key = _key(bench, scene, self._target, questions)
         if len(found) < len(questions):
-            if (stored := _stored(bench, key, lengths)) is not None:
+            if (stored := _stored(bench, key, questions)) is not None:
                 return stored
             portions = [
                 Portion(aside.canvas, aside.masks, [self._target]) for aside in _asides(bench, scene, questions)
             ]
             found = [scores[:, 0] for scores in bench.engine.submit(portions).results()]
-        self.passes += sum(lengths)
+        self.passes += sum(map(len, found))
         if bench.cache and key:
             bench.cache.put(PROBE, key, {}, {"scores": np.concatenate(found)})
         return found
@@ -281,7 +280,7 @@ def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
     questions, target = _interventions(stream.scene, regions), stream.first_target
     if target is not None:
         key = _key(stream.bench, stream.scene, target, questions)
-        if _stored(stream.bench, key, [len(question.masks) for question in questions]) is not None:
+        if _stored(stream.bench, key, questions) is not None:
             return
     stream.asides += _asides(stream.bench, stream.scene, questions)
 
@@ -339,9 +338,9 @@ def _key(bench: Bench, scene: Scene, target: int, questions: Sequence[_Question]
     return bench.asked and digest(bench.asked, scene.digest, target, other, [question.about for question in questions])
 
 
-def _stored(bench: Bench, key: str | None, lengths: list[int]) -> list[Array] | None:
-    """Return what the cache holds under `key`, parted by `lengths`."""
-    entry = None
+def _stored(bench: Bench, key: str | None, questions: Sequence[_Question]) -> list[Array] | None:
+    """Return what the cache holds under `key`, the scores of each question."""
+    entry, lengths = None, [len(question.masks) for question in questions]
     if bench.cache and key:
         entry = bench.cache.get(PROBE, key, lambda entry: _is_sound(entry.arrays["scores"], sum(lengths)))
     return None if entry is None else np.split(entry.arrays["scores"].astype(np.float64), np.cumsum(lengths)[:-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TypeVar
 
 from pytest_lime.explanation import Explanation
 from pytest_lime.forward import Engine, Pending, Portion
@@ -12,6 +13,8 @@ from pytest_lime.states import State
 from pytest_lime.streams import SampleStream
 
 __all__ = ["Decide", "sample"]
+
+Found = TypeVar("Found")
 
 # From a look to how many claims stay open, and how many there are; with none open the sampling ends.
 Decide = Callable[[SampleStream, Explanation], tuple[int, int]]
@@ -149,66 +152,55 @@ class _Round:
                 self._again.append((stream, again))
         room = -(self._rows(shape) + sum(stream.canvas.shape == shape for stream, _ in self._again)) % size
         for other in others:
+            if not room:
+                break
             # No sample is scored for two tests.
             served = (*streams, *(chosen for chosen, _ in self._others))
             alike = any(other.draws_alike(stream) for stream in served)
-            if room and not (other.busy or alike) and other.canvas.shape == shape:
-                portion = other.portion(room)
-                if portion is not None:
-                    self._others.append((other, portion))
-                    room -= len(portion.masks)
+            if other.busy or alike or other.canvas.shape != shape:
+                continue
+            portion = other.portion(room)
+            if portion is not None:
+                self._others.append((other, portion))
+                room -= len(portion.masks)
 
         def tick(rows: int) -> None:
             tell(first, min(rows, samples))
 
         self._tick = tick
-        try:
-            self._pending = self._submit()
-        except Exception:
-            if not self._can_ask_less:
-                raise
-        else:
-            return
-        # Not while the error is handled: it holds on to what was on the device, and would be told beside the next.
-        self._ask_less()
+        self._pending = self._or_less(self._submit, self._submit)
 
     def _submit(self) -> Pending:
         return self._engine.submit([part for _, part in (*self._own, *self._others, *self._again)], tick=self._tick)
 
-    @property
-    def _can_ask_less(self) -> bool:
-        return bool(self._others or self._beside)
-
-    def _ask_less(self) -> None:
-        """Ask again for the samples alone.
+    def _or_less(self, ask: Callable[[], Found], again: Callable[[], Found]) -> Found:
+        """Return what `ask` does; where that fails, what `again` does for the samples alone.
 
         What the model raises for images that only filled up is none of ours, and what it raises for an aside is told
         where its scores are wanted. In fewer batches, an image may share one with its repetition, so that this comes
         later, too.
         """
+        try:
+            return ask()
+        except Exception:
+            if not (self._others or self._beside):
+                raise
+        # Not while the error is handled: it holds on to what was on the device, and would be told beside the next.
         for other, _ in self._others:
             other.give_back()
         for stream, _, _ in self._beside:
             stream.asides = []
         self._own, self._others, self._beside, self._again = self._asked, [], [], []
-        self._pending = self._submit()
+        return again()
 
-    def _rows(self, shape: tuple[int, ...] | None = None) -> int:
-        return sum(len(portion.masks) for stream, portion in self._own if shape is None or stream.canvas.shape == shape)
+    def _rows(self, shape: tuple[int, ...]) -> int:
+        return sum(len(portion.masks) for stream, portion in self._own if stream.canvas.shape == shape)
 
     def land(self) -> None:
         """Wait for the scores, and hand them out."""
         if not self._own:
             return
-        results = None
-        try:
-            results = self._pending.results()
-        except Exception:
-            if not self._can_ask_less:
-                raise
-        if results is None:
-            self._ask_less()
-            results = self._pending.results()
+        results = self._or_less(self._pending.results, lambda: self._submit().results())
         parts = [*self._own, *self._others]
         if not parts:
             return

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -277,8 +277,7 @@ class SampleStream:
     @property
     def overtaken(self) -> bool:
         """Whether the cache has come to hold more samples than this has, since it was opened."""
-        cache = self.bench.cache if self._key else None
-        entry = cache.get(SAMPLES, self._place, self._sound) if cache else None
+        entry = self._entry(SAMPLES, self._place, self._sound)
         return entry is not None and len(entry.arrays["scores"]) > max(self.samples, len(self._stored))
 
     def go_on(self) -> bool:
@@ -491,11 +490,11 @@ class SampleStream:
     def _ask(self, name: str) -> Array:
         """Return what another method says of each target, K×d, asked or stored."""
         assert self._prediction is not None
+        # It may have had to wait, and need not come any more.
+        self.asides = [aside for aside in self.asides if aside.about != name]
         stored, place = self._recall_opinion(name)
         if stored is not None:
             return self._of_targets(stored)
-        # It may have had to wait, and need not come any more.
-        self.asides = [aside for aside in self.asides if aside.about != name]
         # Occlusion has the scores of every class from the same passes, and Grad-CAM takes passes for each.
         classes = self._kept if name == OCCLUSION else self._targets
         said = second_opinions(
@@ -515,12 +514,11 @@ class SampleStream:
 
     def _recall_opinion(self, name: str) -> tuple[Entry | None, str]:
         """Return what the cache holds of another method for all targets, or None and the place where it belongs."""
-        cache = self.bench.cache if self._key else None
         shared = digest(self._key, name, _version_of(name), "by class")
         # As for samples, a class that is none of the likely ones has a place of its own.
         apart = digest(shared, list(self._targets))
         for place in (shared, apart) if name == OCCLUSION else (apart,):
-            entry = cache.get(OPINION, place, self._is_opinion) if cache else None
+            entry = self._entry(OPINION, place, self._is_opinion)
             if entry is None:
                 break
             if set(self._targets) <= set(map(int, entry.arrays["classes"])):
@@ -552,18 +550,21 @@ class SampleStream:
         sampler = options.sampler if isinstance(options.sampler, str) else np.asarray(options.sampler)
         return digest(self.bench.asked, scene.digest, sampler, options.seed)
 
+    def _entry(self, kind: str, place: str, sound: Callable[[Entry], Any]) -> Entry | None:
+        """Return what the cache holds at `place`, if anything of this image is to be kept."""
+        return self.bench.cache.get(kind, place, sound) if self.bench.cache and self._key else None
+
     def _recall(self) -> None:
         """Take over what the cache holds of these samples."""
-        cache = self.bench.cache
-        entry = cache.get(SAMPLES, self._key, self._sound) if cache and self._key else None
-        if cache is None or entry is None:
+        entry = self._entry(SAMPLES, self._key, self._sound)
+        if entry is None:
             return
         self._begin(entry.arrays["prediction"].astype(np.float64))
         self._confirmed = True
         if not set(self._targets) <= set(map(int, entry.arrays["classes"])):
             # A class that is none of the likely ones has a place of its own, lest two tests drive each other's out.
             self._place = digest(self._key, list(self._targets))
-            entry = cache.get(SAMPLES, self._place, self._sound)
+            entry = self._entry(SAMPLES, self._place, self._sound)
         if entry is None:
             return
         classes = tuple(map(int, entry.arrays["classes"]))
@@ -599,7 +600,7 @@ class SampleStream:
         self.bench.keep_pace(self.canvas.shape)
         if self.samples <= len(self._stored):
             return
-        there = self.bench.cache.get(SAMPLES, self._place, self._sound)
+        there = self._entry(SAMPLES, self._place, self._sound)
         if there is not None and len(there.arrays["scores"]) >= self.samples:
             # Another stream, or another process, has got further since this one began.
             return

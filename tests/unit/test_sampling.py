@@ -47,6 +47,12 @@ class Recording(FakeModel):
         return [len(batch) for batch in self.batches]
 
 
+class Kept(Recording):
+    """One whose samples the cache keeps."""
+
+    fingerprint = "kept"
+
+
 def bench_of(model: Any = None, **options: Any) -> Bench:
     return Bench(model or Recording(), LimeOptions(**{**OPTIONS, **options}))
 
@@ -194,14 +200,11 @@ class TestAsides:
         list(sample(bench.engine, [stream], ahead=lambda: [later]))
         assert (later.samples, later.due) == (20, 0)
         ((_, explanation),) = sample(bench.engine, [later])
-        # Of the first image 21, 16 and the image again, if it is no batch of its own; of the second 21, then 17.
+        # Its superpixels hidden one by one, and the image again, in one batch.
         assert bench.model.sizes[-1] == 17  # type: ignore[attr-defined]  # a Recording
         assert_occluded(later, explanation)
 
     def test_with_samples_from_the_cache_they_are_all_that_is_asked(self, tmp_path: Path) -> None:
-        class Kept(Recording):
-            fingerprint = "kept"
-
         def explained(opinions: str = "", **options: Any) -> tuple[list[int], Explanation]:
             bench = Bench(Kept(), LimeOptions(**{**OPTIONS, **options}), Cache(tmp_path))
             stream = open_stream(bench, IMAGES[0], 0, opinions=opinions or ())
@@ -536,10 +539,10 @@ class TestOthersThatFail:
 
     @pytest.mark.parametrize("whose", ["own", "other"])
     def test_asides_alone_fail_or_what_filled_up_their_batch(self, whose: str, how: str, tmp_path: Path) -> None:
-        class Kept(Picky):
-            fingerprint = "kept"
+        class KeptPicky(Kept, Picky):
+            pass
 
-        model = Kept("mended")
+        model = KeptPicky("mended")
         image = IMAGES[0]
         if whose == "own":
             # Only the copy that hides what is dark is too bright.
@@ -668,9 +671,6 @@ class TestNotify:
             assert 0 <= state.images_done < 5
 
     def test_what_is_scored_beside_is_no_sample(self, tmp_path: Path) -> None:
-        class Kept(Recording):
-            fingerprint = "kept"
-
         for opinions in ((), "occlusion"):
             bench = Bench(Kept(), LimeOptions(**{**OPTIONS, **AUTO}), Cache(tmp_path))
             stream = open_stream(bench, IMAGES[0], 0, opinions=opinions, decides=True)
