@@ -1,8 +1,9 @@
 """Superpixels: their number, their order, and the borders of regions."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, partial, wraps
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,34 @@ class TestAlgorithms:
         expected = algorithm.function(photo(96), **{**ours, name: value})
         labels = cut(photo(96), segmenter=segmenter, segments=7, seed=5, parameters={name: value})
         np.testing.assert_array_equal(labels, relabel(expected))
+
+    @pytest.mark.parametrize("shape", [(48, 48), (45, 80), (80, 31)])
+    def test_numbers_that_begin_with_the_same_grid_give_the_same_superpixels(self, shape: tuple[int, int]) -> None:
+        pixels, algorithm = patches(*shape), ALGORITHMS["slic"]
+        grids: dict[Any, list[int]] = {}
+        for number in range(2, 90):
+            grids.setdefault(algorithm.alike(shape, number), []).append(number)
+        assert 8 < len(grids) < 40
+        for numbers in grids.values():
+            first, last = (slic(pixels, **algorithm.settings(shape, number)) for number in (numbers[0], numbers[-1]))
+            np.testing.assert_array_equal(first, last)
+
+    @pytest.mark.parametrize("segments", [20, 50, 64])
+    @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket"])
+    def test_no_grid_is_begun_with_twice(self, monkeypatch: pytest.MonkeyPatch, name: str, segments: int) -> None:
+        grids: list[Any] = []
+        algorithm = ALGORITHMS["slic"]
+
+        @wraps(slic)
+        def noted(pixels: NDArray[Any], **settings: Any) -> NDArray[Any]:
+            grids.append(algorithm.alike((96, 96), settings["n_segments"]))
+            return np.asarray(slic(pixels, **settings))
+
+        monkeypatch.setitem(ALGORITHMS, "slic", dataclasses.replace(algorithm, function=noted))
+        labels = cut(photo(96, name), segments=segments)
+        assert len(grids) == len(set(grids))
+        monkeypatch.setitem(ALGORITHMS, "slic", dataclasses.replace(algorithm, alike=lambda shape, value: value))
+        np.testing.assert_array_equal(labels, cut(photo(96, name), segments=segments))
 
     def test_a_number_of_markers_is_that_of_scikit_image(self) -> None:
         # As many in rows as in columns: five each.
