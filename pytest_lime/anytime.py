@@ -8,6 +8,8 @@ __all__ = ["errors_either_side", "errors_to_one_side"]
 
 # The number of units for which the intervals are the narrowest: pairs of masks, as most checks need of them.
 TUNED = 250
+# Any ρ is right. From here on the equation for the best of them has no answer soon, and nobody asks for it.
+LARGEST_TUNED = 0.5
 
 
 def errors_either_side(units: int, alpha: float) -> float:
@@ -42,7 +44,7 @@ def errors_to_one_side(units: int, alpha: float) -> float:
     Parameters
     ----------
     units, alpha
-        As for `errors_either_side`; the mean ever lies beyond this one end with a chance of `alpha`, below ½.
+        As for `errors_either_side`; the mean ever lies beyond this one end with a chance of `alpha`.
 
     >>> round(errors_to_one_side(1000, 0.05), 2), round(errors_to_one_side(100, 0.05), 2)
     (2.87, 2.89)
@@ -53,5 +55,5 @@ def errors_to_one_side(units: int, alpha: float) -> float:
 
 def _grown(units: int, alpha: float) -> float:
     """Return nρ², with the ρ that makes the interval about the narrowest at `TUNED` units."""
-    least = -2 * math.log(alpha)
+    least = -2 * math.log(min(alpha, LARGEST_TUNED))
     return units * (least + math.log(least + 1)) / TUNED

@@ -44,6 +44,13 @@ def test_a_smaller_chance_of_error_is_a_wider_interval() -> None:
         assert len(set(widths)) == 5
 
 
+@pytest.mark.parametrize("alpha", [0.999, 0.9, 0.5, 0.4, 0.25])
+@pytest.mark.parametrize("units", [20, 250, 10**5])
+def test_hardly_any_confidence_is_a_narrow_interval_and_no_error(units: int, alpha: float) -> None:
+    for errors in (errors_either_side, errors_to_one_side):
+        assert max(stats.norm.isf(alpha / 2), 0.5) < errors(units, alpha) < errors(units, 0.01)
+
+
 def test_more_units_are_a_narrower_interval_of_the_mean() -> None:
     units = np.unique(np.geomspace(1, 10**7, 200).astype(int))
     of_the_mean = [errors_either_side(int(n), 0.05) / math.sqrt(n) for n in units]
