@@ -284,11 +284,10 @@ def samples_to_decide(explanation: Explanation, claim: Claim) -> int:
 def top_overlap(region: Region, k: int = 4, *, at_least: float, sign: str = "positive") -> Claim:
     """Claim that of the `k` superpixels of largest weight at least so many lie in `region`.
 
-    Holds when ``Σ_{j∈T} 1[r_j ≥ ½, β_j > 0] ≥ at_least``, T the k superpixels of largest
-    weight β, r_j the share of superpixel j in the region. The interval holds every count that the differences
-    between weights allow, k (d − k) + d comparisons at once; superpixels on the same side
-    of the region's border need not be told apart. The superpixels are those that the
-    ``lime`` package's ``get_image_and_mask`` would show with ``num_features=k``.
+    Holds when ``Σ_{j∈T} 1[r_j ≥ ½, β_j > 0] ≥ at_least``, T the k superpixels of largest weight β, r_j the share of
+    superpixel j in the region. The interval holds every count that the differences between weights inside and outside
+    allow (docs/statistics.md); superpixels on the same side of the region's border need not be told apart. The
+    superpixels are those that the ``lime`` package's ``get_image_and_mask`` would show with ``num_features=k``.
 
     Parameters
     ----------

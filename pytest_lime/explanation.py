@@ -22,7 +22,7 @@ from pytest_lime.footprints import project_region
 from pytest_lime.images import Image, View
 from pytest_lime.options import LimeOptions, as_whole_number, check_number
 from pytest_lime.positives import share_interval
-from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds, signs
+from pytest_lime.rankings import Differences, Order, above_and_below, comparisons, iou, iou_bounds, overlap_bounds
 from pytest_lime.regions import Box, Region, as_region, check_region
 from pytest_lime.reliability import APART, FEW_ALIVE, POOR, UNLIKE
 from pytest_lime.surrogate import Fit, fit
@@ -272,13 +272,11 @@ class Explanation:
         `simultaneous_interval`, nothing hangs on a tie that rounding breaks.
         """
         check_k(k, self.superpixels)
+        return self._differences(target).order(self._quantile(comparisons(self.superpixels, k), sides=1))
+
+    def _differences(self, target: Any = None) -> Differences:
         row = self.row(target)
-        return Order.of(
-            self.weights[row],
-            self.covariance[row],
-            reach=self._quantile(comparisons(self.superpixels, k), sides=1),
-            rounding=float(self.rounding[row]),
-        )
+        return Differences.of(self.weights[row], self.covariance[row], rounding=float(self.rounding[row]))
 
     @property
     def samples(self) -> int:
@@ -429,10 +427,8 @@ class Explanation:
         """Return whether any superpixel speaks for `target`; None where the samples do not tell."""
         row, reach = self.row(target), self._quantile(comparisons(self.superpixels, 1), sides=1)
         # Those of `order(1)`, without the comparisons of all with all.
-        positive, negative = signs(
-            self.weights[row], self.standard_errors[row], reach=reach, rounding=float(self.rounding[row])
-        )
-        return True if positive.any() else False if negative.all() else None
+        above, below = above_and_below(self.weights[row], self.standard_errors[row], rounding=float(self.rounding[row]))
+        return True if (above > reach).any() else False if (below >= reach).all() else None
 
     @user_error
     def heatmap(self, target: Any = None, upsampling: str = "nearest") -> Array:
@@ -614,8 +610,8 @@ class Explanation:
 
         A superpixel whose weight is not above 0 speaks against the class, and is not counted.
 
-        The interval holds every count that the differences of weights allow, taken together at `confidence`;
-        superpixels on the same side of the region's border need not be told apart.
+        The interval holds every count that the differences of weights allow, taken together at `confidence`: those
+        between superpixels inside and outside, since on the same side of the border they need not be told apart.
 
         Raises
         ------
@@ -626,7 +622,7 @@ class Explanation:
         self.need_sign("overlap")
         row = self.row(target)
         weights, inside = self.weights[row], self.shares(region) >= 0.5
-        least, most = overlap_bounds(self.order(k, target), inside, k)
+        least, most = overlap_bounds(self._differences(target), inside, k, functools.partial(self._quantile, sides=1))
         strongest = np.argsort(-weights, kind="stable")[:k]
         estimate = float((inside & (weights > 0))[strongest].sum())
         words = f"{estimate:.0f} of the {k} superpixels that speak most for {self.labels[row]!r} lie in {region!r}"

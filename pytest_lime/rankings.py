@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Order", "comparisons", "iou", "iou_bounds", "overlap_bounds", "signs"]
+__all__ = [
+    "Differences",
+    "Order",
+    "above_and_below",
+    "comparisons",
+    "iou",
+    "iou_bounds",
+    "overlap_bounds",
+    "overlap_comparisons",
+]
 
 Array = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
@@ -20,6 +30,61 @@ def comparisons(superpixels: int, k: int) -> int:
     known, but only what is said of these can make a statement about them wrong.
     """
     return k * (superpixels - k) + superpixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Differences:
+    """By how many standard errors weights differ from each other and from 0, once rounding is taken off.
+
+    Both weights of a difference come from the same samples, so that it is known better than the intervals of the two
+    say, whose ends must pass each other.
+
+    Attributes
+    ----------
+    ahead : d×d float64 array
+        By how many the weight of row i is greater than that of column j; infinite without an error, −∞ for a tie.
+    above, below : (d,) float64 arrays
+        By how many a weight is above 0, and not above it.
+    """
+
+    ahead: Array
+    above: Array
+    below: Array
+
+    @classmethod
+    def of(cls, weights: Array, covariance: Array, *, rounding: float) -> Differences:
+        """Return the differences of weights that samples tell.
+
+        Parameters
+        ----------
+        weights : (d,) float64 array
+        covariance : d×d float64 array
+            Of their errors; infinite where the samples do not tell.
+        rounding : float
+            By how much each weight may be off besides.
+        """
+        variances = np.diagonal(covariance)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            spread = variances[:, None] + variances[None, :] - 2 * covariance
+        errors = np.sqrt(np.where(np.isfinite(spread), np.maximum(spread, 0.0), np.inf))
+        gaps = weights[:, None] - weights[None, :] - 2 * rounding
+        return cls(_steps(gaps, errors, gaps > 0), *above_and_below(weights, np.sqrt(variances), rounding=rounding))
+
+    def order(self, reach: float) -> Order:
+        """Return what is sure when each of these may be off by `reach`, above 0."""
+        return Order(self.ahead > reach, self.above > reach, self.below >= reach)
+
+
+def above_and_below(weights: Array, errors: Array, *, rounding: float) -> tuple[Array, Array]:
+    """Return by how many standard `errors` each weight is above 0, and not above it, less `rounding`; (d,) each."""
+    over, under = weights - rounding, -weights - rounding
+    return _steps(over, errors, over > 0), _steps(under, errors, under >= 0)
+
+
+def _steps(values: Array, errors: Array, surely: Chosen) -> Array:
+    """Divide values by their errors; without an error they are endlessly many errors off, to the side that is told."""
+    exact = np.where(surely, np.inf, -np.inf)
+    return np.divide(values, errors, out=exact, where=errors > 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,29 +103,6 @@ class Order:
     positive: Chosen
     negative: Chosen
 
-    @classmethod
-    def of(cls, weights: Array, covariance: Array, *, reach: float, rounding: float) -> Order:
-        """Return what is sure when a difference of two weights may be off by `reach` of its standard errors.
-
-        Both weights come from the same samples, so that a difference is known better than the intervals of the two
-        say, whose ends must pass each other.
-
-        Parameters
-        ----------
-        weights : (d,) float64 array
-        covariance : d×d float64 array
-            Of their errors; infinite where the samples do not tell.
-        reach : float
-        rounding : float
-            By how much each weight may be off besides.
-        """
-        variances = np.diagonal(covariance)
-        with np.errstate(invalid="ignore"):  # infinity less infinity
-            spread = variances[:, None] + variances[None, :] - 2 * covariance
-        errors = np.sqrt(np.where(np.isfinite(spread), np.maximum(spread, 0.0), np.inf))
-        ahead = weights[:, None] - weights[None, :] > reach * errors + 2 * rounding
-        return cls(ahead, *signs(weights, np.sqrt(variances), reach=reach, rounding=rounding))
-
     def strongest(self, k: int) -> tuple[Chosen, Chosen]:
         """Return which superpixels are surely among the `k` strongest, and which of the others may be.
 
@@ -73,31 +115,67 @@ class Order:
         return surely, ~surely & (self.ahead.sum(axis=0) < k)
 
 
-def signs(weights: Array, errors: Array, *, reach: float, rounding: float) -> tuple[Chosen, Chosen]:
-    """Return which weights are surely above 0, and which surely are not; `errors` are their standard errors."""
-    half = reach * errors + rounding
-    return weights > half, weights <= -half
+def overlap_comparisons(inside: int, outside: int, k: int, overlap: int) -> int:
+    """Return how many comparisons can mislead about the overlap of the `k` strongest with a region.
+
+    There are `inside` superpixels in the region and `outside` without, and of the true k strongest `overlap` lie
+    inside with a positive weight. They seem fewer only where one of these is taken for not above 0, or for weaker than
+    one of those outside that are not among the k; and more only where another one of the inside is taken for stronger
+    than one of the k − `overlap` others, or, with too few outside for these, for one above 0. Superpixels on the same
+    side of the border need not be told apart.
+    """
+    others = k - overlap
+    missed = overlap * (max(outside - others, 0) + 1)
+    return missed + (inside - overlap) * (others if others <= outside else 1)
 
 
-def overlap_bounds(order: Order, inside: Chosen, k: int) -> tuple[float, float]:
+def overlap_bounds(
+    differences: Differences, inside: Chosen, k: int, reach: Callable[[int], float]
+) -> tuple[float, float]:
     """Return the least and the greatest number of the `k` strongest superpixels that lie inside with a positive weight.
 
-    The places that those which surely are among them leave are taken by the rest in the worst and the best way.
+    At least a do if the a-th strongest inside is ahead of the (k − a + 1)-th strongest outside, and above 0. That is
+    sure where a of the inside are surely above 0, and a of them surely ahead of all outside but k − a: whichever
+    k − a + 1 of the outside were the strongest, each of these a is ahead of one of them. At most b do, likewise, where
+    all of the inside but b are surely not above 0, or surely behind k − b of the outside.
+
+    The numbers are tried in turn, from 0 upwards and from k downwards, until one is not sure. Hence the first statement
+    that can be wrong is that of one more than there are in truth, or of one less, and `overlap_comparisons` counts the
+    comparisons of both (fixed sequences, Maurer, Hothorn and Lehmacher 1995, either of them at a level that hangs on
+    the truth alone: the partitioning principle, Finner and Strassburger, Annals of Statistics 30, 2002).
 
     Parameters
     ----------
-    order : Order
+    differences : Differences
     inside : (d,) bool array
         Which superpixels lie in the region.
+    k : int
+    reach : callable
+        From how many comparisons must be right at once to the standard errors by which each of them may be off.
     """
-    surely, open_ = order.strongest(k)
-    places = max(k - int(surely.sum()), 0)
-    # Only what speaks for the class at all can be among what speaks most for it.
-    least, most = inside & order.positive, inside & ~order.negative
-    return (
-        float(int((surely & least).sum()) + max(0, places - int((open_ & ~least).sum()))),
-        float(int((surely & most).sum()) + min(places, int((open_ & most).sum()))),
-    )
+    within, without = np.flatnonzero(inside), np.flatnonzero(~inside)
+    ahead = differences.ahead[np.ix_(within, without)]
+    behind = differences.ahead[np.ix_(without, within)]
+    above, below = differences.above[within], differences.below[within]
+    least, most = 0, min(k, len(within))
+
+    def off(overlap: int) -> float:
+        # At hardly any confidence, that of one comparison alone would be below 0.
+        return reach(max(2, overlap_comparisons(len(within), len(without), k, overlap)))
+
+    while least < most:
+        wanted, sure = least + 1, off(least)
+        rivals = (ahead <= sure).sum(axis=1)
+        if min((rivals <= k - wanted).sum(), (above > sure).sum()) < wanted:
+            break
+        least = wanted
+    while most > least:
+        fewer, sure = most - 1, off(most)
+        possible = (below < sure) & ((behind > sure).sum(axis=0) < k - fewer)
+        if possible.sum() > fewer:
+            break
+        most = fewer
+    return float(least), float(most)
 
 
 def iou(chosen: Chosen, inside: Array, outside: Array) -> float:

@@ -1,6 +1,8 @@
 """Rankings: the overlap of a region with the strongest superpixels, and what errors of the weights leave of it."""
 
 import itertools
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,14 +11,25 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from pytest_lime.rankings import Order, comparisons, iou, iou_bounds, overlap_bounds
+from pytest_lime.rankings import Differences, Order, comparisons, iou, iou_bounds, overlap_bounds, overlap_comparisons
 
 Array = NDArray[np.float64]
 
 
+def differences_of(low: Array, high: Array) -> Differences:
+    """Return what is sure, at any reach, where all that is known is an interval of each weight."""
+    sure = (low[:, None] > high[None, :], low > 0, high <= 0)
+    return Differences(*(np.where(each, np.inf, -np.inf) for each in sure))
+
+
 def order_of(low: Array, high: Array) -> Order:
-    """Return what is sure where all that is known is an interval of each weight."""
-    return Order(low[:, None] > high[None, :], low > 0, high <= 0)
+    """Return the order of such weights."""
+    return differences_of(low, high).order(1.0)
+
+
+def bounds_of(low: Array, high: Array, inside: NDArray[np.bool_], k: int) -> tuple[float, float]:
+    """Return the bounds of the overlap of such weights."""
+    return overlap_bounds(differences_of(low, high), inside, k, lambda comparisons: 1.0)
 
 
 def strongest(weights: Array, k: int) -> NDArray[np.bool_]:
@@ -116,7 +129,7 @@ class TestOrder:
     def test_by_hand(self) -> None:
         # Standard errors 0.1, 0.1 and 0.3; the first two rise and fall together, so their difference has none.
         covariance = np.array([[0.01, 0.01, 0.0], [0.01, 0.01, 0.0], [0.0, 0.0, 0.09]])
-        order = Order.of(np.array([0.5, 0.45, -0.7]), covariance, reach=2.0, rounding=0.01)
+        order = Differences.of(np.array([0.5, 0.45, -0.7]), covariance, rounding=0.01).order(2.0)
         assert order.ahead.tolist() == [[False, True, True], [False, False, True], [False, False, False]]
         assert order.positive.tolist() == [True, True, False]
         assert order.negative.tolist() == [False, False, True]
@@ -124,13 +137,13 @@ class TestOrder:
     def test_a_difference_needs_less_than_two_intervals_that_part(self) -> None:
         # Errors of 1 each: their difference has √2, and the intervals would have to part by 2·2.
         for gap, known in ((2.7, False), (2.9, True)):
-            order = Order.of(np.array([gap, 0.0]), np.eye(2), reach=2.0, rounding=0.0)
+            order = Differences.of(np.array([gap, 0.0]), np.eye(2), rounding=0.0).order(2.0)
             assert bool(order.ahead[0, 1]) is known
 
     @pytest.mark.parametrize("rounding", [0.0, 0.05])
     def test_without_errors_it_is_the_order_but_for_rounding(self, rounding: float) -> None:
         weights = np.array([0.3, 0.3, 0.35, -0.2, 0.0])
-        order = Order.of(weights, np.zeros((5, 5)), reach=3.0, rounding=rounding)
+        order = Differences.of(weights, np.zeros((5, 5)), rounding=rounding).order(3.0)
         np.testing.assert_array_equal(order.ahead, weights[:, None] - weights[None, :] > 2 * rounding)
         np.testing.assert_array_equal(order.positive, weights > rounding)
         np.testing.assert_array_equal(order.negative, weights <= -rounding)
@@ -138,7 +151,7 @@ class TestOrder:
     def test_superpixels_that_the_masks_do_not_tell_are_anywhere(self) -> None:
         covariance = np.diag([0.0, np.inf, 0.0])
         covariance[1], covariance[:, 1] = np.inf, np.inf
-        order = Order.of(np.array([9.0, 0.0, 1.0]), covariance, reach=3.0, rounding=0.0)
+        order = Differences.of(np.array([9.0, 0.0, 1.0]), covariance, rounding=0.0).order(3.0)
         assert order.ahead.tolist() == [[False, False, True], [False] * 3, [False] * 3]
         assert order.positive.tolist() == [True, False, True]
         assert not order.negative.any()
@@ -154,7 +167,7 @@ class TestOrder:
         reach = float(stats.norm.isf(0.1 / comparisons(10, k)))
         runs, wrong = 4000, 0
         for noise in rng.standard_normal((runs, 10)) @ root.T:
-            order = Order.of(weights + noise, root @ root.T, reach=reach, rounding=0.0)
+            order = Differences.of(weights + noise, root @ root.T, rounding=0.0).order(reach)
             surely, maybe = order.strongest(k)
             # Whichever way ties are broken: those above the k-th are in, those below it are not.
             edge = np.sort(weights)[-k]
@@ -188,7 +201,7 @@ class TestOverlapBounds:
         low = [float(start) for start, _, _ in intervals]
         high = [float(start + length) for start, length, _ in intervals]
         inside = np.array([side for _, _, side in intervals])
-        least, most = overlap_bounds(order_of(np.array(low), np.array(high)), inside, k)
+        least, most = bounds_of(np.array(low), np.array(high), inside, k)
         worst, best = possible_counts(low, high, inside, k)
         assert 0 <= least <= worst
         assert best <= most <= min(k, int(inside.sum()))
@@ -200,14 +213,14 @@ class TestOverlapBounds:
         inside = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
         weights = np.array(values, dtype=float)
         count = int(inside[np.argsort(-weights)[:k]].sum())
-        assert overlap_bounds(order_of(weights - 0.4, weights + 0.4), inside, k) == (count, count)
+        assert bounds_of(weights - 0.4, weights + 0.4, inside, k) == (count, count)
 
     @pytest.mark.parametrize(
         ("k", "n_inside", "bounds"), [(1, 2, (0, 1)), (3, 2, (0, 2)), (4, 2, (1, 2)), (5, 2, (2, 2))]
     )
     def test_equal_intervals_leave_what_counting_allows(self, k: int, n_inside: int, bounds: tuple[int, int]) -> None:
         inside = np.arange(5) < n_inside
-        assert overlap_bounds(order_of(np.ones(5), np.full(5, 2.0)), inside, k) == bounds
+        assert bounds_of(np.ones(5), np.full(5, 2.0), inside, k) == bounds
 
     @pytest.mark.parametrize(
         ("intervals", "inside", "k", "bounds"),
@@ -223,5 +236,82 @@ class TestOverlapBounds:
         self, intervals: list[tuple[float, float]], inside: list[bool], k: int, bounds: tuple[float, float]
     ) -> None:
         low, high = np.array(intervals, dtype=float).T
-        assert overlap_bounds(order_of(low, high), np.array(inside), k) == bounds
+        assert bounds_of(low, high, np.array(inside), k) == bounds
         assert possible_counts(list(low), list(high), np.array(inside), k) == bounds
+
+
+@st.composite
+def overlaps(draw: st.DrawFn) -> tuple[int, int, int, int]:
+    """Draw numbers of superpixels inside and outside, k, and an overlap that they allow."""
+    inside, outside = draw(st.integers(1, 40)), draw(st.integers(0, 40))
+    k = draw(st.integers(1, inside + outside))
+    return inside, outside, k, draw(st.integers(0, min(k, inside)))
+
+
+class TestOverlapComparisons:
+    @pytest.mark.parametrize(
+        ("inside", "outside", "k", "overlap", "expected"),
+        [
+            # Two of the inside against the other two of the four, and these two against 33 and 0 each.
+            (10, 35, 4, 2, 2 * 8 + 2 * (33 + 1)),
+            (10, 35, 4, 0, 4 * 10),
+            (10, 35, 4, 4, 4 * (35 + 1)),
+            # One of the three places stays empty, whatever lies outside: only signs can mislead.
+            (3, 1, 3, 1, 2 + 1),
+            (0, 5, 3, 0, 0),
+        ],
+    )
+    def test_by_hand(self, inside: int, outside: int, k: int, overlap: int, expected: int) -> None:
+        assert overlap_comparisons(inside, outside, k, overlap) == expected
+
+    @given(overlaps())
+    def test_they_are_never_more_than_those_of_the_whole_ranking(self, case: tuple[int, int, int, int]) -> None:
+        inside, outside, k, _ = case
+        assert overlap_comparisons(*case) <= comparisons(inside + outside, k)
+
+    @pytest.mark.parametrize("reach", [0.02, 1.0, 4.0])
+    @pytest.mark.parametrize("seed", range(6))
+    def test_bounds_hold_the_estimate_whatever_the_errors(self, seed: int, reach: float) -> None:
+        """Errors of any correlation, none at all, and superpixels that the masks do not tell; rounding and ties."""
+        rng = np.random.default_rng(seed)
+        for _ in range(60):
+            d = int(rng.integers(1, 12))
+            weights, inside, k = rng.integers(-3, 4, d) / 4, rng.random(d) < 0.4, int(rng.integers(1, d + 1))
+            root = rng.standard_normal((d, int(rng.integers(1, d + 1)))) * rng.choice([0.0, 0.01, 0.3])
+            covariance = root @ root.T
+            if rng.random() < 0.3:
+                untold = rng.integers(d)
+                covariance[untold], covariance[:, untold] = np.inf, np.inf
+            differences = Differences.of(weights, covariance, rounding=float(rng.choice([0.0, 0.01, 0.3])))
+            least, most = overlap_bounds(differences, inside, k, lambda count: reach * math.sqrt(count))
+            estimate = int((inside & (weights > 0))[np.argsort(-weights, kind="stable")[:k]].sum())
+            assert 0 <= least <= estimate <= most <= min(k, int(inside.sum()))
+
+    def test_no_end_rests_on_less_than_two_comparisons(self) -> None:
+        asked: list[int] = []
+
+        def reach(count: int) -> float:
+            asked.append(count)
+            return 1.0
+
+        differences = differences_of(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+        assert overlap_bounds(differences, np.array([True, False]), 1, reach) == (0, 1)
+        assert min(asked) == 2
+
+    @pytest.mark.parametrize("spread", [0.05, 0.3])
+    @pytest.mark.parametrize("inside", [[0, 3, 6], [0, 1, 2, 3], [2, 4, 5, 6, 7], [9], [1, 3, 5, 7, 9], range(10)])
+    @pytest.mark.parametrize("k", [1, 3, 6])
+    def test_bounds_are_right_as_often_as_promised(self, k: int, inside: Sequence[int], spread: float) -> None:
+        """Weights of which many tie, seen with correlated errors, at 0.1 for both ends together."""
+        rng = np.random.default_rng([k, len(inside)])
+        weights = np.array([1.0, 1.0, 0.8, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0, -0.5])
+        root = rng.standard_normal((10, 10)) * spread / 2 + np.eye(10) * spread
+        side = np.isin(np.arange(10), list(inside))
+        # Whichever way ties are broken.
+        possible = possible_counts([*weights], [*weights], side & (weights > 0), k)
+        runs, wrong = 1000, 0
+        for noise in rng.standard_normal((runs, 10)) @ root.T:
+            differences = Differences.of(weights + noise, root @ root.T, rounding=0.0)
+            least, most = overlap_bounds(differences, side, k, lambda count: float(stats.norm.isf(0.1 / count)))
+            wrong += least > possible[1] or most < possible[0]
+        assert wrong / runs < 0.1
