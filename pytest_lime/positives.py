@@ -22,6 +22,8 @@ TAKEN = 0.95
 WORST = 1.2133
 # Standard errors by which a weight may be off when it is asked how near 0 it may lie.
 DOUBT = 3.0
+# So many superpixels may each, by chance alone, be seen far below what they weigh.
+SURPRISES = 2
 # The density of the standard normal law is 0 beyond, in float64.
 FAR = 40.0
 # Halvings of [0, 1] until a bound is known to 1e-12.
@@ -73,9 +75,13 @@ def share_interval(
 
     A share b is left out when ``Σ β⁺ (r − b)`` surely lies to one side of 0 (Fieller's way to a ratio: E. C. Fieller,
     Some problems in interval estimation, Journal of the Royal Statistical Society B 16, 1954). The sum is made
-    of `straightened` parts, and surely means by more than `reach` of its standard errors (delta method, with a slope
-    at which each part by itself reaches as far up as its weight may lie), with what the parts lean by, and rounding,
-    on top.
+    of `straightened` parts, and surely means by more than `reach` of its standard errors, with what the parts lean by,
+    and rounding, on top. The standard errors are those of the delta method, whose variance is on average no less than
+    that of the sum (Poincaré's inequality for normal errors: L. H. Y. Chen, An inequality for the multivariate normal
+    distribution, Journal of Multivariate Analysis 12, 1982). For the sum of many parts that will do. But one that is
+    seen where it is flat may weigh something, and moves a sum of few parts, or of parts whose errors rise and fall
+    together. So for the two parts of which that counts most, and for all that errors have in common, slopes are
+    those at which each part by itself reaches as far up as the interval of its weight does.
 
     Parameters
     ----------
@@ -94,16 +100,15 @@ def share_interval(
     (low, high)
         Within [0, 1]; all of it where no share can be told from another, as where the positive weight may be none.
     """
-    errors = np.sqrt(np.diagonal(covariance))
+    variances = np.diagonal(covariance)
+    errors = np.sqrt(variances)
     # Without an error every weight is endlessly far from 0.
     steps = np.divide(weights, errors, out=np.copysign(np.full_like(weights, np.inf), weights), where=errors > 0)
     known = np.where(errors > 0, steps, 0.0)
     parts, slopes = straightened(known)
-    # At and below 0 an estimate hardly moves with what is seen, and yet the weight may lie above: by itself it reaches
-    # as far as the interval of a weight does.
-    slopes = np.maximum(slopes, (np.maximum(known + reach, 0.0) - parts - leaning(known)) / reach)
+    steepest = np.maximum(slopes, (np.maximum(known + reach, 0.0) - parts - leaning(known)) / reach)
     parts = np.where(errors > 0, errors * parts, np.maximum(weights, 0.0))
-    slopes = np.where(errors > 0, slopes, weights > 0)
+    slopes, steepest = (np.where(errors > 0, each, weights > 0) for each in (slopes, steepest))
     # A weight that is surely below 0 counts for nothing, rounded or not.
     doubt = errors * leaning(steps) + rounding * (weights + reach * errors + rounding > 0)
     if not (errors.any() or doubt.any()) and parts.any():
@@ -114,11 +119,16 @@ def share_interval(
         """Return by how much the sum is more than 0, or with a `side` of −1 less, than it may be by chance."""
         # Not by moments, whose rounding would leave an error where all shares are this one.
         apart = shares - share
-        pull = slopes * apart
-        error = math.sqrt(max(float(pull @ covariance @ pull), 0.0))
+        pull, most = slopes * apart, steepest * apart
+        variance, greatest = (max(float(each @ covariance @ each), 0.0) for each in (pull, most))
+        alone = variances * np.maximum(most**2 - pull**2, 0.0)
+        # What is left of the difference is that of the errors that rise and fall together.
+        surprise = float(np.sort(alone)[-SURPRISES:].sum()) + max(greatest - variance - float(alone.sum()), 0.0)
+        error = math.sqrt(variance + surprise)
         return side * float(parts @ apart) - reach * error - float(np.abs(apart) @ doubt)
 
-    # Both are concave in the share, so that what is left out at an end of [0, 1] is left out up to one crossing.
+    # Both are concave in the share, but for what errors have in common, and that hardly bends them: what is left out at
+    # an end of [0, 1] is left out up to one crossing.
     return _crossing(surely, 0.0, 1), _crossing(surely, 1.0, -1)
 
 

@@ -152,6 +152,30 @@ class TestShareInterval:
         # 2.5 % to either side, and 3 standard errors of so many runs.
         assert max((truth < low).mean(), (truth > high).mean()) < 0.025 + 0.009
 
+    @pytest.mark.parametrize("count", [1, 3, 12])
+    @pytest.mark.parametrize("true", [0.5, 1.5])
+    @pytest.mark.parametrize("rest", [0.0, -4.0])
+    @pytest.mark.parametrize("common", [0.0, 0.5, 0.95])
+    def test_a_few_weak_ones_among_many_are_held(self, count: int, true: float, rest: float, common: float) -> None:
+        """Of a sum of few parts, one alone may mislead: drawn below 0 it says little of its own error.
+
+        And of parts whose errors rise and fall together, all may: superpixels do that of which a network needs all.
+        """
+        rng = np.random.default_rng([count, int(2 * true)])
+        weights, shares = np.full(40, rest), np.arange(40.0) < count
+        weights[:count], weights[-1] = true, 30.0
+        covariance = np.where(np.outer(shares, shares), common, 0.0)
+        np.fill_diagonal(covariance, 1.0)
+        positive = np.maximum(weights, 0)
+        truth, runs = float(positive @ shares / positive.sum()), 400
+        ends = [
+            share_interval(weights + noise, covariance, shares.astype(float), reach=1.645, rounding=0.0)
+            for noise in rng.standard_normal((runs, 40)) @ np.linalg.cholesky(covariance).T
+        ]
+        low, high = np.array(ends).T
+        # 5 % to either side, and 2 standard errors of so many runs.
+        assert max((truth < low).mean(), (truth > high).mean()) < 0.05 + 0.022
+
     @pytest.mark.parametrize("reach", [1.0, 1.96, 3.13, 4.4])
     def test_a_share_rises_with_its_weight_and_never_less_than_its_weight_alone_may(self, reach: float) -> None:
         seen = np.linspace(-8, 8, 161)
