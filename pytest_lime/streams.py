@@ -33,11 +33,12 @@ SAMPLES, OPINION, PACE = "samples", "opinion", "pace"
 # Samples where "auto" has no claim to decide.
 UNASKED = 1000
 # Each look of "auto" comes after so many times the samples of the one before. Looks cost time, not confidence.
-GROWTH, STEP = 1.1, 32
+GROWTH, STEP = 1.1, 16
 # A surrogate that is not fitted in closed form takes longer for a look.
 GROWTH_OF_SLOW = 1.5
-# The first look leaves so many degrees of freedom at least.
-FREEDOM = 8
+# The first look leaves so many degrees of freedom at least, and has so many samples: fewer may hold nothing of what
+# happens in one mask of 32, such as when five superpixels are all shown, and then know nothing of their own errors.
+FREEDOM, FIRST_LOOK = 8, 128
 # Besides the classes asked for, scores of so many of the likeliest are stored, and how they fall when superpixels are
 # hidden one by one: another test may ask for one of them.
 KEPT = 16
@@ -218,7 +219,7 @@ class SampleStream:
 
     def _first_look(self) -> int:
         units = self.scene.superpixels + 1 + FREEDOM
-        return max(2 * units if self._masks.paired else units, self._masks.block)
+        return max(2 * units if self._masks.paired else units, self._masks.block, FIRST_LOOK)
 
     @property
     def samples(self) -> int:
