@@ -82,18 +82,29 @@ class Formula(NamedTuple):
     exact: bool = False
 
 
+def any_shown(shown: Array) -> Array:
+    """Return 1 where any superpixel is shown."""
+    return np.asarray(shown.max(axis=1))
+
+
 FORMULAS = {
     "two singles": Formula({(0,): 0.5, (1,): 0.5}, (20,), exact=True),
     "linear": Formula({(0,): 0.3, (1,): 0.3, (2,): 0.2, (3,): 0.1, (4,): -0.1, (5,): -0.2}, (40,), exact=True),
     "AND of 2": Formula({(0, 1): 1.0}, (20, 40)),
     "AND of 3": Formula({(0, 1, 2): 1.0}, (20,)),
+    # What happens in one mask of 32: a sample knows least of it.
+    "AND of 5": Formula({(0, 1, 2, 3, 4): 1.0}, (20,)),
+    "OR of 5": Formula(as_ands(any_shown, 5), (20,)),
     "sum of ANDs": Formula({(0, 2): 0.6, (0, 2, 4): 0.4, (1, 3): -0.6, (1, 3, 4): -0.4}, (40,)),
     "logistic": Formula(as_ands(curve, 5), (20,)),
+    "one, and an AND of 5": Formula({(0,): 1.0, (1, 2, 3, 4, 5): 0.5}, (20,)),
+    "one, and an OR of 5": Formula(as_ands(lambda shown: shown[:, 0] / 20 + any_shown(shown[:, 1:]), 6), (20,)),
     "AND of 3, and a weak one": Formula({(0, 1, 2): 1.0, (3,): 0.03}, (20,)),
 }
-# In which another superpixel than 0 is asked for.
+# In which other superpixels than 0 are asked for.
 WEAK = "AND of 3, and a weak one"
-USUAL = tuple(name for name in FORMULAS if name != WEAK)
+TOGETHER = ("one, and an AND of 5", "one, and an OR of 5")
+USUAL = tuple(name for name in FORMULAS if name not in (WEAK, *TOGETHER))
 
 
 class Boundary(NamedTuple):
@@ -155,6 +166,16 @@ CASES = (
         ),
         up=False,
         formulas=(WEAK,),
+    ),
+    # The share of five superpixels of which a sample knows little, and whose errors are one; 0, moved up, leaves less.
+    Case(
+        *(
+            "mass of five together, at most",
+            "mass",
+            lambda d: range(1, 6),
+            lambda claim, region, at: claim(region, at_most=at.mass),
+        ),
+        formulas=TOGETHER,
     ),
     Case("top_overlap", "top_overlap", among_others, lambda claim, region, at: claim(region, k=at.k, at_least=1)),
     Case("pointing", "pointing", alone, lambda claim, region, at: claim(region, tolerance=1)),
