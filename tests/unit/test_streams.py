@@ -19,7 +19,7 @@ from pytest_lime.explainer import open_stream, run
 from pytest_lime.forward import Portion
 from pytest_lime.options import LimeOptions
 from pytest_lime.perturbation import MaskStream
-from pytest_lime.streams import GROWTH, GROWTH_OF_SLOW, STEP, Bench, SampleStream, TopLabels, _version_of
+from pytest_lime.streams import FIRST_LOOK, GROWTH, GROWTH_OF_SLOW, STEP, Bench, SampleStream, TopLabels, _version_of
 from pytest_lime.testing import FakeModel
 
 Extend = Callable[[SampleStream, int], None]
@@ -161,9 +161,7 @@ class TestLooks:
 
     def test_auto_looks_as_it_goes_where_somebody_decides(self) -> None:
         counts = self.looks()
-        # 16 superpixels, the intercept and 8 degrees of freedom, in pairs; a whole block of the design.
-        assert counts[0] >= max(2 * (16 + 1 + 8), MaskStream("hadamard", 16, 0).block)
-        assert counts[0] < 100
+        assert counts[0] == FIRST_LOOK
         assert counts[-1] == 4000
         for before, count in itertools.pairwise(counts[:-1]):
             # But for rounding up to whole pairs.
@@ -182,8 +180,13 @@ class TestLooks:
             assert 0 <= count - max(before + STEP, GROWTH_OF_SLOW * before) < 2
         assert len(counts) < len(self.looks())
 
-    def test_without_pairs_the_first_look_is_earlier(self) -> None:
-        assert self.looks(sampler="bernoulli")[0] == 16 + 1 + 8
+    def test_of_many_superpixels_the_first_look_has_more_samples(self) -> None:
+        # 100 superpixels, the intercept and 8 degrees of freedom, in pairs; a whole block of the design.
+        assert MaskStream("hadamard", 100, 0).block < 2 * (100 + 1 + 8)
+        assert self.looks(segments=100)[0] == 2 * (100 + 1 + 8)
+        # Unless there are no pairs, where half as many will do.
+        assert self.looks(segments=100, sampler="bernoulli")[0] == FIRST_LOOK
+        assert self.looks(segments=144, sampler="bernoulli")[0] == 144 + 1 + 8
 
     @pytest.mark.parametrize("most", [2, 30, 100, 101, 4001])
     def test_max_samples_is_the_end(self, most: int) -> None:
