@@ -73,7 +73,10 @@ def as_ands(function: Callable[[Array], Array], count: int) -> dict[tuple[int, .
 
 
 class Formula(NamedTuple):
-    """A sum of ANDs, by their coefficients, in which superpixel 0 ties with others for the largest weight."""
+    """A sum of ANDs, by their coefficients, in which superpixel 0 ties with others for the largest weight.
+
+    But for those of `TOGETHER`, where it is alone.
+    """
 
     terms: Mapping[tuple[int, ...], float]
     # Numbers of superpixels.
@@ -98,7 +101,10 @@ FORMULAS = {
     "sum of ANDs": Formula({(0, 2): 0.6, (0, 2, 4): 0.4, (1, 3): -0.6, (1, 3, 4): -0.4}, (40,)),
     "logistic": Formula(as_ands(curve, 5), (20,)),
     "one, and an AND of 5": Formula({(0,): 1.0, (1, 2, 3, 4, 5): 0.5}, (20,)),
-    "one, and an OR of 5": Formula(as_ands(lambda shown: shown[:, 0] / 20 + any_shown(shown[:, 1:]), 6), (20,)),
+    "one, and an OR of 5": Formula(
+        {(0,): 0.05, **{tuple(one + 1 for one in group): value for group, value in as_ands(any_shown, 5).items()}},
+        (20,),
+    ),
     "AND of 3, and a weak one": Formula({(0, 1, 2): 1.0, (3,): 0.03}, (20,)),
 }
 # In which other superpixels than 0 are asked for.

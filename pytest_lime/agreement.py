@@ -110,7 +110,7 @@ def _ranks(values: Array) -> Array:
     places = np.arange(values.shape[-1])
     differs = ordered[..., 1:] != ordered[..., :-1]
     if differs.all():
-        # Draws hardly ever tie, and two sorts take a quarter of what follows.
+        # Draws hardly ever tie, and another sort takes a quarter of the time of what follows.
         return np.asarray(order.argsort(axis=-1) - (values.shape[-1] - 1) / 2)
     edge = np.ones((*values.shape[:-1], 1), dtype=bool)
     first = np.maximum.accumulate(np.where(np.concatenate([edge, differs], axis=-1), places, 0), axis=-1)

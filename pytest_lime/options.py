@@ -333,8 +333,8 @@ class LimeOptions:
         colour that the model's normalisation turns into 0. A function takes pixels (H×W×C floats in
         [0, 1]) and segments (H×W) and returns what shows through: floats of the pixels' shape, or one colour.
     samples : ``"auto"`` or int
-        How many masked copies are scored. ``"auto"`` goes on until every claim of a check is decided, looking after
-        each portion, with intervals that hold however often one looks; without a claim it is 1,000. ``exhaustive``
+        How many masked copies are scored. ``"auto"`` goes on until every claim of a check is decided, looking as it
+        goes, with intervals that hold however often one looks; without a claim it is 1,000. ``exhaustive``
         and a given mask matrix set their own number.
     max_samples : int
         The most that ``"auto"`` takes; what is not decided then is inconclusive.

@@ -80,7 +80,7 @@ def share_interval(
     that of the sum (Poincaré's inequality for normal errors: L. H. Y. Chen, An inequality for the multivariate normal
     distribution, Journal of Multivariate Analysis 12, 1982). For the sum of many parts that will do. But one that is
     seen where it is flat may weigh something, and moves a sum of few parts, or of parts whose errors rise and fall
-    together. So for the two parts of which that counts most, and for all that errors have in common, slopes are
+    together. So for the two parts of which that counts most, and for what errors in common add in sum, slopes are
     those at which each part by itself reaches as far up as the interval of its weight does.
 
     Parameters
@@ -121,9 +121,10 @@ def share_interval(
         apart = shares - share
         pull, most = slopes * apart, steepest * apart
         variance, greatest = (max(float(each @ covariance @ each), 0.0) for each in (pull, most))
-        alone = variances * np.maximum(most**2 - pull**2, 0.0)
+        alone = variances * (most**2 - pull**2)
         # What is left of the difference is that of the errors that rise and fall together.
-        surprise = float(np.sort(alone)[-SURPRISES:].sum()) + max(greatest - variance - float(alone.sum()), 0.0)
+        common = max(greatest - variance - float(alone.sum()), 0.0)
+        surprise = float(np.maximum(np.sort(alone)[-SURPRISES:], 0.0).sum()) + common
         error = math.sqrt(variance + surprise)
         return side * float(parts @ apart) - reach * error - float(np.abs(apart) @ doubt)
 

@@ -21,6 +21,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
+# At hardly any confidence, one comparison alone may be off by less than nothing.
+LEAST = 2
 
 
 def comparisons(superpixels: int, k: int) -> int:
@@ -29,7 +31,7 @@ def comparisons(superpixels: int, k: int) -> int:
     Each of the true k strongest with each of the others, and all with 0: k·(d − k) + d. Which k they are is not
     known, but only what is said of these can make a statement about them wrong.
     """
-    return k * (superpixels - k) + superpixels
+    return max(LEAST, k * (superpixels - k) + superpixels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -160,8 +162,7 @@ def overlap_bounds(
     least, most = 0, min(k, len(within))
 
     def off(overlap: int) -> float:
-        # At hardly any confidence, that of one comparison alone would be below 0.
-        return reach(max(2, overlap_comparisons(len(within), len(without), k, overlap)))
+        return reach(max(LEAST, overlap_comparisons(len(within), len(without), k, overlap)))
 
     while least < most:
         wanted, sure = least + 1, off(least)

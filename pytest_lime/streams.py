@@ -38,6 +38,7 @@ GROWTH, STEP = 1.1, 16
 GROWTH_OF_SLOW = 1.5
 # The first look leaves so many degrees of freedom at least, and has so many samples: fewer may hold nothing of what
 # happens in one mask of 32, such as when five superpixels are all shown, and then know nothing of their own errors.
+# (31/32)¹²⁸ is 2 %.
 FREEDOM, FIRST_LOOK = 8, 128
 # Besides the classes asked for, scores of so many of the likeliest are stored, and how they fall when superpixels are
 # hidden one by one: another test may ask for one of them.

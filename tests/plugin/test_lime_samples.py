@@ -9,7 +9,7 @@ import pytest
 
 Run = Callable[..., pytest.RunResult]
 Report = Callable[..., dict[str, dict[str, Any]]]
-# 16 superpixels, so that the first look comes at 64 samples.
+# 16 superpixels, so that the first look comes at 128 samples.
 CLEAR = """
     def test_it(lime):
         lime.check(IMAGE, "cat", HOLDS, segments=16)

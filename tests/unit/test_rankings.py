@@ -298,6 +298,20 @@ class TestOverlapComparisons:
         assert overlap_bounds(differences, np.array([True, False]), 1, reach) == (0, 1)
         assert min(asked) == 2
 
+    def test_each_number_is_tried_with_the_comparisons_that_can_mislead_about_it(self) -> None:
+        """Ten of 45 superpixels inside, and the order of all is sure: three of the four strongest lie inside."""
+        asked: list[int] = []
+
+        def reach(count: int) -> float:
+            asked.append(count)
+            return 1.0
+
+        inside = np.isin(np.arange(45), [0, 2, 3, *range(10, 17)])
+        weights = np.arange(45.0, 0.0, -1.0)
+        assert overlap_bounds(differences_of(weights - 0.1, weights + 0.1), inside, 4, reach) == (3, 3)
+        # From none upwards until four fail, and from four downwards, where what is known to lie inside is not tried.
+        assert asked == [40, 60, 84, 112, 144]
+
     @pytest.mark.parametrize("spread", [0.05, 0.3])
     @pytest.mark.parametrize("inside", [[0, 3, 6], [0, 1, 2, 3], [2, 4, 5, 6, 7], [9], [1, 3, 5, 7, 9], range(10)])
     @pytest.mark.parametrize("k", [1, 3, 6])
