@@ -150,37 +150,41 @@ def among_others(d: int) -> Sequence[int]:
     return (0, *range(d // 2, d))
 
 
+def holds_it(claim: Any, region: Mask, at: Boundary) -> Any:
+    """Claim that the region holds what it does, at least."""
+    return claim(region, at_least=at.mass)
+
+
+def holds_no_more(claim: Any, region: Mask, at: Boundary) -> Any:
+    """Claim that the region holds what it does, at most."""
+    return claim(region, at_most=at.mass)
+
+
 CASES = (
-    Case("mass, at least", "mass", among_others, lambda claim, region, at: claim(region, at_least=at.mass)),
-    Case("mass, at most", "mass", alone, lambda claim, region, at: claim(region, at_most=at.mass), up=False),
+    Case("mass, at least", "mass", among_others, holds_it),
+    Case("mass, at most", "mass", alone, holds_no_more, up=False),
     # The share of a weak superpixel, which is lost in noise for long; superpixel 0, moved up, leaves it less.
     Case(
-        *(
-            "mass of a weak one, at most",
-            "mass",
-            lambda d: (3,),
-            lambda claim, region, at: claim(region, at_most=at.mass),
-        ),
+        "mass of a weak one, at most",
+        "mass",
+        lambda d: (3,),
+        holds_no_more,
         formulas=(WEAK,),
     ),
     Case(
-        *(
-            "mass of a weak one, at least",
-            "mass",
-            lambda d: (3,),
-            lambda claim, region, at: claim(region, at_least=at.mass),
-        ),
+        "mass of a weak one, at least",
+        "mass",
+        lambda d: (3,),
+        holds_it,
         up=False,
         formulas=(WEAK,),
     ),
     # The share of five superpixels of which a sample knows little, and whose errors are one; 0, moved up, leaves less.
     Case(
-        *(
-            "mass of five together, at most",
-            "mass",
-            lambda d: range(1, 6),
-            lambda claim, region, at: claim(region, at_most=at.mass),
-        ),
+        "mass of five together, at most",
+        "mass",
+        lambda d: range(1, 6),
+        holds_no_more,
         formulas=TOGETHER,
     ),
     Case("top_overlap", "top_overlap", among_others, lambda claim, region, at: claim(region, k=at.k, at_least=1)),

@@ -428,7 +428,7 @@ class Explanation:
         row, reach = self.row(target), self._quantile(comparisons(self.superpixels, 1), sides=1)
         # Those of `order(1)`, without the comparisons of all with all.
         above, below = above_and_below(self.weights[row], self.standard_errors[row], rounding=float(self.rounding[row]))
-        return True if (above > reach).any() else False if (below >= reach).all() else None
+        return True if (above > reach).any() else False if (below > reach).all() else None
 
     @user_error
     def heatmap(self, target: Any = None, upsampling: str = "nearest") -> Array:

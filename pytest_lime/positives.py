@@ -100,8 +100,7 @@ def share_interval(
     (low, high)
         Within [0, 1]; all of it where no share can be told from another, as where the positive weight may be none.
     """
-    variances = np.diagonal(covariance)
-    errors = np.sqrt(variances)
+    errors = np.sqrt(np.diagonal(covariance))
     # Without an error every weight is endlessly far from 0.
     steps = np.divide(weights, errors, out=np.copysign(np.full_like(weights, np.inf), weights), where=errors > 0)
     known = np.where(errors > 0, steps, 0.0)
@@ -115,17 +114,19 @@ def share_interval(
         share = min(float(parts @ shares / parts.sum()), 1.0)
         return share, share
 
+    felt = covariance * np.outer(slopes, slopes)
+    # What steepest slopes add: to each variance, and to what errors have in common.
+    common = covariance * np.outer(steepest, steepest) - felt
+    alone = np.maximum(common.diagonal(), 0.0)
+    np.fill_diagonal(common, 0.0)
+
     def surely(share: float, side: int) -> float:
         """Return by how much the sum is more than 0, or with a `side` of −1 less, than it may be by chance."""
         # Not by moments, whose rounding would leave an error where all shares are this one.
         apart = shares - share
-        pull, most = slopes * apart, steepest * apart
-        variance, greatest = (max(float(each @ covariance @ each), 0.0) for each in (pull, most))
-        alone = variances * (most**2 - pull**2)
-        # What is left of the difference is that of the errors that rise and fall together.
-        common = max(greatest - variance - float(alone.sum()), 0.0)
-        surprise = float(np.maximum(np.sort(alone)[-SURPRISES:], 0.0).sum()) + common
-        error = math.sqrt(variance + surprise)
+        variance, together = (max(float(apart @ each @ apart), 0.0) for each in (felt, common))
+        surprise = float(np.sort(apart**2 * alone)[-SURPRISES:].sum())
+        error = math.sqrt(variance + surprise + together)
         return side * float(parts @ apart) - reach * error - float(np.abs(apart) @ doubt)
 
     # Both are concave in the share, but for what errors have in common, and that hardly bends them: what is left out at

@@ -74,7 +74,7 @@ class Differences:
 
     def order(self, reach: float) -> Order:
         """Return what is sure when each of these may be off by `reach`, above 0."""
-        return Order(self.ahead > reach, self.above > reach, self.below >= reach)
+        return Order(self.ahead > reach, self.above > reach, self.below > reach)
 
 
 def above_and_below(weights: Array, errors: Array, *, rounding: float) -> tuple[Array, Array]:
@@ -172,7 +172,7 @@ def overlap_bounds(
         least = wanted
     while most > least:
         fewer, sure = most - 1, off(most)
-        possible = (below < sure) & ((behind > sure).sum(axis=0) < k - fewer)
+        possible = (below <= sure) & ((behind > sure).sum(axis=0) < k - fewer)
         if possible.sum() > fewer:
             break
         most = fewer

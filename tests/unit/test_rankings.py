@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -30,6 +30,16 @@ def order_of(low: Array, high: Array) -> Order:
 def bounds_of(low: Array, high: Array, inside: NDArray[np.bool_], k: int) -> tuple[float, float]:
     """Return the bounds of the overlap of such weights."""
     return overlap_bounds(differences_of(low, high), inside, k, lambda comparisons: 1.0)
+
+
+def noting(asked: list[int]) -> Callable[[int], float]:
+    """Return a reach of 1 that notes of how many comparisons it was asked."""
+
+    def reach(count: int) -> float:
+        asked.append(count)
+        return 1.0
+
+    return reach
 
 
 def strongest(weights: Array, k: int) -> NDArray[np.bool_]:
@@ -289,26 +299,16 @@ class TestOverlapComparisons:
 
     def test_no_end_rests_on_less_than_two_comparisons(self) -> None:
         asked: list[int] = []
-
-        def reach(count: int) -> float:
-            asked.append(count)
-            return 1.0
-
         differences = differences_of(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
-        assert overlap_bounds(differences, np.array([True, False]), 1, reach) == (0, 1)
+        assert overlap_bounds(differences, np.array([True, False]), 1, noting(asked)) == (0, 1)
         assert min(asked) == 2
 
     def test_each_number_is_tried_with_the_comparisons_that_can_mislead_about_it(self) -> None:
         """Ten of 45 superpixels inside, and the order of all is sure: three of the four strongest lie inside."""
         asked: list[int] = []
-
-        def reach(count: int) -> float:
-            asked.append(count)
-            return 1.0
-
         inside = np.isin(np.arange(45), [0, 2, 3, *range(10, 17)])
         weights = np.arange(45.0, 0.0, -1.0)
-        assert overlap_bounds(differences_of(weights - 0.1, weights + 0.1), inside, 4, reach) == (3, 3)
+        assert overlap_bounds(differences_of(weights - 0.1, weights + 0.1), inside, 4, noting(asked)) == (3, 3)
         # From none upwards until four fail, and from four downwards, where what is known to lie inside is not tried.
         assert asked == [40, 60, 84, 112, 144]
 
