@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import nullcontext
 from typing import TypeVar
 
+from pytest_lime.blas import one_thread
 from pytest_lime.explanation import Explanation
 from pytest_lime.forward import Engine, Pending, Portion
 from pytest_lime.states import State
@@ -22,6 +24,8 @@ Decide = Callable[[SampleStream, Explanation], tuple[int, int]]
 # is full with one, and needs others only for what is left of a batch.
 WINDOW_ON_ACCELERATOR = 16
 WINDOW = 3
+# Products of so many columns are worth the other cores, which a processor's passes then have to wait for.
+MANY = 400
 
 
 def _nothing_open(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
@@ -107,8 +111,11 @@ def sample(
                 waiting.append(stream)
                 continue
             began = time.perf_counter()
-            explanation = stream.look()
-            opened[id(stream)] = decide(stream, explanation)
+            # What was stored needs no pass, and leaves the cores to whoever wants them.
+            shared = landed.scored and not asynchronous and stream.scene.superpixels < MANY
+            with one_thread() if shared else nullcontext():
+                explanation = stream.look()
+                opened[id(stream)] = decide(stream, explanation)
             stream.seconds += time.perf_counter() - began
             if opened[id(stream)][0] and stream.go_on():
                 waiting.append(stream)
@@ -195,6 +202,11 @@ class _Round:
 
     def _rows(self, shape: tuple[int, ...]) -> int:
         return sum(len(portion.masks) for stream, portion in self._own if stream.canvas.shape == shape)
+
+    @property
+    def scored(self) -> bool:
+        """Whether anything went through the model."""
+        return bool(self._own)
 
     def land(self) -> None:
         """Wait for the scores, and hand them out."""

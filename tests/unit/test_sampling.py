@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from pytest_lime import CallableModel, Explanation, ModelError, TargetError
+from pytest_lime import CallableModel, Explanation, ModelError, TargetError, sampling
 from pytest_lime.cache import Cache
 from pytest_lime.explainer import open_stream
 from pytest_lime.forward import Engine, Pending, Portion
@@ -749,3 +750,48 @@ class TestErrors:
         passes = bench.engine.passes
         found.close()
         assert bench.engine.passes == passes < 400
+
+
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+class TestThreads:
+    """Looks leave the cores to the passes, which may use the same libraries."""
+
+    @staticmethod
+    def of_passes_and_looks(bench: Bench, engine: Any = None) -> tuple[set[int], set[int]]:
+        """Return how many threads there were in the passes, and in the looks."""
+        in_passes: set[int] = set()
+        in_looks: set[int] = set()
+        predict = bench.model.predict
+
+        def counting(batch: torch.Tensor) -> torch.Tensor:
+            in_passes.update(blas_threads())
+            return predict(batch)
+
+        def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+            in_looks.update(blas_threads())
+            return 1, 1
+
+        bench.model.predict = counting  # type: ignore[method-assign]
+        with threadpool_limits(3, user_api="blas"):
+            list(sample(engine or bench.engine, [open_(bench, IMAGES[0])], decide=decide))
+            assert blas_threads() == {3}
+        return in_passes, in_looks
+
+    def test_a_look_has_one_and_a_pass_all(self) -> None:
+        assert self.of_passes_and_looks(bench_of(**AUTO)) == ({3}, {1})
+
+    def test_many_superpixels_are_worth_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sampling, "MANY", 16)
+        assert self.of_passes_and_looks(bench_of(**AUTO)) == ({3}, {3})
+
+    def test_an_accelerator_does_not_mind(self) -> None:
+        bench = bench_of(**AUTO)
+        assert self.of_passes_and_looks(bench, Lazy(bench.engine))[1] == {3}
+
+    def test_what_is_stored_needs_no_pass(self, tmp_path: Path) -> None:
+        for expected in (({3}, {1}), (set(), {3})):
+            bench = Bench(Kept(), LimeOptions(**{**OPTIONS, **AUTO}), Cache(tmp_path))
+            assert self.of_passes_and_looks(bench) == expected
