@@ -23,8 +23,10 @@ from pytest_lime.models.protocol import Model, check_scores, resolution
 __all__ = ["Canvas", "Engine", "Pending", "Portion", "choose_device"]
 
 # Bytes of one batch of masked copies at most. The network's own activations come on top, a hundred times as many and
-# more; a processor is busy with few pictures of a photograph's size, and shares its memory with everything else.
+# more; a thread of a processor is busy with eight pictures of a photograph's size, and shares its memory with
+# everything else.
 MOST_BYTES = 40 * 2**20
+MOST_BYTES_A_THREAD = 5 * 2**20
 MOST_BYTES_ON_ACCELERATOR = 256 * 2**20
 SMALLEST = 8
 # An accelerator is idle at sizes at which a processor is busy.
@@ -259,7 +261,8 @@ class Engine:
         key = (shape, *self._settings)
         if key not in self._known:
             accelerated = self.device.type != "cpu"
-            room = MOST_BYTES_ON_ACCELERATOR if accelerated else MOST_BYTES
+            on_processor = min(MOST_BYTES, MOST_BYTES_A_THREAD * torch.get_num_threads())
+            room = MOST_BYTES_ON_ACCELERATOR if accelerated else on_processor
             most = max(1, min(LARGEST, room // (4 * int(np.prod(shape)))))
             least = SMALLEST_ON_ACCELERATOR if accelerated else SMALLEST
             # With one channel there is only one order.

@@ -12,40 +12,76 @@ LAYOUTS = ("last", "first")
 
 class TestBatchSize:
     @staticmethod
-    def settle(search: BatchSize, rate: Callable[[int], float]) -> list[int]:
-        """Run batches, so many images a second, until the search is over; return the sizes tried."""
-        tried = []
+    def settle(search: BatchSize, rate: Callable[[int], float], growing: float = 1.0) -> list[int]:
+        """Run batches, so many images a second, until the search is over; return the sizes tried.
+
+        A size that is larger than any before takes `growing` times as long.
+        """
+        tried: list[int] = []
         while not search.settled:
             size = search.size
-            # The first batch of a size also pays for choosing its kernels.
-            search.measured(size, 100 + size / rate(size))
-            assert (search.size, search.settled) == (size, False)
-            search.measured(size, size / rate(size))
+            if size >= max(tried, default=0):
+                # The first batch of a size also pays for choosing its kernels.
+                search.measured(size, 100 + size / rate(size))
+                assert (search.size, search.settled) == (size, False)
+                search.measured(size, growing * size / rate(size))
+            else:
+                search.measured(size, size / rate(size))
             tried.append(size)
         return tried
 
     @pytest.mark.parametrize(("least", "sizes"), [(4, [4, 8, 16, 32, 64, 128, 256, 512]), (100, [100, 200, 400])])
     def test_it_doubles_while_images_a_second_rise(self, least: int, sizes: list[int]) -> None:
         search = BatchSize(least, 512)
-        assert self.settle(search, float) == sizes
+        # One step down is enough to see that it is slower there.
+        assert self.settle(search, float) == [*sizes, sizes[-2]]
         assert search.size == sizes[-1]
 
     def test_it_stays_at_the_best_after_two_that_are_slower(self) -> None:
         search = BatchSize()
         rates = {4: 40.0, 8: 80.0, 16: 100.0, 32: 80.0, 64: 85.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64]
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 8]
         assert search.size == 16
 
-    def test_of_sizes_that_are_about_as_fast_the_largest_is_taken(self) -> None:
+    def test_of_sizes_that_are_about_as_fast_the_smallest_is_taken(self) -> None:
         search = BatchSize(most=128)
-        rates = {4: 97.0, 8: 100.0, 16: 92.0, 32: 96.0, 64: 91.0, 128: 94.0}
-        assert self.settle(search, rates.__getitem__) == list(rates)
-        assert search.size == 32
+        rates = {4: 95.0, 8: 98.0, 16: 92.0, 32: 96.0, 64: 100.0, 128: 99.0}
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 128, 32, 16, 8, 4]
+        assert search.size == 8
+
+    def test_what_growing_cost_is_no_fault_of_small_sizes(self) -> None:
+        search = BatchSize(most=64)
+        # Each size is as fast as any other, and slower while it needs memory that nobody has used yet; the largest
+        # is not as often larger than what came before.
+        rates = {4: 100.0, 8: 100.0, 16: 100.0, 32: 100.0, 64: 110.0}
+        assert self.settle(search, rates.__getitem__, growing=1.2) == [4, 8, 16, 32, 64, 32, 16, 8, 4]
+        assert search.size == 4
+
+    def test_going_down_ends_where_it_is_clearly_slower(self) -> None:
+        search = BatchSize(most=64)
+        rates = {4: 100.0, 8: 80.0, 16: 99.0, 32: 100.0, 64: 120.0}
+        assert self.settle(search, rates.__getitem__, growing=1.25) == [4, 8, 16, 32, 64, 32, 16, 8]
+        assert search.size == 16
+
+    def test_a_slow_batch_on_the_way_down_takes_nothing_back(self) -> None:
+        search = BatchSize(most=16)
+        for size in (4, 4, 8, 8, 16, 16):
+            search.measured(size, size / 100)
+        search.measured(8, 100.0)
+        assert (search.size, search.settled) == (4, True)
+
+    def test_out_of_memory_on_the_way_down(self) -> None:
+        search = BatchSize(most=16)
+        for size in (4, 4, 8, 8, 16, 16):
+            search.measured(size, size / size)
+        assert (search.size, search.settled) == (8, False)
+        assert search.too_large(8)
+        assert (search.size, search.settled) == (4, True)
 
     def test_one_slow_size_on_a_busy_machine_does_not_end_it(self) -> None:
         search = BatchSize(most=64)
         rates = {4: 40.0, 8: 10.0, 16: 100.0, 32: 200.0, 64: 300.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64]
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 32]
         assert search.size == 64
 
     @pytest.mark.parametrize("most", [1, 2, 3, 4, 7])
@@ -62,7 +98,7 @@ class TestBatchSize:
 
     def test_no_time_at_all_is_no_error(self) -> None:
         search = BatchSize(most=8)
-        for _ in range(4):
+        for _ in range(5):
             search.measured(search.size, 0.0)
         assert (search.size, search.settled) == (8, True)
 
@@ -106,7 +142,7 @@ class TestPace:
         tried = self.settle(pace, lambda size, layout: size * (2 if layout == "first" else 1))
         # Each layout twice, in turn; the size at which they were tried is known then.
         assert tried[:4] == [(4, "last"), (4, "first")] * 2
-        assert tried[4:] == [(8, "first"), (8, "first"), (16, "first"), (16, "first")]
+        assert tried[4:] == [(8, "first"), (8, "first"), (16, "first"), (16, "first"), (8, "first")]
         assert pace.found == (16, "first")
 
     @pytest.mark.parametrize("faster", LAYOUTS)
@@ -138,7 +174,7 @@ class TestPace:
     def test_one_layout_needs_no_trial(self) -> None:
         pace = Pace(4, 16, ("last",))
         tried = self.settle(pace, lambda size, layout: float(size))
-        assert tried == [(4, "last")] * 2 + [(8, "last")] * 2 + [(16, "last")] * 2
+        assert tried == [(4, "last")] * 2 + [(8, "last")] * 2 + [(16, "last")] * 2 + [(8, "last")]
         assert pace.found == (16, "last")
 
     @pytest.mark.parametrize("fixed", [1, 7, 1000])

@@ -236,8 +236,18 @@ class TestSharedBatches:
 
 
 class TestRoom:
-    @pytest.mark.parametrize(("shape", "most"), [((3, 224, 224), 64), ((1, 28, 28), 512), ((3, 2000, 2000), 1)])
-    def test_a_batch_on_a_processor_leaves_memory_to_others(self, shape: tuple[int, ...], most: int) -> None:
+    @pytest.mark.parametrize(
+        ("shape", "threads", "most"),
+        [
+            *(((3, 224, 224), threads, most) for threads, most in ((1, 8), (2, 16), (8, 64), (64, 64))),
+            *(((1, 28, 28), threads, 512) for threads in (1, 64)),
+            *(((3, 2000, 2000), threads, 1) for threads in (1, 64)),
+        ],
+    )
+    def test_a_batch_on_a_processor_leaves_memory_to_others(
+        self, shape: tuple[int, ...], threads: int, most: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         pace = engine_of(Classifier(), "auto").pace(shape)
         largest = 0
         while not pace.settled:
