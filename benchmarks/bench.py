@@ -272,22 +272,26 @@ def measure_start(arguments: argparse.Namespace, keep: Callable[..., None]) -> N
 
 
 def measure_workers(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
-    """Time four checks of the same size in one process and in two workers."""
-    samples = min(arguments.samples, 300)
-    found: dict[str, dict[str, list[float]]] = {name: {"seconds": [], "checks": []} for name in ("one", "two")}
-    rounds = min(arguments.rounds, 2) if arguments.quick else arguments.rounds
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        # Another seed each, or they would share their samples.
-        projects.write(folder, checks=4, options=[f"samples={samples}, seed={seed}" for seed in range(4)])
-        for number in range(rounds):
-            turns = {"one": ["-p", "no:xdist"], "two": ["-n2"]}
-            for turn in measuring.rotated(list(turns), number):
-                run = projects.run(folder, "--lime-no-cache", *turns[turn])
-                found[turn]["seconds"].append(run.seconds)
-                found[turn]["checks"].append(run.checks)
-                say(f"  round {number + 1} of {rounds}: {turn} {run.seconds:.1f} s, the checks {run.checks:.1f} s")
-    keep({**found, "samples": samples})
+    """Time checks of the same size in one process and in two workers: a run of seconds, and one of a minute."""
+    found: dict[str, Any] = {}
+    sizes = (("short", 4, min(arguments.samples, 300), arguments.rounds), ("long", 8, arguments.samples, 3))
+    for name, checks, samples, most in sizes:
+        rounds = min(most, 2 if arguments.quick else arguments.rounds)
+        times: dict[str, dict[str, list[float]]] = {turn: {"seconds": [], "checks": []} for turn in ("one", "two")}
+        with tempfile.TemporaryDirectory() as folder_name:
+            folder = Path(folder_name)
+            # Another seed each, or they would share their samples.
+            projects.write(folder, checks=checks, options=[f"samples={samples}, seed={seed}" for seed in range(checks)])
+            for number in range(rounds):
+                turns = {"one": ["-p", "no:xdist"], "two": ["-n2"]}
+                for turn in measuring.rotated(list(turns), number):
+                    run = projects.run(folder, "--lime-no-cache", *turns[turn])
+                    times[turn]["seconds"].append(run.seconds)
+                    times[turn]["checks"].append(run.checks)
+                    words = f"{turn} {run.seconds:.1f} s, the checks {run.checks:.1f} s"
+                    say(f"  {name}, round {number + 1} of {rounds}: {words}")
+        found[name] = {**times, "samples": samples, "count": checks}
+    keep(found)
 
 
 def measure_error(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:

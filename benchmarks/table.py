@@ -192,13 +192,15 @@ def _start(part: Part) -> Iterator[Row]:
 
 
 def _workers(part: Part) -> Iterator[Row]:
-    for name, words, limit in (("seconds", "whole run", 1.0), ("checks", "the checks alone", None)):
-        yield Row(
-            f"pytest -n2 ÷ one process, {words}",
-            spread(ratios(part["two"][name], part["one"][name])),
-            limit=limit,
-            note=f"4 checks of {part['samples']} samples, {statistics.median(part['one'][name]):.1f} s in one process",
-        )
+    for run in (part["short"], part["long"]):
+        for name, words, limit in (("seconds", "whole run", 1.0), ("checks", "the checks alone", None)):
+            seconds = statistics.median(run["one"][name])
+            yield Row(
+                f"pytest -n2 ÷ one process, {words}, {run['count']} checks",
+                spread(ratios(run["two"][name], run["one"][name])),
+                limit=limit,
+                note=f"{run['count']} checks of {run['samples']:,} samples, {seconds:.1f} s in one process",
+            )
 
 
 def _error(part: Part) -> Iterator[Row]:
