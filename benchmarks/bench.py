@@ -38,6 +38,8 @@ PARTS = (*RACE, "verdict", "memory", "cache", "start", "workers", "error")
 FILE = RESULTS / "bench.json"
 # Photographs of the example suite on which `lime` is timed.
 LIME_PHOTOGRAPHS = 3
+# Rounds of the longer runs of pytest, a minute each.
+LONG_RUNS = 3
 PICTURE = ROOT / "docs" / "images" / "bench.webp"
 SAMPLERS = RESULTS / "samplers.json"
 
@@ -272,11 +274,10 @@ def measure_start(arguments: argparse.Namespace, keep: Callable[..., None]) -> N
 
 
 def measure_workers(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
-    """Time checks of the same size in one process and in two workers: a run of seconds, and one of a minute."""
+    """Time checks of the same size in one process and in two workers: a run of seconds, and a longer one."""
     found: dict[str, Any] = {}
-    sizes = (("short", 4, min(arguments.samples, 300), arguments.rounds), ("long", 8, arguments.samples, 3))
-    for name, checks, samples, most in sizes:
-        rounds = min(most, 2 if arguments.quick else arguments.rounds)
+    for name, checks, samples in (("short", 4, min(arguments.samples, 300)), ("long", 8, arguments.samples)):
+        rounds = 2 if arguments.quick else min(arguments.rounds, LONG_RUNS) if name == "long" else arguments.rounds
         times: dict[str, dict[str, list[float]]] = {turn: {"seconds": [], "checks": []} for turn in ("one", "two")}
         with tempfile.TemporaryDirectory() as folder_name:
             folder = Path(folder_name)

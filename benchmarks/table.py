@@ -199,7 +199,7 @@ def _workers(part: Part) -> Iterator[Row]:
                 f"pytest -n2 ÷ one process, {words}, {run['count']} checks",
                 spread(ratios(run["two"][name], run["one"][name])),
                 limit=limit,
-                note=f"{run['count']} checks of {run['samples']:,} samples, {seconds:.1f} s in one process",
+                note=f"{run['samples']:,} samples each, {seconds:.1f} s in one process",
             )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 __all__ = ["LARGEST", "BatchSize", "Pace"]
 
-# Two of the doublings that are tried must be slower than the best before the search
-# ends, so that one slow batch on a busy machine does not end it.
+# Two of the sizes that are tried must be slower than the best before the search goes back, or ends, so that one slow
+# batch on a busy machine does neither.
 PATIENCE = 2
 # Shares of the fastest. The speed of a machine that others use, too, wanders from batch to batch.
 CLEARLY = 0.9
@@ -20,10 +20,10 @@ LARGEST = 512
 class BatchSize:
     """Finds the fastest batch size by measuring the first batches, and remembers it.
 
-    It starts small and doubles until two larger sizes were clearly slower than the best. From there it goes down again
-    until one is clearly slower: on the way up each size also paid for memory that no smaller one had used yet, a tenth
-    of the time and more. Of sizes that are about as fast, the smallest takes the least memory. Every measured batch is
-    one that had to be run anyway. Out of memory halves it for good.
+    It starts small and doubles until two larger sizes were clearly slower than the best. From the best it goes down
+    again until two were clearly slower: on the way up each size also paid for memory that no smaller one had used
+    before, a tenth of the time and more. Of sizes that are about as fast, the smallest takes the least memory. Every
+    measured batch is one that had to be run anyway. Out of memory halves the size for good, and ends the search.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class BatchSize:
         self._next = min(least, self._most)
         # Images a second of each size, one entry a batch.
         self._rates: dict[int, list[float]] = {}
-        self._descends = False
+        self._goes_down = False
         self._settled: int | None = None
 
     @property
@@ -60,26 +60,20 @@ class BatchSize:
         rates = self._rates.setdefault(size, [])
         rates.append(size / max(seconds, 1e-9))
         best = self._fastest()
-        if self._descends:
-            if rates[-1] < CLEARLY * self._rate(best):
+        if self._goes_down:
+            below = [tried for tried in self._rates if tried < size]
+            if below and self._slower(size, best) < PATIENCE:
+                self._next = max(below)
+            else:
                 self._settled = self._best()
-            else:
-                self._descend(size)
         elif len(rates) >= REPEATS:
-            slower = sum(tried > best and self._rate(tried) < CLEARLY * self._rate(best) for tried in self._rates)
-            if slower >= PATIENCE or size * 2 > self._most:
-                self._descend(best)
-            else:
+            if self._slower(best, size) < PATIENCE and size * 2 <= self._most:
                 self._next = size * 2
-
-    def _descend(self, size: int) -> None:
-        """Go on with the size below `size`; where there is none, the search is over."""
-        self._descends = True
-        below = [tried for tried in self._rates if tried < size]
-        if below:
-            self._next = max(below)
-        else:
-            self._settled = self._best()
+            elif best > min(self._rates):
+                # The best comes once more, as all below it do: it may have paid for memory, too.
+                self._goes_down, self._next = True, best
+            else:
+                self._settled = best
 
     def too_large(self, size: int) -> bool:
         """Go below `size`, which ran out of memory; False when that cannot be."""
@@ -97,6 +91,11 @@ class BatchSize:
 
     def _fastest(self) -> int:
         return max(self._rates, key=self._rate)
+
+    def _slower(self, least: int, most: int) -> int:
+        """Return how many of the sizes from `least` to `most` are clearly slower than the fastest."""
+        enough = CLEARLY * self._rate(self._fastest())
+        return sum(least <= tried <= most and self._rate(tried) < enough for tried in self._rates)
 
     def _rate(self, tried: int) -> float:
         return max(self._rates[tried])

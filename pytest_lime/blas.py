@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import warnings
 from collections.abc import Iterator
 
 from threadpoolctl import ThreadpoolController
@@ -17,7 +18,10 @@ _inside = threading.Lock()
 @functools.cache
 def _pools() -> ThreadpoolController:
     """The libraries that NumPy and SciPy compute with, which are loaded by now; to find them takes milliseconds."""
-    return ThreadpoolController().select(user_api="blas")
+    with warnings.catch_warnings():
+        # Of libraries that do not suit each other, such as two of OpenMP, which no test of ours has chosen.
+        warnings.simplefilter("ignore")
+        return ThreadpoolController().select(user_api="blas")
 
 
 @contextlib.contextmanager
@@ -27,7 +31,8 @@ def one_thread() -> Iterator[None]:
     For products of a few dozen columns other threads bring nothing, and after each they wait busily for the next one:
     OpenBLAS for up to 2²⁶ ticks, some 25 ms, in which a forward pass has a core less.
 
-    The number is the process's own. Where another thread is inside, this one goes on with whatever that leaves.
+    The number is the process's own. Where another thread is inside, or has set it through threadpoolctl, this one goes
+    on with whatever that leaves.
     """
     if not _inside.acquire(blocking=False):
         yield

@@ -23,10 +23,9 @@ from pytest_lime.models.protocol import Model, check_scores, resolution
 __all__ = ["Canvas", "Engine", "Pending", "Portion", "choose_device"]
 
 # Bytes of one batch of masked copies at most. The network's own activations come on top, a hundred times as many and
-# more; a thread of a processor is busy with eight pictures of a photograph's size, and shares its memory with
-# everything else.
+# more; each of torch's threads is busy with sixteen pictures of 224², and they share memory with everything else.
 MOST_BYTES = 40 * 2**20
-MOST_BYTES_A_THREAD = 5 * 2**20
+MOST_BYTES_A_THREAD = 10 * 2**20
 MOST_BYTES_ON_ACCELERATOR = 256 * 2**20
 SMALLEST = 8
 # An accelerator is idle at sizes at which a processor is busy.
@@ -234,7 +233,9 @@ class Engine:
         # A model that can take what is normalised already saves doing that for every copy.
         taught = callable(getattr(model, "classify", None))
         self._normalises = taught and _speaks_for(model, "classify", "predict", "logits")
-        if precision != "float32" and not getattr(model, "autocasts", True):
+        # What others compute with has threads of its own, or is another machine.
+        self._by_torch = bool(getattr(model, "autocasts", True))
+        if precision != "float32" and not self._by_torch:
             raise OptionError(
                 f"precision={precision!r} is for models that compute with torch, and {model!r} does not: "
                 "leave it out, or convert the model itself."
@@ -261,8 +262,9 @@ class Engine:
         key = (shape, *self._settings)
         if key not in self._known:
             accelerated = self.device.type != "cpu"
-            on_processor = min(MOST_BYTES, MOST_BYTES_A_THREAD * torch.get_num_threads())
-            room = MOST_BYTES_ON_ACCELERATOR if accelerated else on_processor
+            room = MOST_BYTES_ON_ACCELERATOR if accelerated else MOST_BYTES
+            if not accelerated and self._by_torch:
+                room = min(room, MOST_BYTES_A_THREAD * torch.get_num_threads())
             most = max(1, min(LARGEST, room // (4 * int(np.prod(shape)))))
             least = SMALLEST_ON_ACCELERATOR if accelerated else SMALLEST
             # With one channel there is only one order.
@@ -476,7 +478,7 @@ class Engine:
             place = getattr(self.model, "to", None)
             if callable(place):
                 place(self.device)
-            if self.device.type == "cpu" and getattr(self.model, "autocasts", True):
+            if self.device.type == "cpu" and self._by_torch:
                 keep_pages()
             self._placed = True
 

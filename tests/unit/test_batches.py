@@ -20,7 +20,7 @@ class TestBatchSize:
         tried: list[int] = []
         while not search.settled:
             size = search.size
-            if size >= max(tried, default=0):
+            if size not in tried:
                 # The first batch of a size also pays for choosing its kernels.
                 search.measured(size, 100 + size / rate(size))
                 assert (search.size, search.settled) == (size, False)
@@ -33,55 +33,64 @@ class TestBatchSize:
     @pytest.mark.parametrize(("least", "sizes"), [(4, [4, 8, 16, 32, 64, 128, 256, 512]), (100, [100, 200, 400])])
     def test_it_doubles_while_images_a_second_rise(self, least: int, sizes: list[int]) -> None:
         search = BatchSize(least, 512)
-        # One step down is enough to see that it is slower there.
-        assert self.settle(search, float) == [*sizes, sizes[-2]]
+        # Two steps down are enough to see that it is slower there.
+        assert self.settle(search, float) == [*sizes, *reversed(sizes[-3:])]
         assert search.size == sizes[-1]
 
     def test_it_stays_at_the_best_after_two_that_are_slower(self) -> None:
         search = BatchSize()
         rates = {4: 40.0, 8: 80.0, 16: 100.0, 32: 80.0, 64: 85.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 8]
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 16, 8, 4]
         assert search.size == 16
 
     def test_of_sizes_that_are_about_as_fast_the_smallest_is_taken(self) -> None:
         search = BatchSize(most=128)
         rates = {4: 95.0, 8: 98.0, 16: 92.0, 32: 96.0, 64: 100.0, 128: 99.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 128, 32, 16, 8, 4]
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 128, 64, 32, 16, 8, 4]
         assert search.size == 8
 
     def test_what_growing_cost_is_no_fault_of_small_sizes(self) -> None:
         search = BatchSize(most=64)
-        # Each size is as fast as any other, and slower while it needs memory that nobody has used yet; the largest
-        # is not as often larger than what came before.
-        rates = {4: 100.0, 8: 100.0, 16: 100.0, 32: 100.0, 64: 110.0}
-        assert self.settle(search, rates.__getitem__, growing=1.2) == [4, 8, 16, 32, 64, 32, 16, 8, 4]
+        # Each size is as fast as any other, but while it needs memory that nobody has used yet.
+        rates = dict.fromkeys((4, 8, 16, 32), 100.0) | {64: 110.0}
+        assert self.settle(search, rates.__getitem__, growing=1.2) == [4, 8, 16, 32, 64, 64, 32, 16, 8, 4]
+        assert search.size == 64
+        search = BatchSize(most=64)
+        rates[64] = 102.0
+        self.settle(search, rates.__getitem__, growing=1.2)
         assert search.size == 4
 
-    def test_going_down_ends_where_it_is_clearly_slower(self) -> None:
-        search = BatchSize(most=64)
-        rates = {4: 100.0, 8: 80.0, 16: 99.0, 32: 100.0, 64: 120.0}
-        assert self.settle(search, rates.__getitem__, growing=1.25) == [4, 8, 16, 32, 64, 32, 16, 8]
-        assert search.size == 16
+    def test_going_down_ends_after_two_that_are_clearly_slower(self) -> None:
+        search = BatchSize(most=128)
+        rates = {4: 80.0, 8: 85.0, 16: 95.0, 32: 85.0, 64: 99.0, 128: 101.0}
+        assert self.settle(search, rates.__getitem__, growing=1.25) == [4, 8, 16, 32, 64, 128, 128, 64, 32, 16, 8]
+        assert search.size == 64
 
-    def test_a_slow_batch_on_the_way_down_takes_nothing_back(self) -> None:
-        search = BatchSize(most=16)
-        for size in (4, 4, 8, 8, 16, 16):
-            search.measured(size, size / 100)
-        search.measured(8, 100.0)
-        assert (search.size, search.settled) == (4, True)
+    def test_a_slow_batch_on_the_way_down_does_not_end_it(self) -> None:
+        search = BatchSize(most=32)
+        for size in (4, 4, 8, 8, 16, 16, 32, 32):
+            search.measured(size, size / (50 + size))
+        search.measured(32, 32 / 100)
+        assert (search.size, search.settled) == (16, False)
+        search.measured(16, 100.0)
+        assert (search.size, search.settled) == (8, False)
+        search.measured(8, 8 / 99)
+        assert (search.size, search.settled) == (4, False)
+        search.measured(4, 100.0)
+        assert (search.size, search.settled) == (8, True)
 
     def test_out_of_memory_on_the_way_down(self) -> None:
         search = BatchSize(most=16)
         for size in (4, 4, 8, 8, 16, 16):
-            search.measured(size, size / size)
-        assert (search.size, search.settled) == (8, False)
-        assert search.too_large(8)
-        assert (search.size, search.settled) == (4, True)
+            search.measured(size, 1.0)
+        assert (search.size, search.settled) == (16, False)
+        assert search.too_large(16)
+        assert (search.size, search.settled) == (8, True)
 
     def test_one_slow_size_on_a_busy_machine_does_not_end_it(self) -> None:
         search = BatchSize(most=64)
         rates = {4: 40.0, 8: 10.0, 16: 100.0, 32: 200.0, 64: 300.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 32]
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 64, 32, 16]
         assert search.size == 64
 
     @pytest.mark.parametrize("most", [1, 2, 3, 4, 7])
@@ -98,7 +107,7 @@ class TestBatchSize:
 
     def test_no_time_at_all_is_no_error(self) -> None:
         search = BatchSize(most=8)
-        for _ in range(5):
+        for _ in range(6):
             search.measured(search.size, 0.0)
         assert (search.size, search.settled) == (8, True)
 
@@ -142,7 +151,15 @@ class TestPace:
         tried = self.settle(pace, lambda size, layout: size * (2 if layout == "first" else 1))
         # Each layout twice, in turn; the size at which they were tried is known then.
         assert tried[:4] == [(4, "last"), (4, "first")] * 2
-        assert tried[4:] == [(8, "first"), (8, "first"), (16, "first"), (16, "first"), (8, "first")]
+        assert tried[4:] == [
+            (8, "first"),
+            (8, "first"),
+            (16, "first"),
+            (16, "first"),
+            (16, "first"),
+            (8, "first"),
+            (4, "first"),
+        ]
         assert pace.found == (16, "first")
 
     @pytest.mark.parametrize("faster", LAYOUTS)
@@ -174,7 +191,7 @@ class TestPace:
     def test_one_layout_needs_no_trial(self) -> None:
         pace = Pace(4, 16, ("last",))
         tried = self.settle(pace, lambda size, layout: float(size))
-        assert tried == [(4, "last")] * 2 + [(8, "last")] * 2 + [(16, "last")] * 2 + [(8, "last")]
+        assert tried == [(size, "last") for size in (4, 4, 8, 8, 16, 16, 16, 8, 4)]
         assert pace.found == (16, "last")
 
     @pytest.mark.parametrize("fixed", [1, 7, 1000])

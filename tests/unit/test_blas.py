@@ -1,32 +1,54 @@
 """Linear algebra in the calling thread alone, and as before afterwards."""
 
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+import torch
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from pytest_lime import blas
 from pytest_lime.blas import one_thread
+
+LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def threads() -> list[int]:
-    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return [library.num_threads for library in LIBRARIES]
+
+
+def set_threads(counts: Sequence[int]) -> None:
+    """Set the number of each library in a thread that then ends: it alone would decide on them while it is alive."""
+
+    def set_each() -> None:
+        for library, count in zip(LIBRARIES, counts, strict=True):
+            library.set_num_threads(count)
+
+    thread = threading.Thread(target=set_each)
+    thread.start()
+    thread.join()
 
 
 @pytest.fixture(autouse=True)
 def several() -> Iterator[None]:
     """Let each library have three threads, whatever machine this is."""
-    with threadpool_limits(3, user_api="blas"):
-        assert set(threads()) == {3}
-        yield
-        assert set(threads()) == {3}
+    before = threads()
+    set_threads([3] * len(LIBRARIES))
+    assert set(threads()) == {3}
+    yield
+    found = threads()
+    set_threads(before)
+    assert set(found) == {3}
 
 
 class TestOneThread:
     def test_only_inside(self) -> None:
+        of_torch = torch.get_num_threads()
         with one_thread():
             assert set(threads()) == {1}
+            assert torch.get_num_threads() == of_torch
             np.linalg.eigh(np.eye(3))
         assert set(threads()) == {3}
 
@@ -52,18 +74,34 @@ class TestOneThread:
 
     def test_while_another_thread_is_inside(self) -> None:
         other_is_in, other_may_leave = threading.Event(), threading.Event()
+        seen: list[int] = []
 
         def other() -> None:
             with one_thread():
+                seen.extend(threads())
                 other_is_in.set()
                 other_may_leave.wait(10)
 
         thread = threading.Thread(target=other)
         thread.start()
         assert other_is_in.wait(10)
+        # What the other has set is not taken for what there was before.
         with one_thread():
+            assert set(seen) == {1}
             other_may_leave.set()
             thread.join()
+        assert set(threads()) == {3}
         with one_thread():
             assert set(threads()) == {1}
-        assert set(threads()) == {3}
+
+    def test_libraries_that_do_not_suit_each_other_are_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def found() -> ThreadpoolController:
+            warnings.warn("Found Intel OpenMP and LLVM OpenMP", RuntimeWarning, stacklevel=2)
+            return ThreadpoolController()
+
+        monkeypatch.setattr(blas, "ThreadpoolController", found)
+        blas._pools.cache_clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with one_thread():
+                assert set(threads()) == {1}

@@ -239,7 +239,7 @@ class TestRoom:
     @pytest.mark.parametrize(
         ("shape", "threads", "most"),
         [
-            *(((3, 224, 224), threads, most) for threads, most in ((1, 8), (2, 16), (8, 64), (64, 64))),
+            *(((3, 224, 224), threads, most) for threads, most in ((1, 16), (2, 32), (4, 64), (64, 64))),
             *(((1, 28, 28), threads, 512) for threads in (1, 64)),
             *(((3, 2000, 2000), threads, 1) for threads in (1, 64)),
         ],
@@ -255,6 +255,21 @@ class TestRoom:
             # The larger, the faster.
             pace.measured(pace.size, 1.0)
         assert (largest, pace.size) == (most, most)
+
+    @pytest.mark.parametrize(("kind", "by_torch", "most"), [("cpu", False, 64), ("cpu", True, 16), ("cuda", True, 256)])
+    def test_threads_of_torch_count_for_torch_alone(
+        self, kind: str, by_torch: bool, most: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+        model = Classifier()
+        monkeypatch.setattr(model, "autocasts", by_torch, raising=False)
+        engine = Engine(model, torch.device(kind))
+        pace = engine.pace((3, 224, 224))
+        largest = 0
+        while not pace.settled:
+            largest = max(largest, pace.size)
+            pace.measured(pace.size, 1.0)
+        assert largest == most
 
 
 class TestPadding:

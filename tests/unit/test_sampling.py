@@ -1,11 +1,12 @@
 """Sampling: several streams on their way to a decision, in batches that they share."""
 
+import functools
 import gc
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pytest_lime import CallableModel, Explanation, ModelError, TargetError, sampling
+from pytest_lime import CallableModel, Explanation, ModelError, TargetError, sampling, streams
 from pytest_lime.cache import Cache
 from pytest_lime.explainer import open_stream
+from pytest_lime.explanation import fit_samples
 from pytest_lime.forward import Engine, Pending, Portion
 from pytest_lime.options import LimeOptions
 from pytest_lime.sampling import WINDOW, sample
@@ -752,6 +754,9 @@ class TestErrors:
         assert bench.engine.passes == passes < 400
 
 
+Count: TypeAlias = Callable[..., tuple[set[int], set[int]]]
+
+
 def blas_threads() -> set[int]:
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
@@ -759,8 +764,12 @@ def blas_threads() -> set[int]:
 class TestThreads:
     """Looks leave the cores to the passes, which may use the same libraries."""
 
+    @pytest.fixture
+    def of_passes_and_looks(self, monkeypatch: pytest.MonkeyPatch) -> Count:
+        return functools.partial(self.count, monkeypatch)
+
     @staticmethod
-    def of_passes_and_looks(bench: Bench, engine: Any = None) -> tuple[set[int], set[int]]:
+    def count(monkeypatch: pytest.MonkeyPatch, bench: Bench, engine: Any = None) -> tuple[set[int], set[int]]:
         """Return how many threads there were in the passes, and in the looks."""
         in_passes: set[int] = set()
         in_looks: set[int] = set()
@@ -774,24 +783,29 @@ class TestThreads:
             in_looks.update(blas_threads())
             return 1, 1
 
+        def looking(*arguments: Any, **options: Any) -> Any:
+            in_looks.update(blas_threads())
+            return fit_samples(*arguments, **options)
+
         bench.model.predict = counting  # type: ignore[method-assign]
+        monkeypatch.setattr(streams, "fit_samples", looking)
         with threadpool_limits(3, user_api="blas"):
             list(sample(engine or bench.engine, [open_(bench, IMAGES[0])], decide=decide))
             assert blas_threads() == {3}
         return in_passes, in_looks
 
-    def test_a_look_has_one_and_a_pass_all(self) -> None:
-        assert self.of_passes_and_looks(bench_of(**AUTO)) == ({3}, {1})
+    def test_a_look_has_one_and_a_pass_all(self, of_passes_and_looks: Count) -> None:
+        assert of_passes_and_looks(bench_of(**AUTO)) == ({3}, {1})
 
-    def test_many_superpixels_are_worth_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_many_superpixels_are_worth_them(self, of_passes_and_looks: Count, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sampling, "MANY", 16)
-        assert self.of_passes_and_looks(bench_of(**AUTO)) == ({3}, {3})
+        assert of_passes_and_looks(bench_of(**AUTO)) == ({3}, {3})
 
-    def test_an_accelerator_does_not_mind(self) -> None:
+    def test_an_accelerator_does_not_mind(self, of_passes_and_looks: Count) -> None:
         bench = bench_of(**AUTO)
-        assert self.of_passes_and_looks(bench, Lazy(bench.engine))[1] == {3}
+        assert of_passes_and_looks(bench, Lazy(bench.engine))[1] == {3}
 
-    def test_what_is_stored_needs_no_pass(self, tmp_path: Path) -> None:
+    def test_what_is_stored_needs_no_pass(self, of_passes_and_looks: Count, tmp_path: Path) -> None:
         for expected in (({3}, {1}), (set(), {3})):
             bench = Bench(Kept(), LimeOptions(**{**OPTIONS, **AUTO}), Cache(tmp_path))
-            assert self.of_passes_and_looks(bench) == expected
+            assert of_passes_and_looks(bench) == expected
