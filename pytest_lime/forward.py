@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ from pytest_lime.models.protocol import Model, check_scores, resolution
 __all__ = ["Canvas", "Engine", "Pending", "Portion", "choose_device"]
 
 # Bytes of one batch of masked copies at most. The network's own activations come on top, a hundred times as many and
-# more; each of torch's threads is busy with sixteen pictures of 224², and they share memory with everything else.
+# more; a network's threads are each busy with sixteen pictures of 224², and share memory with everything else.
 MOST_BYTES = 40 * 2**20
 MOST_BYTES_A_THREAD = 10 * 2**20
 MOST_BYTES_ON_ACCELERATOR = 256 * 2**20
@@ -76,6 +77,11 @@ def _count(kind: str) -> int:
 
 # What was measured of each model, by shape, device and precision; gone with the model.
 _paces: WeakKeyDictionary[Any, dict[tuple[Any, ...], Pace]] = WeakKeyDictionary()
+
+
+# A network changes as it is arranged and fused, and torch.fx changes what calling any network does meanwhile: of all
+# threads, one at a time.
+_turn = threading.RLock()
 
 
 class Canvas:
@@ -233,9 +239,8 @@ class Engine:
         # A model that can take what is normalised already saves doing that for every copy.
         taught = callable(getattr(model, "classify", None))
         self._normalises = taught and _speaks_for(model, "classify", "predict", "logits")
-        # What others compute with has threads of its own, or is another machine.
-        self._by_torch = bool(getattr(model, "autocasts", True))
-        if precision != "float32" and not self._by_torch:
+        self._turn: contextlib.AbstractContextManager[Any] = _turn if taught else contextlib.nullcontext()
+        if precision != "float32" and not getattr(model, "autocasts", True):
             raise OptionError(
                 f"precision={precision!r} is for models that compute with torch, and {model!r} does not: "
                 "leave it out, or convert the model itself."
@@ -259,11 +264,12 @@ class Engine:
 
     def pace(self, shape: tuple[int, ...]) -> Pace:
         """Return what is known of how images of `shape` go through fastest."""
-        key = (shape, *self._settings)
+        key = (shape, torch.get_num_threads(), *self._settings)
         if key not in self._known:
             accelerated = self.device.type != "cpu"
             room = MOST_BYTES_ON_ACCELERATOR if accelerated else MOST_BYTES
-            if not accelerated and self._by_torch:
+            if not accelerated and self._normalises:
+                # What others compute with has threads of its own, pads its batches, or is another machine.
                 room = min(room, MOST_BYTES_A_THREAD * torch.get_num_threads())
             most = max(1, min(LARGEST, room // (4 * int(np.prod(shape)))))
             least = SMALLEST_ON_ACCELERATOR if accelerated else SMALLEST
@@ -292,6 +298,10 @@ class Engine:
         ModelError
             The model returns something else than finite scores of its classes, or one image does not fit into memory.
         """
+        with self._turn:
+            return self._submit(portions, tick)
+
+    def _submit(self, portions: Sequence[Portion], tick: Callable[[int], None] | None) -> Pending:
         self._place()
         if self._fused is not None and not self._fused.is_of(self.model.net):  # type: ignore[attr-defined]  # a Network
             self._fused = None
@@ -478,7 +488,7 @@ class Engine:
             place = getattr(self.model, "to", None)
             if callable(place):
                 place(self.device)
-            if self.device.type == "cpu" and self._by_torch:
+            if self.device.type == "cpu" and getattr(self.model, "autocasts", True):
                 keep_pages()
             self._placed = True
 

@@ -1,8 +1,10 @@
 """The engine: masked copies of several images, their batches, and what the model makes of them."""
 
+import contextlib
 import gc
+import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -235,6 +237,15 @@ class TestSharedBatches:
         assert told == [16, 32, 40]
 
 
+def largest_of(pace: Pace) -> int:
+    """Search for the batch size where a batch takes as long whatever its size, and return the largest tried."""
+    largest = pace.size
+    while not pace.settled:
+        largest = max(largest, pace.size)
+        pace.measured(pace.size, 1.0)
+    return largest
+
+
 class TestRoom:
     @pytest.mark.parametrize(
         ("shape", "threads", "most"),
@@ -248,28 +259,72 @@ class TestRoom:
         self, shape: tuple[int, ...], threads: int, most: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-        pace = engine_of(Classifier(), "auto").pace(shape)
-        largest = 0
-        while not pace.settled:
-            largest = max(largest, pace.size)
-            # The larger, the faster.
-            pace.measured(pace.size, 1.0)
-        assert (largest, pace.size) == (most, most)
+        pace = Engine(TorchModel(torch.nn.Flatten(), size=(4, 6)), CPU).pace(shape)
+        assert (largest_of(pace), pace.size) == (most, most)
 
-    @pytest.mark.parametrize(("kind", "by_torch", "most"), [("cpu", False, 64), ("cpu", True, 16), ("cuda", True, 256)])
-    def test_threads_of_torch_count_for_torch_alone(
-        self, kind: str, by_torch: bool, most: int, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("kind", "model", "most"),
+        [
+            ("cpu", TorchModel(torch.nn.Flatten(), size=(4, 6)), 16),
+            ("cuda", TorchModel(torch.nn.Flatten(), size=(4, 6)), 256),
+            # What others compute with torch knows nothing of.
+            ("cpu", Classifier(), 64),
+            ("cpu", CallableModel(lambda images: images), 64),
+        ],
+    )
+    def test_threads_of_torch_count_for_networks_alone(
+        self, kind: str, model: Any, most: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-        model = Classifier()
-        monkeypatch.setattr(model, "autocasts", by_torch, raising=False)
-        engine = Engine(model, torch.device(kind))
-        pace = engine.pace((3, 224, 224))
-        largest = 0
-        while not pace.settled:
-            largest = max(largest, pace.size)
-            pace.measured(pace.size, 1.0)
-        assert largest == most
+        assert largest_of(Engine(model, torch.device(kind)).pace((3, 224, 224))) == most
+
+    def test_with_another_number_of_threads_it_is_measured_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        engine = Engine(TorchModel(torch.nn.Flatten(), size=(4, 6)), CPU)
+        for threads, most in ((1, 16), (2, 32), (1, 16)):
+            monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+            assert largest_of(engine.pace((3, 224, 224))) == most
+
+
+class Crowded(torch.nn.Module):
+    """Counts the threads that are in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.inside = self.most_inside = 0
+        self.met = threading.Barrier(2)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.met.wait(0.2)
+        self.inside -= 1
+        return batch.mean(dim=(2, 3))
+
+
+class TestThreads:
+    @staticmethod
+    def ask(models: Sequence[Any]) -> None:
+        """Score with each model in a thread of its own."""
+        threads = [threading.Thread(target=scores_of, args=(model, 16, [0])) for model in models]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    @pytest.mark.parametrize("objects", [1, 2])
+    def test_a_network_is_asked_by_one_at_a_time(self, objects: int) -> None:
+        net = Crowded()
+        models = [TorchModel(net, size=(4, 6)) for _ in range(objects)]
+        self.ask([models[0], models[-1]])
+        assert net.most_inside == 1
+
+    def test_others_may_be_asked_at_once(self) -> None:
+        counting = Crowded()
+        model = CallableModel(lambda images: counting(torch.from_numpy(images).movedim(-1, 1)).numpy(), output="scores")
+        self.ask([model, model])
+        assert counting.most_inside == 2
 
 
 class TestPadding:
