@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread"]
+__all__ = ["one_thread", "undisturbed"]
 
-_inside = threading.Lock()
+_turn = threading.RLock()
+# Seconds. Looks take milliseconds; who takes longer waits for something else.
+LONGEST = 1.0
 
 
 @functools.cache
@@ -31,14 +33,26 @@ def one_thread() -> Iterator[None]:
     For products of a few dozen columns other threads bring nothing, and after each they wait busily for the next one:
     OpenBLAS for up to 2²⁶ ticks, some 25 ms, in which a forward pass has a core less.
 
-    The number is the process's own. Where another thread is inside, or has set it through threadpoolctl, this one goes
-    on with whatever that leaves.
+    The number is the process's own, so that what one thread takes for the number to come back to may be what another
+    has set for a moment. Beside code that is `undisturbed`, and where there is one thread already, nothing is set.
     """
-    if not _inside.acquire(blocking=False):
+    if not _turn.acquire(blocking=False):
         yield
         return
     try:
-        with _pools().limit(limits=1):
+        several = any(library.num_threads != 1 for library in _pools().lib_controllers)
+        with _pools().limit(limits=1) if several else contextlib.nullcontext():
             yield
     finally:
-        _inside.release()
+        _turn.release()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep looks in other threads from setting the number, while code runs that may do so itself, as scikit-learn's."""
+    mine = _turn.acquire(timeout=LONGEST)
+    try:
+        yield
+    finally:
+        if mine:
+            _turn.release()

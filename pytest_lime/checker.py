@@ -18,6 +18,7 @@ import numpy as np
 
 from pytest_lime.agreement import OCCLUSION
 from pytest_lime.baselines import Shelf
+from pytest_lime.blas import undisturbed
 from pytest_lime.cache import Cache
 from pytest_lime.claims import Claim, check_signs, judge, unsettled
 from pytest_lime.errors import (
@@ -525,7 +526,8 @@ class Lime:
 
         accelerated = bench.engine.device.type != "cpu"
         threads = THREADS if accelerated else 1
-        with contextlib.closing(Prefetch(opened, range(len(listed)), threads=threads)) as streams:
+        make = opened if accelerated else undisturbed()(opened)
+        with contextlib.closing(Prefetch(make, range(len(listed)), threads=threads)) as streams:
             # A processor has nothing better to do than to make the next image; an accelerator does not wait for it.
             coming = streams if accelerated else (stream for stream in streams)
             with contextlib.closing(self._settle(bench, coming, places, images=len(listed))) as settled:

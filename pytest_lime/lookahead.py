@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 import pytest_lime
+from pytest_lime.blas import undisturbed
 from pytest_lime.cache import digest
 from pytest_lime.options import LimeOptions
 from pytest_lime.streams import Bench, SampleStream
@@ -109,7 +110,7 @@ class Lookahead:
         state = _state(request, bench.options)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="pytest-lime")
-        self._expected[test] = _Expected(state, bench, self._pool.submit(open_))
+        self._expected[test] = _Expected(state, bench, self._pool.submit(undisturbed()(open_)))
 
     def take(self, request: Request, bench: Bench) -> SampleStream | None:
         """Return the stream that was made for the test at hand, if model, request and options are as they were."""

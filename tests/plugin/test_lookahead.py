@@ -324,3 +324,57 @@ def test_a_fault_in_a_case_is_told_by_that_case(yaml: Callable[[str], None], run
     result = run("--lime-no-cache", "-rA")
     result.assert_outcomes(passed=7, skipped=1, failed=1)
     result.stdout.fnmatch_lines(["E  *SuiteError: test_b.lime.yaml:6:*picture0.json*"])
+
+
+THREADS = """
+    import threading
+    from pytest_lime.blas import one_thread
+    from threadpoolctl import ThreadpoolController
+
+    LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
+    seen = []
+
+    def elsewhere(what):
+        thread = threading.Thread(target=what)
+        thread.start()
+        thread.join()
+
+    def look():
+        with one_thread():
+            seen.append({library.num_threads for library in LIBRARIES})
+
+    def segmenter(pixels):
+        # It may set the number of threads for a moment, as estimators of scikit-learn do: no look does so beside it.
+        if threading.current_thread() is not threading.main_thread():
+            elsewhere(look)
+        rows, columns = np.indices(pixels.shape[:2]) // 8
+        return rows * 4 + columns
+
+    @pytest.fixture(autouse=True, scope="module")
+    def three():
+        before = [library.num_threads for library in LIBRARIES]
+        elsewhere(lambda: [library.set_num_threads(3) for library in LIBRARIES])
+        yield
+        elsewhere(lambda: [library.set_num_threads(count) for library, count in zip(LIBRARIES, before)])
+    """
+
+
+@bare
+def test_what_is_made_in_the_background_may_set_threads_of_its_own(suite: Callable[..., None], run: Run) -> None:
+    suite(
+        IMAGES
+        + THREADS
+        + """
+    @pytest.mark.parametrize("name", NAMES)
+    def test_each(lime, name):
+        lime.check(FOLDER / name, "cat", predicted(rank=3), segmenter=segmenter, samples=50)
+
+    def test_all(lime):
+        # That of the test at hand is made by itself, and in these of all others.
+        assert seen == [{3}] * (len(NAMES) - 1)
+        lime.check_all([FOLDER / name for name in NAMES], "cat", predicted(rank=3), segmenter=segmenter, samples=50)
+        assert seen[len(NAMES) - 1 :] == [{3}] * len(NAMES)
+        assert {library.num_threads for library in LIBRARIES} == {3}
+    """
+    )
+    run().assert_outcomes(passed=7)

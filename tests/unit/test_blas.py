@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from pytest_lime import blas
-from pytest_lime.blas import one_thread
+from pytest_lime.blas import one_thread, undisturbed
 
 LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
 
@@ -94,6 +94,24 @@ class TestOneThread:
         with one_thread():
             assert set(threads()) == {1}
 
+    def test_while_another_thread_has_set_it(self) -> None:
+        other_has_set_it, other_may_leave = threading.Event(), threading.Event()
+
+        def other() -> None:
+            with threadpool_limits(1, user_api="blas"):
+                other_has_set_it.set()
+                other_may_leave.wait(10)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert other_has_set_it.wait(10)
+        # What the other has set is not taken for what there was before.
+        with one_thread():
+            assert set(threads()) == {1}
+            other_may_leave.set()
+            thread.join()
+        assert set(threads()) == {3}
+
     def test_libraries_that_do_not_suit_each_other_are_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def found() -> ThreadpoolController:
             warnings.warn("Found Intel OpenMP and LLVM OpenMP", RuntimeWarning, stacklevel=2)
@@ -105,3 +123,54 @@ class TestOneThread:
             warnings.simplefilter("error")
             with one_thread():
                 assert set(threads()) == {1}
+
+
+class TestUndisturbed:
+    def test_looks_in_other_threads_set_nothing(self) -> None:
+        seen: list[int] = []
+
+        def look() -> None:
+            with one_thread():
+                seen.extend(threads())
+
+        with undisturbed():
+            thread = threading.Thread(target=look)
+            thread.start()
+            thread.join()
+        assert set(seen) == {3}
+        look()
+        assert set(seen[-len(LIBRARIES) :]) == {1}
+
+    def test_it_waits_for_a_look(self) -> None:
+        seen: list[int] = []
+
+        def make() -> None:
+            with undisturbed(), threadpool_limits(2, user_api="blas"):
+                seen.extend(threads())
+
+        thread = threading.Thread(target=make)
+        with one_thread():
+            thread.start()
+            thread.join(0.2)
+            assert seen == []
+        thread.join()
+        assert set(seen) == {2}
+
+    def test_not_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(blas, "LONGEST", 0.05)
+        ended = threading.Event()
+
+        def make() -> None:
+            with undisturbed():
+                ended.set()
+
+        thread = threading.Thread(target=make)
+        # A claim, say, that makes an explanation in a thread, and waits for it.
+        with one_thread():
+            thread.start()
+            assert ended.wait(10)
+        thread.join()
+
+    def test_a_look_of_its_own(self) -> None:
+        with undisturbed(), one_thread():
+            assert set(threads()) == {1}
