@@ -115,6 +115,7 @@ LAYERS = [
         "models",
         "fingerprint",
         "allocator",
+        "blas",
         "cache",
         "batches",
         "fusion",
