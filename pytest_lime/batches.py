@@ -11,7 +11,7 @@ __all__ = ["LARGEST", "BatchSize", "Pace"]
 PATIENCE = 2
 # Shares of the fastest. The speed of a machine that others use, too, wanders from batch to batch.
 CLEARLY = 0.9
-AS_FAST = 0.97
+AS_FAST = 0.95
 # The first batch of a size also pays for choosing the kernels of that size.
 REPEATS = 2
 LARGEST = 512
@@ -22,8 +22,9 @@ class BatchSize:
 
     It starts small and doubles until two larger sizes were clearly slower than the best. From the best it goes down
     again until two were clearly slower: on the way up each size also paid for memory that no smaller one had used
-    before, a tenth of the time and more. Of sizes that are about as fast, the smallest takes the least memory. Every
-    measured batch is one that had to be run anyway. Out of memory halves the size for good, and ends the search.
+    before, a tenth of the time and more. Of sizes that are about as fast the largest is taken: what comes between
+    batches is not measured. Every measured batch is one that had to be run anyway. Out of memory halves the size for
+    good, and ends the search.
 
     Parameters
     ----------
@@ -85,9 +86,9 @@ class BatchSize:
         return True
 
     def _best(self) -> int:
-        """The smallest of the sizes that are about as fast as the fastest."""
+        """The largest of the sizes that are about as fast as the fastest."""
         fastest = self._rate(self._fastest())
-        return min(tried for tried in self._rates if self._rate(tried) >= AS_FAST * fastest)
+        return max(tried for tried in self._rates if self._rate(tried) >= AS_FAST * fastest)
 
     def _fastest(self) -> int:
         return max(self._rates, key=self._rate)

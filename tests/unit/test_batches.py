@@ -43,38 +43,41 @@ class TestBatchSize:
         assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 16, 8, 4]
         assert search.size == 16
 
-    def test_of_sizes_that_are_about_as_fast_the_smallest_is_taken(self) -> None:
+    def test_of_sizes_that_are_about_as_fast_the_largest_is_taken(self) -> None:
         search = BatchSize(most=128)
-        rates = {4: 95.0, 8: 98.0, 16: 92.0, 32: 96.0, 64: 100.0, 128: 99.0}
-        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 128, 64, 32, 16, 8, 4]
-        assert search.size == 8
+        rates = {4: 97.0, 8: 100.0, 16: 92.0, 32: 96.0, 64: 91.0, 128: 94.0}
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16, 32, 64, 128, 8, 4]
+        assert search.size == 32
 
     def test_what_growing_cost_is_no_fault_of_small_sizes(self) -> None:
         search = BatchSize(most=64)
-        # Each size is as fast as any other, but while it needs memory that nobody has used yet.
-        rates = dict.fromkeys((4, 8, 16, 32), 100.0) | {64: 110.0}
-        assert self.settle(search, rates.__getitem__, growing=1.2) == [4, 8, 16, 32, 64, 64, 32, 16, 8, 4]
-        assert search.size == 64
-        search = BatchSize(most=64)
-        rates[64] = 102.0
-        self.settle(search, rates.__getitem__, growing=1.2)
-        assert search.size == 4
+        # While it grows, each size pays for memory that nobody has used yet.
+        for size in (4, 8, 16, 32, 64):
+            for _ in range(2):
+                assert (search.size, search.settled) == (size, False)
+                search.measured(size, size / (85 if size == 64 else 80))
+        rates = {4: 90.0, 8: 100.0, 16: 100.0, 32: 99.0, 64: 86.0}
+        for size in reversed(rates):
+            assert (search.size, search.settled) == (size, False)
+            search.measured(size, size / rates[size])
+        assert (search.size, search.settled) == (32, True)
 
     def test_going_down_ends_after_two_that_are_clearly_slower(self) -> None:
         search = BatchSize(most=128)
         rates = {4: 80.0, 8: 85.0, 16: 95.0, 32: 85.0, 64: 99.0, 128: 101.0}
         assert self.settle(search, rates.__getitem__, growing=1.25) == [4, 8, 16, 32, 64, 128, 128, 64, 32, 16, 8]
-        assert search.size == 64
+        assert search.size == 128
 
     def test_a_slow_batch_on_the_way_down_does_not_end_it(self) -> None:
         search = BatchSize(most=32)
         for size in (4, 4, 8, 8, 16, 16, 32, 32):
             search.measured(size, size / (50 + size))
-        search.measured(32, 32 / 100)
+        # The largest, again: what it showed before stands.
+        search.measured(32, 100.0)
         assert (search.size, search.settled) == (16, False)
         search.measured(16, 100.0)
         assert (search.size, search.settled) == (8, False)
-        search.measured(8, 8 / 99)
+        search.measured(8, 8 / 120)
         assert (search.size, search.settled) == (4, False)
         search.measured(4, 100.0)
         assert (search.size, search.settled) == (8, True)
