@@ -74,7 +74,7 @@ class BatchSize:
                 # The best comes once more, as all below it do: it may have paid for memory, too.
                 self._goes_down, self._next = True, best
             else:
-                self._settled = best
+                self._settled = self._best()
 
     def too_large(self, size: int) -> bool:
         """Go below `size`, which ran out of memory; False when that cannot be."""

@@ -62,6 +62,12 @@ class TestBatchSize:
             search.measured(size, size / rates[size])
         assert (search.size, search.settled) == (32, True)
 
+    def test_where_nothing_is_below_the_fastest_a_larger_one_as_fast_is_taken(self) -> None:
+        search = BatchSize(most=16)
+        rates = {4: 100.0, 8: 94.0, 16: 98.0}
+        assert self.settle(search, rates.__getitem__) == [4, 8, 16]
+        assert search.size == 16
+
     def test_going_down_ends_after_two_that_are_clearly_slower(self) -> None:
         search = BatchSize(most=128)
         rates = {4: 80.0, 8: 85.0, 16: 95.0, 32: 85.0, 64: 99.0, 128: 101.0}
