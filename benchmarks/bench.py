@@ -157,7 +157,7 @@ def measure_race(arguments: argparse.Namespace, parts: list[str], keep: Callable
 def measure_verdict(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
     """Time the checks of the example suite to their verdicts, and ``lime`` on the same images."""
     from benchmarks import suite  # noqa: PLC0415  (only this part needs it)
-    from benchmarks.apart import Apart  # noqa: PLC0415
+    from benchmarks.apart import Apart  # noqa: PLC0415  (as above)
     from benchmarks.contenders import LimePackage, real_lime  # noqa: PLC0415  (imports torch)
 
     samples = 1000 if arguments.samples >= 1000 else arguments.samples
@@ -275,24 +275,30 @@ def measure_start(arguments: argparse.Namespace, keep: Callable[..., None]) -> N
 
 def measure_workers(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
     """Time checks of the same size in one process and in two workers: a run of seconds, and a longer one."""
-    found: dict[str, Any] = {}
-    for name, checks, samples in (("short", 4, min(arguments.samples, 300)), ("long", 8, arguments.samples)):
-        rounds = 2 if arguments.quick else min(arguments.rounds, LONG_RUNS) if name == "long" else arguments.rounds
-        times: dict[str, dict[str, list[float]]] = {turn: {"seconds": [], "checks": []} for turn in ("one", "two")}
-        with tempfile.TemporaryDirectory() as folder_name:
-            folder = Path(folder_name)
-            # Another seed each, or they would share their samples.
-            projects.write(folder, checks=checks, options=[f"samples={samples}, seed={seed}" for seed in range(checks)])
-            for number in range(rounds):
-                turns = {"one": ["-p", "no:xdist"], "two": ["-n2"]}
-                for turn in measuring.rotated(list(turns), number):
-                    run = projects.run(folder, "--lime-no-cache", *turns[turn])
-                    times[turn]["seconds"].append(run.seconds)
-                    times[turn]["checks"].append(run.checks)
-                    words = f"{turn} {run.seconds:.1f} s, the checks {run.checks:.1f} s"
-                    say(f"  {name}, round {number + 1} of {rounds}: {words}")
-        found[name] = {**times, "samples": samples, "count": checks}
-    keep(found)
+    rounds = min(arguments.rounds, 2) if arguments.quick else arguments.rounds
+    keep(
+        {
+            "short": _in_workers(4, min(arguments.samples, 300), rounds),
+            "long": _in_workers(8, arguments.samples, min(rounds, LONG_RUNS)),
+        }
+    )
+
+
+def _in_workers(checks: int, samples: int, rounds: int) -> dict[str, Any]:
+    turns = {"one": ["-p", "no:xdist"], "two": ["-n2"]}
+    found: dict[str, dict[str, list[float]]] = {turn: {"seconds": [], "checks": []} for turn in turns}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # Another seed each, or they would share their samples.
+        projects.write(folder, checks=checks, options=[f"samples={samples}, seed={seed}" for seed in range(checks)])
+        for number in range(rounds):
+            for turn in measuring.rotated(list(turns), number):
+                run = projects.run(folder, "--lime-no-cache", *turns[turn])
+                found[turn]["seconds"].append(run.seconds)
+                found[turn]["checks"].append(run.checks)
+                words = f"{turn} {run.seconds:.1f} s, the checks {run.checks:.1f} s"
+                say(f"  {checks} checks, round {number + 1} of {rounds}: {words}")
+    return {**found, "samples": samples, "count": checks}
 
 
 def measure_error(arguments: argparse.Namespace, keep: Callable[..., None]) -> None:
@@ -320,7 +326,7 @@ MEASURES: dict[str, Callable[..., None]] = {
 
 def show(arguments: argparse.Namespace) -> None:
     """Print the table of all that was measured, draw it, and put it into the documents where that is asked for."""
-    from benchmarks.table import draw, markdown, plain, rows  # noqa: PLC0415
+    from benchmarks.table import draw, markdown, plain, rows  # noqa: PLC0415  (not needed for --help)
 
     results = read(arguments.results)
     listed = rows(results)

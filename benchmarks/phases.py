@@ -198,7 +198,7 @@ def reckon(superpixels: int, batch: int, device: Device = H100) -> str:
 @torch.inference_mode()
 def count(net: torch.nn.Module, side: int) -> tuple[float, float, float]:
     """Return the operations of one pass, and how many numbers its layers read and write: activations, and weights."""
-    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415  (only --reckon needs it)
 
     moved = 0
 

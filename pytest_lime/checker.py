@@ -526,6 +526,7 @@ class Lime:
 
         accelerated = bench.engine.device.type != "cpu"
         threads = THREADS if accelerated else 1
+        # Beside an accelerator looks set no number of threads, and several images are made at once.
         make = opened if accelerated else undisturbed()(opened)
         with contextlib.closing(Prefetch(make, range(len(listed)), threads=threads)) as streams:
             # A processor has nothing better to do than to make the next image; an accelerator does not wait for it.

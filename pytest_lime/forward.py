@@ -75,7 +75,7 @@ def _count(kind: str) -> int:
     return int(backend.device_count())
 
 
-# What was measured of each model, by shape, device and precision; gone with the model.
+# What was measured of each model, by shape, threads, device and precision; gone with the model.
 _paces: WeakKeyDictionary[Any, dict[tuple[Any, ...], Pace]] = WeakKeyDictionary()
 
 
@@ -203,7 +203,8 @@ class Engine:
     model : Model
     device : torch.device
     batch_size : ``"auto"`` or int
-        ``"auto"`` measures it, and remembers it for the model, shape, device, precision and `fuse`.
+        ``"auto"`` measures it, and remembers it for the model, shape, threads, device, precision
+        and `fuse`.
     precision : ``"float32"``, ``"bfloat16"`` or ``"float16"``
         The two of sixteen bits run the model under ``torch.autocast``.
     fuse : bool

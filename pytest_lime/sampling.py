@@ -210,7 +210,7 @@ class _Round:
 
     def land(self) -> None:
         """Wait for the scores, and hand them out."""
-        if not self._own:
+        if not self.scored:
             return
         results = self._or_less(self._pending.results, lambda: self._submit().results())
         parts = [*self._own, *self._others]

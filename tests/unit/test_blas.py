@@ -1,8 +1,11 @@
 """Linear algebra in the calling thread alone, and as before afterwards."""
 
+import contextlib
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +32,31 @@ def set_threads(counts: Sequence[int]) -> None:
     thread = threading.Thread(target=set_each)
     thread.start()
     thread.join()
+
+
+@contextlib.contextmanager
+def elsewhere(enter: Callable[[], AbstractContextManager[Any]]) -> Iterator[tuple[list[int], Callable[[], None]]]:
+    """Enter what `enter` makes in another thread; give what is seen there, and what makes it leave and waits for it."""
+    entered, may_leave = threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    def stay() -> None:
+        with enter():
+            seen.extend(threads())
+            entered.set()
+            may_leave.wait(10)
+
+    def leave() -> None:
+        may_leave.set()
+        thread.join()
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    assert entered.wait(10)
+    try:
+        yield seen, leave
+    finally:
+        leave()
 
 
 @pytest.fixture(autouse=True)
@@ -73,43 +101,20 @@ class TestOneThread:
             assert set(threads()) == {2}
 
     def test_while_another_thread_is_inside(self) -> None:
-        other_is_in, other_may_leave = threading.Event(), threading.Event()
-        seen: list[int] = []
-
-        def other() -> None:
+        with elsewhere(one_thread) as (seen, leave):
+            # What the other has set is not taken for what there was before.
             with one_thread():
-                seen.extend(threads())
-                other_is_in.set()
-                other_may_leave.wait(10)
-
-        thread = threading.Thread(target=other)
-        thread.start()
-        assert other_is_in.wait(10)
-        # What the other has set is not taken for what there was before.
-        with one_thread():
-            assert set(seen) == {1}
-            other_may_leave.set()
-            thread.join()
-        assert set(threads()) == {3}
+                assert set(seen) == {1}
+                leave()
+            assert set(threads()) == {3}
         with one_thread():
             assert set(threads()) == {1}
 
     def test_while_another_thread_has_set_it(self) -> None:
-        other_has_set_it, other_may_leave = threading.Event(), threading.Event()
-
-        def other() -> None:
-            with threadpool_limits(1, user_api="blas"):
-                other_has_set_it.set()
-                other_may_leave.wait(10)
-
-        thread = threading.Thread(target=other)
-        thread.start()
-        assert other_has_set_it.wait(10)
         # What the other has set is not taken for what there was before.
-        with one_thread():
+        with elsewhere(lambda: threadpool_limits(1, user_api="blas")) as (_, leave), one_thread():
             assert set(threads()) == {1}
-            other_may_leave.set()
-            thread.join()
+            leave()
         assert set(threads()) == {3}
 
     def test_libraries_that_do_not_suit_each_other_are_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
