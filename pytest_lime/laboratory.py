@@ -277,12 +277,14 @@ def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
     """
     if not regions:
         return
-    questions, target = _interventions(stream.scene, regions), stream.first_target
-    if target is not None:
-        key = _key(stream.bench, stream.scene, target, questions)
-        if _stored(stream.bench, key, questions) is not None:
-            return
-    stream.asides += _asides(stream.bench, stream.scene, questions)
+    bench, scene, questions = stream.bench, stream.scene, _interventions(stream.scene, regions)
+
+    def known() -> bool:
+        target = stream.first_target
+        return target is not None and _stored(bench, _key(bench, scene, target, questions), questions) is not None
+
+    if not known():
+        stream.asides += [aside._replace(known=known) for aside in _asides(bench, scene, questions)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -136,11 +136,14 @@ class Aside(NamedTuple):
     canvas : Canvas
         That of the stream, or the same image under another fill or on other superpixels.
     masks : N×d uint8 array
+    known : callable
+        Whether the cache holds the answer by now: then nothing is scored.
     """
 
     about: str
     canvas: Canvas
     masks: Masks
+    known: Callable[[], bool] = lambda: False
 
 
 class SampleStream:
@@ -214,7 +217,8 @@ class SampleStream:
         if OCCLUSION in opinions:
             stored, _ = self._recall_opinion(OCCLUSION)
             if stored is None:
-                self.asides.append(Aside(OCCLUSION, self.canvas, each_hidden(scene.superpixels)))
+                known = functools.partial(self._is_stored, OCCLUSION)
+                self.asides.append(Aside(OCCLUSION, self.canvas, each_hidden(scene.superpixels), known))
             elif self.begun:
                 self._opinions[OCCLUSION] = self._of_targets(stored)
 
@@ -361,10 +365,11 @@ class SampleStream:
     def aside_portions(self) -> list[tuple[Aside, Portion]]:
         """Return what of `asides` is to be scored next: all, unless more has to be known first.
 
-        Until the classes are known, the scores of all of them are held, and the target may turn out to be none.
+        What another test on the same image has learned since this stream was opened is left out. Until the classes are known, the scores of all of them are held, and the target may turn out to be none.
         """
         if not self.begun and (self._doubtful or sum(len(aside.masks) for aside in self.asides) > FIRST):
             return []
+        self.asides = [aside for aside in self.asides if not aside.known()]
         classes = list(self._kept) if self.begun else None
         return [(aside, Portion(aside.canvas, aside.masks, classes)) for aside in self.asides]
 
@@ -526,6 +531,9 @@ class SampleStream:
             if set(self._targets) <= set(map(int, entry.arrays["classes"])):
                 return entry, place
         return None, place
+
+    def _is_stored(self, name: str) -> bool:
+        return self._recall_opinion(name)[0] is not None
 
     def _of_targets(self, opinion: Entry) -> Array:
         """Return what an opinion, as it is stored, says of each target, K×d."""

@@ -244,6 +244,35 @@ class TestBeside:
         assert (none, model.count) == ([0], count + 40)
         assert [one.without for one in longer[0]] == [one.without for one in found[0]]
 
+    def test_what_the_cache_comes_to_hold_is_not_asked_either(self, tmp_path: Path) -> None:
+        model = Seeing()
+        model.fingerprint = "seeing"  # type: ignore[attr-defined]
+        bench = Bench(model, LimeOptions(device="cpu", **GRID), Cache(tmp_path))
+        regions = [ASTRIDE]
+        first = open_stream(bench, PHOTO, 0, opinions=["occlusion"])
+        ((_, explanation),) = sample(bench.engine, [first])
+        # Its samples are stored by now, and what it says of the region is not.
+        second = open_stream(bench, PHOTO, 0, opinions=["occlusion"])
+        intervene_beside(second, regions)
+        assert second.asides
+        found = Laboratory(first, explanation).intervene(regions)
+        count = model.count
+        ((_, explanation),) = sample(bench.engine, [second])
+        lab = Laboratory(second, explanation)
+        assert (lab.intervene(regions), lab.passes, model.count) == (found, 0, count)
+
+    def test_opinions_that_the_cache_comes_to_hold_are_not_asked(self, tmp_path: Path) -> None:
+        model = Seeing()
+        model.fingerprint = "seeing"  # type: ignore[attr-defined]
+        bench = Bench(model, LimeOptions(device="cpu", **GRID), Cache(tmp_path))
+        first, second = (open_stream(bench, PHOTO, 0, opinions=["occlusion"]) for _ in range(2))
+        ((_, explanation),) = sample(bench.engine, [first])
+        count = model.count
+        ((_, again),) = sample(bench.engine, [second])
+        # Occlusion hides each superpixel once.
+        assert model.count - count == explanation.passes - explanation.superpixels
+        np.testing.assert_array_equal(again.opinions["occlusion"], explanation.opinions["occlusion"])
+
     def test_an_equal_region_is_no_other_question(self) -> None:
         bench = Bench(model := Seeing(), LimeOptions(device="cpu", **GRID))
         regions = [Mask(np.arange(1024).reshape(32, 32) % 3 == 0) for _ in range(2)]
