@@ -365,7 +365,8 @@ class SampleStream:
     def aside_portions(self) -> list[tuple[Aside, Portion]]:
         """Return what of `asides` is to be scored next: all, unless more has to be known first.
 
-        What another test on the same image has learned since this stream was opened is left out. Until the classes are known, the scores of all of them are held, and the target may turn out to be none.
+        What another test on the same image has learned since this stream was opened is left out. Until the classes
+        are known, the scores of all of them are held, and the target may turn out to be none.
         """
         if not self.begun and (self._doubtful or sum(len(aside.masks) for aside in self.asides) > FIRST):
             return []
