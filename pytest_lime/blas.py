@@ -10,20 +10,25 @@ from collections.abc import Iterator
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread", "undisturbed"]
+__all__ = ["libraries_with_threads", "one_thread", "undisturbed"]
 
 _turn = threading.RLock()
 # Seconds. Looks take milliseconds; who takes longer waits for something else.
 LONGEST = 1.0
 
 
-@functools.cache
-def _pools() -> ThreadpoolController:
-    """The libraries that NumPy and SciPy compute with, which are loaded by now; to find them takes milliseconds."""
+def libraries_with_threads() -> ThreadpoolController:
+    """Return the libraries with threads of their own that are loaded by now; to find them takes milliseconds."""
     with warnings.catch_warnings():
         # Of libraries that do not suit each other, such as two of OpenMP, which no test of ours has chosen.
         warnings.simplefilter("ignore")
-        return ThreadpoolController().select(user_api="blas")
+        return ThreadpoolController()
+
+
+@functools.cache
+def _pools() -> ThreadpoolController:
+    """Return those that NumPy and SciPy compute with."""
+    return libraries_with_threads().select(user_api="blas")
 
 
 @contextlib.contextmanager

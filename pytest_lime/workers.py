@@ -71,14 +71,15 @@ def share_threads(config: pytest.Config) -> None:
         return
     import torch  # noqa: PLC0415  (whoever explains an image has imported it)
     from joblib import cpu_count  # noqa: PLC0415
-    from threadpoolctl import ThreadpoolController  # noqa: PLC0415
+
+    from pytest_lime.blas import libraries_with_threads  # noqa: PLC0415  (of no use to a run that explains nothing)
 
     # As many as affinity and a container's quota grant; torch by itself knows of the first only.
     share = max(1, cpu_count() // count)
     # This also holds for threads that a test starts, while that of a pool of OpenMP is the calling thread's own.
     # Torch's other pool, between operators, serves the forks of TorchScript alone.
     torch.set_num_threads(min(torch.get_num_threads(), share))
-    for pool in ThreadpoolController().lib_controllers:
+    for pool in libraries_with_threads().lib_controllers:
         if pool.num_threads > share:
             pool.set_num_threads(share)
 

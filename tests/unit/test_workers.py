@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,7 @@ class TestThreads:
         found = [Pool(8), Pool(1)]
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         monkeypatch.setattr("joblib.cpu_count", lambda: 8)
-        monkeypatch.setattr("threadpoolctl.ThreadpoolController", lambda: SimpleNamespace(lib_controllers=found))
+        monkeypatch.setattr("pytest_lime.blas.ThreadpoolController", lambda: SimpleNamespace(lib_controllers=found))
         torch.set_num_threads(64)
         return found
 
@@ -96,6 +97,19 @@ class TestThreads:
         pools.append(Pool(8))
         workers.share_threads(config(workercount=2))
         assert [pool.num_threads for pool in pools] == [4, 1, 4]
+
+    def test_libraries_that_do_not_suit_each_other_are_not_ours(
+        self, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def find() -> SimpleNamespace:
+            warnings.warn("Found Intel OpenMP and LLVM OpenMP", RuntimeWarning, stacklevel=2)
+            return SimpleNamespace(lib_controllers=pools)
+
+        monkeypatch.setattr("pytest_lime.blas.ThreadpoolController", find)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            workers.share_threads(config(workercount=2))
+        assert [pool.num_threads for pool in pools] == [4, 1]
 
     @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes are bound to cores on Linux only")
     def test_the_real_libraries(self) -> None:
