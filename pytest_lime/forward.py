@@ -386,7 +386,7 @@ class Engine:
                 try:
                     parts = [(portions[place].canvas, shown[place][rows]) for place, rows in taken]
                     batch = self._masked(shape, pace, parts)
-                    scores = self._predict(batch, self._through(pace, batch))[:size]
+                    scores = self._predict(batch, pace)[:size]
                 except (RuntimeError, MemoryError) as error:
                     if not out_of_memory(error):
                         raise
@@ -438,29 +438,9 @@ class Engine:
         plain = self.device.type == "cpu" and self.precision == "float32" and self._normalises
         return self.fuse and plain and bool(getattr(self.model, "fusible", False))
 
-    def _through(self, pace: Pace, batch: torch.Tensor) -> FusedNetwork | None:
-        """Return what takes the place of the network for `batch`; None for the network itself."""
-        if pace.layout != FUSED:
-            return None
-        if self._fused is None and not self._differs:
-            # A few more passes, by which each check sees for itself that the scores are the network's.
-            ends = batch[:: max(1, len(batch) - 1)][:2]
-            self._fused = self.model.fuse(ends)  # type: ignore[attr-defined]  # a Network
-            self._differs = self._fused is None
-        # Its kernels do the network's own work and less, so that there is nothing to compare.
-        for layout in (FUSED,) if self._differs else ("channels_last", "contiguous"):
-            pace.drop(layout)
-        return None if self._differs else self._fused
-
-    def _predict(self, batch: torch.Tensor, through: FusedNetwork | None = None) -> torch.Tensor:
-        if through is not None:
-            try:
-                return self._checked(self.model.classify(batch, through=through), len(batch))  # type: ignore[attr-defined]  # a Network
-            except Exception as error:
-                if out_of_memory(error):
-                    raise
-                # The network itself is asked, whose error is its own.
-                self._differs = True
+    def _predict(self, batch: torch.Tensor, pace: Pace) -> torch.Tensor:
+        if (fused := self._fused_scores(batch, pace)) is not None:
+            return fused
         try:
             with self._autocast():
                 predict = self.model.classify if self._normalises else self.model.predict  # type: ignore[attr-defined]  # a Network
@@ -473,6 +453,29 @@ class Engine:
                     f"{batch.dtype} {values}, on {batch.device}"
                 )
             raise
+
+    def _fused_scores(self, batch: torch.Tensor, pace: Pace) -> torch.Tensor | None:
+        """Return what the fused network says of `batch`; None where the network itself is to be asked."""
+        if pace.layout != FUSED:
+            return None
+        scores: torch.Tensor | None = None
+        try:
+            if self._fused is not None:
+                scores = self._checked(self.model.classify(batch, through=self._fused), len(batch))  # type: ignore[attr-defined]  # a Network
+            # Each check sees for itself that the scores are the network's.
+            elif not self._differs and (found := self.model.fuse(batch)) is not None:  # type: ignore[attr-defined]  # a Network
+                scores = self._checked(found[1], len(batch))
+                self._fused = found[0]
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            # The network itself is asked, whose error is its own.
+            self._fused = None
+        self._differs = scores is None
+        # Its kernels do the network's own work and less, so that there is nothing to compare.
+        for layout in (FUSED,) if self._differs else ("channels_last", "contiguous"):
+            pace.drop(layout)
+        return scores
 
     def _checked(self, scores: Any, count: int) -> torch.Tensor:
         checked = check_scores(scores, count, self.model.labels, self._classes)

@@ -91,7 +91,13 @@ def batch() -> torch.Tensor:
 
 def fused(net: nn.Module) -> FusedNetwork | None:
     """`net` fused, where that can be, as an adapter does it."""
-    return TorchModel(net, size=12).fuse(torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(2)))
+    batch = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(2))
+    return fused_by(TorchModel(net, size=12), batch)
+
+
+def fused_by(model: TorchModel, batch: torch.Tensor) -> FusedNetwork | None:
+    found = model.fuse(batch)
+    return None if found is None else found[0]
 
 
 def scores(net: Any, batch: torch.Tensor) -> torch.Tensor:
@@ -228,12 +234,12 @@ class TestState:
     def test_it_is_made_once_and_anew_after_a_step(self) -> None:
         net = small()
         model, batch = TorchModel(net, size=12), torch.rand(2, 3, 12, 12)
-        first = model.fuse(batch)
+        first = fused_by(model, batch)
         assert first is not None
-        assert model.fuse(batch) is first
+        assert fused_by(model, batch) is first
         with torch.no_grad():
             net[0].weight.mul_(2)  # type: ignore[operator]
-        second = model.fuse(batch)
+        second = fused_by(model, batch)
         assert second is not first
         assert second is not None
         assert second.is_of(net)
@@ -251,11 +257,11 @@ class TestState:
     def test_settings_that_change_are_seen_by_the_next_check(self, change: Callable[[Any], Any]) -> None:
         net = small(nn.LeakyReLU(0.1))
         model, batch = TorchModel(net, size=12), torch.rand(2, 3, 12, 12)
-        first = model.fuse(batch)
+        first = fused_by(model, batch)
         assert first is not None
         before, _ = first.is_of(net, closely=True), change(net)
         assert (before, first.is_of(net, closely=True)) == (True, False)
-        second = model.fuse(batch)
+        second = fused_by(model, batch)
         assert second is not None
         torch.testing.assert_close(scores(second, batch), scores(net, batch), rtol=1e-5, atol=1e-5)
 
@@ -287,10 +293,10 @@ class TestState:
 
     def test_a_copy_of_an_adapter_makes_its_own(self) -> None:
         model, batch = TorchModel(small(), size=12), torch.rand(2, 3, 12, 12)
-        first = model.fuse(batch)
+        first = fused_by(model, batch)
         other = copy.deepcopy(model)
         assert other._fused is None
-        assert other.fuse(batch) not in (None, first)
+        assert fused_by(other, batch) not in (None, first)
         assert pickle.loads(pickle.dumps(model)).fingerprint() == model.fingerprint()
 
     @pytest.mark.parametrize(
@@ -608,6 +614,62 @@ class TestNetworksOfTheUsers:
         # Compared once, on the picture itself, which is asked alone first.
         assert passes[:3] == [1, 1, 7]
         assert passes[3:-1].count(1) == 0
+
+
+class TestComparison:
+    @pytest.mark.parametrize("count", [1, 2, 3, 4, 9])
+    def test_the_scores_of_the_batch_come_with_it(self, count: int) -> None:
+        model, batch = TorchModel(small(), size=12), torch.rand(count, 3, 12, 12)
+        before = batch.clone()
+        with torch.inference_mode():
+            found = model.fuse(batch)
+            plain = model.classify(batch)
+        assert found is not None
+        torch.testing.assert_close(found[1], plain, rtol=1e-5, atol=1e-6)
+        assert torch.equal(batch, before)
+
+    def test_it_costs_two_passes_of_the_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        own: list[torch.Tensor] = []
+        through: list[torch.Tensor] = []
+        run = FusedNetwork.__call__
+
+        def noted(ready: FusedNetwork, batch: torch.Tensor) -> Any:
+            through.append(batch.clone())
+            return run(ready, batch)
+
+        class Noting(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.net = small()
+
+            def forward(self, batch: Any) -> Any:
+                if not isinstance(batch, fx.Proxy):
+                    own.append(batch.clone())
+                return self.net(batch)
+
+        monkeypatch.setattr(FusedNetwork, "__call__", noted)
+        engine = Engine(TorchModel(Noting().eval(), size=12), CPU, batch_size=8)
+        masks = np.random.default_rng(1).integers(0, 2, (20, 16), dtype=np.uint8)
+        TestEngine().canvas(engine).scores(masks, [0])
+        assert [len(batch) for batch in through] == [8, 8, 4]
+        # The first and the last of the first batch.
+        assert len(own) == 1
+        torch.testing.assert_close(own[0], through[0][[0, 7]], rtol=0, atol=0)
+
+    def test_the_last_picture_is_compared_too(self) -> None:
+        class Differs(nn.Module):
+            """Alike for the first picture of a batch only."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.net = small()
+
+            def forward(self, batch: Any) -> Any:
+                if isinstance(batch, fx.Proxy):
+                    return self.net(batch)
+                return self.net(batch) * (1 + (batch != batch[:1]).any(dim=(1, 2, 3)).float())[:, None]
+
+        assert fused(Differs().eval()) is None
 
 
 class TestEngine:
