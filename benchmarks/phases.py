@@ -37,6 +37,7 @@ PHASES = {
     "masks to the device": ["pytest_lime.forward:Engine._upload"],
     "image and fill to the device": ["pytest_lime.forward:Canvas.flat"],
     "masked copies": ["pytest_lime.forward:Engine._masked"],
+    "fusing": ["pytest_lime.models.network:Network.fuse"],
     "network": ["torch.nn:Module.__call__", "pytest_lime.fusion:FusedNetwork.__call__"],
     "softmax and checks of the answer": ["pytest_lime.forward:Engine._predict"],
     "scores to the host": ["pytest_lime.forward:Pending.results"],

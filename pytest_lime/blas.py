@@ -21,13 +21,13 @@ def libraries_with_threads() -> ThreadpoolController:
     """Return the libraries with threads of their own that are loaded by now; to find them takes milliseconds."""
     with warnings.catch_warnings():
         # Of libraries that do not suit each other, such as two of OpenMP, which no test of ours has chosen.
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", RuntimeWarning)
         return ThreadpoolController()
 
 
 @functools.cache
 def _pools() -> ThreadpoolController:
-    """Return those that NumPy and SciPy compute with."""
+    """Return the libraries that NumPy and SciPy compute with, found once."""
     return libraries_with_threads().select(user_api="blas")
 
 

@@ -20,7 +20,7 @@ Activation: TypeAlias = tuple[str, list[float | None], str]
 NOTHING: Activation = ("none", [], "")
 # Scores of the fused network may differ from those of the network itself by this share of the largest of them.
 TOLERANCE = 1e-5
-# Weights are laid out for the first batch of that many pictures; what suits it suits larger ones, and not a single one.
+# Weights are laid out for that many pictures, whatever comes first; what suits them suits more, and not a single one.
 PACKED_FROM = 4
 
 _of_modules: dict[type[nn.Module], Callable[[Any], Activation]] = {
@@ -153,7 +153,7 @@ class _Convolution(nn.Module):
         if weight is None and len(batch) >= PACKED_FROM:
             # In blocks as the kernel reads them, which it else makes anew in every pass.
             pack = torch.ops.mkldnn._reorder_convolution_weight
-            weight = self._packed = pack(self.weight, *self._settings[:4], batch.shape)
+            weight = self._packed = pack(self.weight, *self._settings[:4], (PACKED_FROM, *batch.shape[1:]))
         weight = self.weight if weight is None else weight
         return torch.ops.mkldnn._convolution_pointwise(batch, weight, self.bias, *self._settings)
 

@@ -277,14 +277,16 @@ def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
     """
     if not regions:
         return
-    bench, scene, questions = stream.bench, stream.scene, _interventions(stream.scene, regions)
+    questions = _interventions(stream.scene, regions)
 
-    def known() -> bool:
+    def known(stream: SampleStream) -> bool:
         target = stream.first_target
-        return target is not None and _stored(bench, _key(bench, scene, target, questions), questions) is not None
+        key = None if target is None else _key(stream.bench, stream.scene, target, questions)
+        return _stored(stream.bench, key, questions) is not None
 
-    if not known():
-        stream.asides += [aside._replace(known=known) for aside in _asides(bench, scene, questions)]
+    if not known(stream):
+        asides = _asides(stream.bench, stream.scene, questions)
+        stream.asides += [aside._replace(known=known) for aside in asides]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -137,13 +137,17 @@ class Aside(NamedTuple):
         That of the stream, or the same image under another fill or on other superpixels.
     masks : N×d uint8 array
     known : callable
-        Whether the cache holds the answer by now: then nothing is scored.
+        Takes the stream. Whether the cache holds the answer by now: then nothing is scored.
     """
 
     about: str
     canvas: Canvas
     masks: Masks
-    known: Callable[[], bool] = lambda: False
+    known: Callable[[SampleStream], bool] = lambda stream: False
+
+
+def _occlusion_is_stored(stream: SampleStream) -> bool:
+    return stream.is_stored(OCCLUSION)
 
 
 class SampleStream:
@@ -217,8 +221,7 @@ class SampleStream:
         if OCCLUSION in opinions:
             stored, _ = self._recall_opinion(OCCLUSION)
             if stored is None:
-                known = functools.partial(self._is_stored, OCCLUSION)
-                self.asides.append(Aside(OCCLUSION, self.canvas, each_hidden(scene.superpixels), known))
+                self.asides.append(Aside(OCCLUSION, self.canvas, each_hidden(scene.superpixels), _occlusion_is_stored))
             elif self.begun:
                 self._opinions[OCCLUSION] = self._of_targets(stored)
 
@@ -370,7 +373,9 @@ class SampleStream:
         """
         if not self.begun and (self._doubtful or sum(len(aside.masks) for aside in self.asides) > FIRST):
             return []
-        self.asides = [aside for aside in self.asides if not aside.known()]
+        # Asked once: what has one answer is scored as a whole or not at all.
+        known = {ask: ask(self) for ask in {aside.known for aside in self.asides}}
+        self.asides = [aside for aside in self.asides if not known[aside.known]]
         classes = list(self._kept) if self.begun else None
         return [(aside, Portion(aside.canvas, aside.masks, classes)) for aside in self.asides]
 
@@ -533,7 +538,8 @@ class SampleStream:
                 return entry, place
         return None, place
 
-    def _is_stored(self, name: str) -> bool:
+    def is_stored(self, name: str) -> bool:
+        """Whether the cache holds what another method says."""
         return self._recall_opinion(name)[0] is not None
 
     def _of_targets(self, opinion: Entry) -> Array:

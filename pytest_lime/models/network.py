@@ -173,10 +173,10 @@ class Network:
         return self._finished(self._scores(received, through))
 
     def fuse(self, received: torch.Tensor) -> tuple[FusedNetwork, torch.Tensor] | None:
-        """Return the network fused, as it is now, and its scores of a batch; None where it does not score alike.
+        """Return the network fused, as it is now, and its scores of a batch.
 
-        The network itself is asked of the first and the last picture. That also serves as the batch's own pass, so
-        that this is no more than two passes dearer.
+        None where it cannot be fused, raises, or scores the first or the last picture otherwise than the network
+        itself. These two passes come on top, and those that fill up a batch of less than `PACKED_FROM` pictures.
 
         Parameters
         ----------
@@ -196,10 +196,11 @@ class Network:
             if known is None or not known.is_of(self.net, closely=True):
                 known = FusedNetwork(self.net)
             count, ends = len(received), slice(None, None, max(1, len(received) - 1))
-            # As batches are, on which it runs; on copies, since a network may write to its input. The network itself
-            # comes last, so that whatever it notes down of a pass is of a pass of its own.
-            batch = torch.cat([received] * -(-PACKED_FROM // count)).contiguous(memory_format=torch.channels_last)
-            scores = self._scores(batch, known)[:count]
+            # As batches are on which it runs, and which it does not write to.
+            filled = torch.cat([received] * -(-PACKED_FROM // count))[:PACKED_FROM] if count < PACKED_FROM else received
+            scores = self._scores(filled.contiguous(memory_format=torch.channels_last), known)[:count]
+            # The network itself may write to its input. It comes last, so that whatever it notes down of a pass is of
+            # a pass of its own.
             if known.agrees(self._scores(received[ends].clone()), scores[ends]):
                 found = known, self._finished(scores)
                 self._fused = known

@@ -620,12 +620,28 @@ class TestComparison:
     @pytest.mark.parametrize("count", [1, 2, 3, 4, 9])
     def test_the_scores_of_the_batch_come_with_it(self, count: int) -> None:
         model, batch = TorchModel(small(), size=12), torch.rand(count, 3, 12, 12)
-        before = batch.clone()
         with torch.inference_mode():
             found = model.fuse(batch)
             plain = model.classify(batch)
         assert found is not None
         torch.testing.assert_close(found[1], plain, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("count", [1, 4])
+    def test_what_the_network_writes_to_is_not_the_batch(self, count: int) -> None:
+        class Writes(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.net = small()
+
+            def forward(self, batch: Any) -> Any:
+                scores = self.net(batch)
+                if not isinstance(batch, fx.Proxy):
+                    batch.zero_()
+                return scores
+
+        batch = torch.rand(count, 3, 12, 12)
+        before = batch.clone()
+        assert fused_by(TorchModel(Writes().eval(), size=12), batch) is not None
         assert torch.equal(batch, before)
 
     def test_it_costs_two_passes_of_the_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -658,18 +674,32 @@ class TestComparison:
 
     def test_the_last_picture_is_compared_too(self) -> None:
         class Differs(nn.Module):
-            """Alike for the first picture of a batch only."""
+            """Another network for bright pictures."""
 
             def __init__(self) -> None:
                 super().__init__()
                 self.net = small()
 
             def forward(self, batch: Any) -> Any:
+                scores = self.net(batch)
                 if isinstance(batch, fx.Proxy):
-                    return self.net(batch)
-                return self.net(batch) * (1 + (batch != batch[:1]).any(dim=(1, 2, 3)).float())[:, None]
+                    return scores
+                return scores * (1 + (batch.amax(dim=(1, 2, 3)) > 1.5).float())[:, None]
 
-        assert fused(Differs().eval()) is None
+        model, batch = TorchModel(Differs().eval(), size=12), torch.rand(5, 3, 12, 12)
+        assert fused_by(model, batch) is not None
+        batch[-1] += 1
+        assert fused_by(model, batch) is None
+
+    def test_the_answer_of_the_model_is_checked(self) -> None:
+        found = []
+        for fuse in (True, False):
+            model = TorchModel(nn.Sequential(small(), nn.Softmax(dim=1)).eval(), size=12)
+            engine = Engine(model, CPU, fuse=fuse, batch_size=8)
+            with pytest.raises(ModelError, match="output") as error:
+                TestEngine().canvas(engine).scores(np.ones((8, 16), dtype=np.uint8), [0])
+            found.append(str(error.value))
+        assert found[0] == found[1]
 
 
 class TestEngine:
@@ -771,7 +801,11 @@ class TestEngine:
         assert engine._fused is ready is not None
         assert [engine.pace((3, size, size)).layout for size in (12, 16)] == [FUSED] * 2
 
-    def test_out_of_memory_halves_the_batch_and_goes_on_fused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first batch of 32 is the one on which it is compared.
+    @pytest.mark.parametrize("batch_size", ["auto", 32])
+    def test_out_of_memory_halves_the_batch_and_goes_on_fused(
+        self, batch_size: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         run = FusedNetwork.__call__
 
         def narrow(ready: FusedNetwork, batch: torch.Tensor) -> Any:
@@ -780,7 +814,7 @@ class TestEngine:
             return run(ready, batch)
 
         monkeypatch.setattr(FusedNetwork, "__call__", narrow)
-        found, plain, engine = self.both(small())
+        found, plain, engine = self.both(small(), batch_size=batch_size)
         assert np.abs(found - plain).max() < 1e-6
         assert engine._fused is not None
         assert engine.batch_size((3, 12, 12)) == 8
