@@ -186,7 +186,7 @@ class Network:
         Raises
         ------
         RuntimeError or MemoryError
-            There is not enough memory.
+            There is not enough memory for a batch that was not filled up.
         """
         self._follow(received)
         known, self._fused = self._fused, None
@@ -207,7 +207,7 @@ class Network:
                 return found
         # The user's code, which may do anything on a stand-in for a batch; it is told where the network runs by itself.
         except Exception as error:
-            if out_of_memory(error):
+            if out_of_memory(error) and len(received) >= PACKED_FROM:
                 raise
         return None
 

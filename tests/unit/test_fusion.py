@@ -827,9 +827,28 @@ class TestEngine:
 
         monkeypatch.setattr(FusedNetwork, "__call__", narrow)
         with pytest.raises(MemoryError):
-            model.fuse(torch.rand(1, 3, 12, 12))
+            model.fuse(torch.rand(4, 3, 12, 12))
         monkeypatch.undo()
-        assert model.fuse(torch.rand(1, 3, 12, 12)) is not None
+        assert model.fuse(torch.rand(4, 3, 12, 12)) is not None
+
+    @pytest.mark.parametrize("batch_size", ["auto", 1, 3])
+    @pytest.mark.parametrize("room", [1, 2, 3])
+    def test_where_few_pictures_fit_the_network_itself_scores_them(
+        self, room: int, batch_size: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        linear = functional.linear
+
+        def narrow(given: Any, *more: Any) -> Any:
+            if isinstance(given, torch.Tensor) and len(given) > room:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return linear(given, *more)
+
+        monkeypatch.setattr(functional, "linear", narrow)
+        found, plain, engine = self.both(small(), batch_size=batch_size)
+        # Fusing it takes four pictures at once.
+        assert engine._fused is None
+        assert np.abs(found - plain).max() < 1e-6
+        assert engine.batch_size((3, 12, 12)) <= room
 
     def test_explain_says_what_it_was_asked(self) -> None:
         model = TorchModel(small(), size=12, labels=list("abcd"))
