@@ -147,7 +147,7 @@ class Aside(NamedTuple):
 
 
 def _occlusion_is_stored(stream: SampleStream) -> bool:
-    return stream.is_stored(OCCLUSION)
+    return stream._recall_opinion(OCCLUSION)[0] is not None
 
 
 class SampleStream:
@@ -537,10 +537,6 @@ class SampleStream:
             if set(self._targets) <= set(map(int, entry.arrays["classes"])):
                 return entry, place
         return None, place
-
-    def is_stored(self, name: str) -> bool:
-        """Whether the cache holds what another method says."""
-        return self._recall_opinion(name)[0] is not None
 
     def _of_targets(self, opinion: Entry) -> Array:
         """Return what an opinion, as it is stored, says of each target, K×d."""

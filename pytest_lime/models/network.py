@@ -197,7 +197,7 @@ class Network:
                 known = FusedNetwork(self.net)
             count, ends = len(received), slice(None, None, max(1, len(received) - 1))
             # As batches are on which it runs, and which it does not write to.
-            filled = torch.cat([received] * -(-PACKED_FROM // count))[:PACKED_FROM] if count < PACKED_FROM else received
+            filled = received if count >= PACKED_FROM else torch.cat([received] * PACKED_FROM)[:PACKED_FROM]
             scores = self._scores(filled.contiguous(memory_format=torch.channels_last), known)[:count]
             # The network itself may write to its input. It comes last, so that whatever it notes down of a pass is of
             # a pass of its own.

@@ -628,11 +628,7 @@ class TestComparison:
 
     @pytest.mark.parametrize("count", [1, 4])
     def test_what_the_network_writes_to_is_not_the_batch(self, count: int) -> None:
-        class Writes(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.net = small()
-
+        class Writes(Body):
             def forward(self, batch: Any) -> Any:
                 scores = self.net(batch)
                 if not isinstance(batch, fx.Proxy):
@@ -653,15 +649,11 @@ class TestComparison:
             through.append(batch.clone())
             return run(ready, batch)
 
-        class Noting(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.net = small()
-
-            def forward(self, batch: Any) -> Any:
+        class Noting(Body):
+            def before(self, batch: Any) -> Any:
                 if not isinstance(batch, fx.Proxy):
                     own.append(batch.clone())
-                return self.net(batch)
+                return batch
 
         monkeypatch.setattr(FusedNetwork, "__call__", noted)
         engine = Engine(TorchModel(Noting().eval(), size=12), CPU, batch_size=8)
@@ -673,12 +665,8 @@ class TestComparison:
         torch.testing.assert_close(own[0], through[0][[0, 7]], rtol=0, atol=0)
 
     def test_the_last_picture_is_compared_too(self) -> None:
-        class Differs(nn.Module):
+        class Differs(Body):
             """Another network for bright pictures."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.net = small()
 
             def forward(self, batch: Any) -> Any:
                 scores = self.net(batch)
@@ -726,12 +714,8 @@ class TestEngine:
         assert batch_size == "auto" or engine.pace((3, 12, 12)).layout == FUSED
 
     def test_what_does_not_agree_is_not_used(self) -> None:
-        class Differs(nn.Module):
+        class Differs(Body):
             """Not the same network for whoever looks at it."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.net = small()
 
             def forward(self, batch: Any) -> Any:
                 return self.net(batch) * (2.0 if isinstance(batch, fx.Proxy) else 1.0)

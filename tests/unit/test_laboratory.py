@@ -244,10 +244,14 @@ class TestBeside:
         assert (none, model.count) == ([0], count + 40)
         assert [one.without for one in longer[0]] == [one.without for one in found[0]]
 
-    def test_what_the_cache_comes_to_hold_is_not_asked_either(self, tmp_path: Path) -> None:
+    def remembered(self, cache: Path) -> tuple[Seeing, Bench]:
+        """Return a model whose answers are kept in `cache`."""
         model = Seeing()
         model.fingerprint = "seeing"  # type: ignore[attr-defined]
-        bench = Bench(model, LimeOptions(device="cpu", **GRID), Cache(tmp_path))
+        return model, Bench(model, LimeOptions(device="cpu", **GRID), Cache(cache))
+
+    def test_what_the_cache_comes_to_hold_is_not_asked_either(self, tmp_path: Path) -> None:
+        model, bench = self.remembered(tmp_path)
         regions = [ASTRIDE]
         first = open_stream(bench, PHOTO, 0, opinions=["occlusion"])
         ((_, explanation),) = sample(bench.engine, [first])
@@ -262,9 +266,7 @@ class TestBeside:
         assert (lab.intervene(regions), lab.passes, model.count) == (found, 0, count)
 
     def test_opinions_that_the_cache_comes_to_hold_are_not_asked(self, tmp_path: Path) -> None:
-        model = Seeing()
-        model.fingerprint = "seeing"  # type: ignore[attr-defined]
-        bench = Bench(model, LimeOptions(device="cpu", **GRID), Cache(tmp_path))
+        model, bench = self.remembered(tmp_path)
         first, second = (open_stream(bench, PHOTO, 0, opinions=["occlusion"]) for _ in range(2))
         ((_, explanation),) = sample(bench.engine, [first])
         count = model.count
