@@ -48,13 +48,17 @@ def fusible(net: nn.Module) -> bool:
     modules, backend = list(net.modules()), torch.backends.mkldnn
     return (
         any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
-        and all(one.dtype is torch.float32 and one.device.type == "cpu" for one in net.parameters())
+        and all(_suits(one) for module in modules for one in module._parameters.values() if one is not None)
         and bool(backend.is_available() and backend.enabled)  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
         and not torch.is_autocast_enabled("cpu")
         and not (nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks)
         and not any(_has_its_own_way(module) for module in modules)
     )
+
+
+def _suits(parameter: nn.Parameter) -> bool:
+    return parameter.dtype is torch.float32 and parameter.device.type == "cpu"
 
 
 def _has_its_own_way(module: nn.Module) -> bool:
