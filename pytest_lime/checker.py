@@ -21,6 +21,7 @@ from pytest_lime.baselines import Shelf
 from pytest_lime.blas import undisturbed
 from pytest_lime.cache import Cache
 from pytest_lime.claims import Claim, check_signs, judge, unsettled
+from pytest_lime.decisions import Decision
 from pytest_lime.errors import (
     ClaimFailed,
     InconclusiveWarning,
@@ -35,7 +36,6 @@ from pytest_lime.explainer import check_target, open_stream, run
 from pytest_lime.explanation import Explanation, find_class
 from pytest_lime.groups import SPREAD, Comparison, compare, too_few
 from pytest_lime.images import Image, load_image, name_of
-from pytest_lime.interval_paths import IntervalPaths
 from pytest_lime.laboratory import Laboratory, check_network, intervene_beside
 from pytest_lime.lookahead import MOST, MOST_ON_CPU, Lookahead, Request, scout
 from pytest_lime.models import Model
@@ -184,7 +184,7 @@ class Lime:
         bench = self._bench(resolved)
         stream = self._ahead.take(request, bench) or self._open(bench, request)
         number = next(self._numbers)
-        asked = _Asked(number, claims, {"called": self._called()})
+        asked = _Asked(number, claims, Decision(stream, claims), {"called": self._called()})
         ((_, check, where),) = self._settle(bench, iter([stream]), {id(stream): asked}, images=1)
         self._raise_or_warn(check, where)
         return check
@@ -521,7 +521,8 @@ class Lime:
                 stream = self._open(bench, Request(loaded, target, made, options), evidence=share is not None)
             counted = {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}
             facts = {"called": called, "set": {**shared, **counted}}
-            places[id(stream)] = _Asked(numbers[place], made, facts if share else None, place, narrow or 0.0, which)
+            decision = Decision(stream, made, narrow or 0.0)
+            places[id(stream)] = _Asked(numbers[place], made, decision, facts if share else None, place, which)
             return stream
 
         accelerated = bench.engine.device.type != "cpu"
@@ -591,13 +592,12 @@ class Lime:
         `places` has what is asked of each stream, by its id.
         """
         latest: dict[int, Check] = {}
-        paths: dict[int, IntervalPaths] = {}
 
         def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
             asked = places[id(stream)]
             with _naming(asked.which):
                 check = latest[id(stream)] = judge(explanation, sampled(asked.claims))
-            paths.setdefault(id(stream), IntervalPaths()).note(check)
+            asked.decision.note(check)
             early = sum(unsettled(explanation, claim) for claim in asked.claims)
             return max(asked.open(check), early), len(asked.claims)
 
@@ -612,9 +612,10 @@ class Lime:
         try:
             for stream, explanation in settled:
                 asked = places.pop(id(stream))
+                asked.decision.keep()
                 lab = Laboratory(stream, explanation, self._shelf, self._load)
                 with _naming(asked.which):
-                    judged = paths.pop(id(stream)).attach(latest.pop(id(stream)))
+                    judged = asked.decision.attach(latest.pop(id(stream)))
                     check = conclude(judged, asked.claims, lab, hide=asked.facts is not None)
                 passes = explanation.passes + lab.passes
                 check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
@@ -770,30 +771,31 @@ class _Asked:
     number : int
         Of the check within its test.
     claims : tuple of Claim
+    decision : Decision
+        The way to it.
     facts : dict or None
         What its record says besides; None keeps no record.
     place : int
         Of the image among those of its set.
-    narrow : float
-        Half the width to which the first claim's figure is to be known, where that is asked and not a decision.
     which : str
         What errors call the image, where there are several.
     """
 
     number: int
     claims: tuple[Claim, ...]
+    decision: Decision
     facts: dict[str, Any] | None
     place: int = 0
-    narrow: float = 0.0
     which: str = ""
 
     def open(self, check: Check) -> int:
         """Return how many claims more samples should decide."""
-        if not self.narrow or not check.verdicts:
+        narrow = self.decision.narrow
+        if not narrow or not check.verdicts:
             return open_claims(check)
         verdict = check.verdicts[0]
         dead = verdict.samples > 0 and barely_alive(check.explanation)
-        return int(dead or not _is_known(verdict, self.narrow))
+        return int(dead or not _is_known(verdict, narrow))
 
 
 def _is_known(verdict: Verdict, narrow: float) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_lime.verdicts import Check, Verdict
 
@@ -23,10 +24,24 @@ Point: TypeAlias = tuple[int, float, float, float]
 
 
 class IntervalPaths:
-    """The paths of the claims on one image, a point a look."""
+    """The paths of the claims on one image, a point a look.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    points : P×5 float64 array, optional
+        As the attribute of other paths: these are gone on with.
+    """
+
+    def __init__(self, points: NDArray[np.float64] | None = None) -> None:
         self._points: dict[int, list[Point]] = {}
+        for place, samples, *figures in [] if points is None else points.tolist():
+            self._points.setdefault(int(place), []).append((int(samples), *figures))
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """All points, P×5 float64: the number of the claim, samples, estimate, low and high."""
+        rows = [(place, *point) for place, points in self._points.items() for point in points]
+        return np.array(rows, dtype=np.float64).reshape(-1, 5)
 
     def note(self, check: Check) -> None:
         """Take what a look at the samples says of each claim; one that takes no samples has no path."""

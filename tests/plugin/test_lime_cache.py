@@ -85,6 +85,44 @@ def test_a_second_run_makes_no_pass(
     assert passes(result) == 0
 
 
+@bare
+def test_a_second_run_says_the_same_of_what_took_many_looks(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    suite("""
+    GRID = {"segmenter": "grid", "segments": 16}
+    NEAR = mass(Box(0, 0, 16, 32), at_least=0.4)
+    IMAGES = list(np.random.default_rng(1).integers(0, 255, (24, 32, 32, 3)).astype("uint8"))
+
+    def test_check(lime):
+        lime.check(IMAGE, "cat", HOLDS, mass(Box(0, 0, 16, 32), at_most=0.522), **GRID)
+
+    def test_check_all(lime):
+        lime.check_all(IMAGES[:6], "cat", NEAR, mostly=0.5, **GRID)
+
+    def test_compare_groups(lime):
+        lime.compare_groups({"a": IMAGES[:12], "b": IMAGES[12:]}, "cat", NEAR, margin=0.2, **GRID)
+    """)
+
+    def told() -> dict[str, dict[str, Any]]:
+        found = report()
+        for record in found.values():
+            for part in (record, record.get("explanation", {}), record.get("cost", {})):
+                for cost in ("seconds", "passes", "batch_size", "time", "started", "duration"):
+                    part.pop(cost, None)
+        return found
+
+    run()
+    first = told()
+    assert len(first["test_check#0"]["claims"][1]["path"]) > 5
+    known = entries(pytester.path / ".pytest_cache")
+    assert "decision" in {name.split("/")[-2] for name in known}
+    result = run()
+    assert passes(result) == 0
+    assert told() == first
+    assert entries(pytester.path / ".pytest_cache") == known
+
+
 @pytest.mark.parametrize("mode", ["-n2"])
 def test_workers_share_what_is_kept(
     suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester

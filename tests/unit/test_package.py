@@ -129,7 +129,7 @@ LAYERS = [
         "laboratory",
         "provenance",
     },
-    {"verdicts", "interval_paths", "groups", "sets", "claims", "trials", "baselines", "regression"},
+    {"verdicts", "interval_paths", "decisions", "groups", "sets", "claims", "trials", "baselines", "regression"},
     {
         "report",
         "suites",

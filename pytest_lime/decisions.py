@@ -1,0 +1,91 @@
+"""Decisions: after how many samples the claims about an image were decided, kept with the way there.
+
+Stored samples need no pass, but each look at them takes a fit and a verdict, and of thirty looks only the last one says
+anything that counts. No verdict is kept: it comes from the samples, at the look that it came from before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytest_lime.cache import Entry
+from pytest_lime.claims import Claim
+from pytest_lime.fingerprint import state_digest
+from pytest_lime.interval_paths import IntervalPaths
+from pytest_lime.streams import SampleStream
+from pytest_lime.trials import sampled
+from pytest_lime.verdicts import Check
+
+__all__ = ["Decision"]
+
+DECISION = "decision"
+
+
+class Decision:
+    """The way to what is decided about one image: gone look by look, or known from an earlier run.
+
+    Where the cache knows it, and holds the samples, the first look of `stream` is put off to the one that decided.
+    Should it not decide any more, as with a regressor that is fitted by chance, the looks go on from there: intervals
+    of ``samples="auto"`` hold however often one looks, and wherever.
+
+    Parameters
+    ----------
+    stream : SampleStream
+        No look was taken at it yet.
+    claims : sequence of Claim
+    narrow : float
+        Half the width to which the first claim's figure is to be known, where that is asked and not a decision.
+
+    Attributes
+    ----------
+    narrow : float
+    """
+
+    def __init__(self, stream: SampleStream, claims: Sequence[Claim], narrow: float = 0.0) -> None:
+        self.narrow = narrow
+        self._stream, self._claims = stream, tuple(claims)
+        self._paths, self._looks = IntervalPaths(), 0
+        known = self._recall()
+        if known is not None and stream.put_off(last := int(str(known.facts["samples"]))):
+            points = known.arrays["points"]
+            # The point of the last look is found anew.
+            self._paths = IntervalPaths(points[points[:, 1] < last])
+
+    def note(self, check: Check) -> None:
+        """Take what a look at the samples says."""
+        self._looks += 1
+        self._paths.note(check)
+
+    def attach(self, check: Check) -> Check:
+        """Return `check`, whose verdicts have the paths of their intervals among their details."""
+        return self._paths.attach(check)
+
+    def keep(self) -> None:
+        """Write down after how many samples it ended, where it took more than one look to find that out."""
+        cache, place = self._stream.bench.cache, self._place()
+        if cache and place and self._looks > 1:
+            cache.put(DECISION, place, {"samples": self._stream.samples}, {"points": self._paths.points})
+
+    def _recall(self) -> Entry | None:
+        cache, place = self._stream.bench.cache, self._place()
+        return cache.get(DECISION, place, _is_decision) if cache and place else None
+
+    def _place(self) -> str:
+        """Return what the decision is kept under: the samples, and all that is made of them; empty to keep none."""
+        stream = self._stream
+        # What a class of the user's reads from elsewhere, no look at it tells.
+        ours = all(type(claim).__module__.partition(".")[0] == "pytest_lime" for claim in self._claims)
+        if not (ours and stream.adaptive and stream.place):
+            return ""
+        view = stream.scene.view
+        # Regions lie in the image, of which the samples know only what the model sees.
+        about = stream.place, view.size, view.box, view.shape, stream.bench.options, self.narrow
+        # Trials come after the last look, and say only how many samples they need at least.
+        return state_digest(*about, sampled(self._claims), [claim.fewest() for claim in self._claims]) or ""
+
+
+def _is_decision(entry: Entry) -> bool:
+    samples, points = entry.facts["samples"], entry.arrays["points"]
+    return type(samples) is int and points.ndim == 2 and points.shape[1] == 5 and points.dtype == np.float64
