@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_lime.errors import count_words
 from pytest_lime.states import State
 
 __all__ = ["Progress"]
@@ -191,7 +192,7 @@ def _forms(state: State, rate: float, at_most: str, encoding: str) -> Iterator[s
     speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
     left = _time_left(state, rate)
     may_end_sooner = bool(state.claims)
-    undecided = f"{state.undecided} of {state.claims} claims undecided" if state.undecided else "decided"
+    undecided = f"{state.undecided} of {count_words(state.claims, 'claim')} undecided" if state.undecided else "decided"
     long = [
         image,
         f"{samples} samples",

@@ -51,6 +51,10 @@ class TestWords:
     def test_a_narrower_one_shows_less(self, room: int, text: str) -> None:
         assert describe(state(), rate=50, room=room, encoding="utf-8").rpartition("| ")[2] == text
 
+    def test_one_claim_is_one(self) -> None:
+        text = describe(state(undecided=1, claims=1), rate=50, room=78, encoding="utf-8")
+        assert "1 of 1 claim undecided" in text
+
     @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
     @pytest.mark.parametrize("label", ["'cat' in 'cat.png'", "'猫猫猫' in '猫.png'", "'a\x1b[2Jb\n' in '\udcff'"])
     def test_never_more_than_there_is_room_for(self, label: str, encoding: str) -> None:
