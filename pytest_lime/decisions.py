@@ -14,6 +14,7 @@ from pytest_lime.cache import Entry
 from pytest_lime.claims import Claim
 from pytest_lime.fingerprint import state_digest
 from pytest_lime.interval_paths import IntervalPaths
+from pytest_lime.regions import region_sha256
 from pytest_lime.streams import SampleStream
 from pytest_lime.trials import sampled
 from pytest_lime.verdicts import Check
@@ -27,8 +28,8 @@ class Decision:
     """The way to what is decided about one image: gone look by look, or known from an earlier run.
 
     Where the cache knows it, and holds the samples, the first look of `stream` is put off to the one that decided.
-    Should it not decide any more, as with a regressor that is fitted by chance, the looks go on from there: intervals
-    of ``samples="auto"`` hold however often one looks, and wherever.
+    Should an entry say a number at which nothing is decided, the looks go on from there: intervals of
+    ``samples="auto"`` hold however often one looks, and wherever.
 
     Parameters
     ----------
@@ -64,26 +65,29 @@ class Decision:
 
     def keep(self) -> None:
         """Write down after how many samples it ended, where it took more than one look to find that out."""
-        cache, place = self._stream.bench.cache, self._place()
-        if cache and place and self._looks > 1:
+        cache = self._stream.bench.cache
+        if cache and self._looks > 1 and (place := self._place()):
             cache.put(DECISION, place, {"samples": self._stream.samples}, {"points": self._paths.points})
 
     def _recall(self) -> Entry | None:
-        cache, place = self._stream.bench.cache, self._place()
-        return cache.get(DECISION, place, _is_decision) if cache and place else None
+        cache = self._stream.bench.cache
+        return cache.get(DECISION, place, _is_decision) if cache and (place := self._place()) else None
 
     def _place(self) -> str:
         """Return what the decision is kept under: the samples, and all that is made of them; empty to keep none."""
-        stream = self._stream
-        # What a class of the user's reads from elsewhere, no look at it tells.
+        stream, claims = self._stream, sampled(self._claims)
+        options, size = stream.bench.options, stream.scene.image.size
+        # What a class or a function of the user's reads from elsewhere, no look at it tells.
         ours = all(type(claim).__module__.partition(".")[0] == "pytest_lime" for claim in self._claims)
-        if not (ours and stream.adaptive and stream.place):
+        named = all(isinstance(part, str) for part in (options.distance, options.kernel, options.surrogate))
+        # A number of samples has one look, and nothing to keep.
+        if not (stream.adaptive and ours and named and stream.place):
             return ""
-        view = stream.scene.view
-        # Regions lie in the image, of which the samples know only what the model sees.
-        about = stream.place, view.size, view.box, view.shape, stream.bench.options, self.narrow
+        regions = [region_sha256(region, size) for claim in claims for region in claim.areas()]
         # Trials come after the last look, and say only how many samples they need at least.
-        return state_digest(*about, sampled(self._claims), [claim.fewest() for claim in self._claims]) or ""
+        fewest = [claim.fewest() for claim in self._claims]
+        # Regions lie in the image, of which the samples know only what the model sees: hence its size.
+        return state_digest(stream.place, size, options, claims, regions, fewest, self.narrow) or ""
 
 
 def _is_decision(entry: Entry) -> bool:

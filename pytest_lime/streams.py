@@ -291,13 +291,13 @@ class SampleStream:
 
     @property
     def place(self) -> str:
-        """What tells the explanation from any other but for its options; empty where it is not kept, or not begun."""
+        """What tells samples, classes and opinions from any others; empty where samples are not kept, or not begun."""
         opinions = [(name, _version_of(name)) for name in self._wished]
         return digest(self._key, list(self._targets), opinions) if self._key and self.begun else ""
 
     def put_off(self, samples: int) -> bool:
         """Take the first look after so many samples, if the cache holds them; say whether it does."""
-        there = max(self._next_look, self.samples) <= samples <= min(self.most, len(self._stored))
+        there = self._next_look <= samples <= min(self.most, len(self._stored))
         if there:
             self._next_look = samples
         return there

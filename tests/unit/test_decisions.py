@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
 
 from pytest_lime import (
     Box,
     Claim,
     Explanation,
     LimeOptions,
+    Region,
     Verdict,
     invariant,
     mass,
@@ -57,8 +61,10 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
 
 
-def stream_of(cache: Cache | None, image: Any = IMAGE, target: Any = "cat", **options: Any) -> SampleStream:
-    bench = Bench(FakeModel(), LimeOptions(**{**OPTIONS, **options}), cache)
+def stream_of(
+    cache: Cache | None, image: Any = IMAGE, target: Any = "cat", model: Any = None, **options: Any
+) -> SampleStream:
+    bench = Bench(model or FakeModel(), LimeOptions(**{**OPTIONS, **options}), cache)
     return open_stream(bench, image, target, decides=True)
 
 
@@ -141,9 +147,10 @@ OTHERS: dict[str, dict[str, Any]] = {
     "target": {"target": "dog"},
     "confidence": {"confidence": 0.951},
     "surrogate": {"alpha": 1.0},
-    "kernel": {"kernel": lambda distances: np.exp(-distances)},
+    "kernel": {"kernel_width": 0.5},
     "budget": {"max_samples": 802},
     "image": {"image": IMAGE[::-1]},
+    "model": {"model": FakeModel(("cat", "dog", "bird", "fish"))},
     "seed": {"seed": 1},
 }
 
@@ -153,8 +160,10 @@ def test_another_question_is_asked_from_the_beginning(cache: Cache, changed: str
     options = dict(OTHERS[changed])
     claims, narrow = options.pop("claims", NEAR), options.pop("narrow", 0.0)
     known = settle(stream_of(cache))
-    # Its samples may be known.
+    # Its samples are there.
+    settle(stream_of(cache, **{**options, "samples": 800}))
     found = settle(stream_of(cache, **options), claims, narrow)
+    assert found.passes == 0
     assert found.looks == settle(stream_of(None, **options), claims, narrow).looks
     assert found.looks[0] < known.looks[-1]
 
@@ -210,6 +219,50 @@ def test_a_claim_of_the_users_is_asked_at_every_look(cache: Cache) -> None:
     first, second = settle(stream_of(cache), (Own(),)), settle(stream_of(cache), (Own(),))
     assert first.looks == second.looks
     assert len(first.looks) > 5
+    assert not entries(cache)
+
+
+class Half(Region):
+    """A region of the user's, which is read from outside of the process."""
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        inside = np.zeros(size, dtype=np.bool_)
+        inside[:, : size[1] // 2] = True
+        return ~inside if os.environ.get("HALF") == "right" else inside
+
+    def bounds(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        return 0, 0, size[1], size[0]
+
+
+@pytest.mark.parametrize("region", [Half(), ~Half() | Box(0, 0, 2, 32)], ids=["by itself", "within others"])
+def test_a_region_of_the_users_is_known_by_its_pixels(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, region: Region
+) -> None:
+    estimate = settle(stream_of(None, samples=128), (mass(region, at_least=0.5),)).check.verdicts[0].estimate
+    claims = (mass(region, at_least=estimate),)
+    first = settle(stream_of(cache), claims)
+    assert settle(stream_of(cache), claims).looks == first.looks[-1:]
+    monkeypatch.setenv("HALF", "right")
+    found = settle(stream_of(cache), claims)
+    assert found.looks == settle(stream_of(None), claims).looks
+    assert found.looks[0] < first.looks[-1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel": lambda distances: np.exp(-distances)},
+        {"distance": lambda masks: 1 - masks.mean(axis=1)},
+        {"surrogate": Ridge(), "max_samples": 160},
+    ],
+    ids=["kernel", "distance", "surrogate"],
+)
+def test_under_what_is_the_users_every_look_is_taken(cache: Cache, options: dict[str, Any]) -> None:
+    estimate = settle(stream_of(None, **options), (mass(LEFT, at_least=0.1),)).check.verdicts[0].estimate
+    claims = (mass(LEFT, at_least=estimate),)
+    first, second = (settle(stream_of(cache, **options), claims) for _ in range(2))
+    assert first.looks == second.looks
+    assert len(first.looks) > 1
     assert not entries(cache)
 
 
@@ -277,7 +330,7 @@ class TestEntries:
 
 
 class TestPuttingOff:
-    def test_a_stream_that_is_further_takes_its_own_look(self, cache: Cache) -> None:
+    def test_only_later_looks_are_taken(self, cache: Cache) -> None:
         settle(stream_of(cache))
         stream = stream_of(cache)
         first = stream.due
