@@ -521,7 +521,7 @@ class Lime:
                 stream = self._open(bench, Request(loaded, target, made, options), evidence=share is not None)
             counted = {"number": place + 1, "of": len(listed), "mostly": share, "status": "inconclusive"}
             facts = {"called": called, "set": {**shared, **counted}}
-            decision = Decision(stream, made, narrow or 0.0)
+            decision = Decision(stream, made, narrow or 0.0, races=share is not None)
             places[id(stream)] = _Asked(numbers[place], made, decision, facts if share else None, place, which)
             return stream
 

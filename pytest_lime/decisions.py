@@ -38,14 +38,19 @@ class Decision:
     claims : sequence of Claim
     narrow : float
         Half the width to which the first claim's figure is to be known, where that is asked and not a decision.
+    races : bool
+        It is one of a set that ends once the set is decided. Which images are seen by then hangs on how many looks each
+        of them takes, so all are taken again.
 
     Attributes
     ----------
     narrow : float
     """
 
-    def __init__(self, stream: SampleStream, claims: Sequence[Claim], narrow: float = 0.0) -> None:
-        self.narrow = narrow
+    def __init__(
+        self, stream: SampleStream, claims: Sequence[Claim], narrow: float = 0.0, *, races: bool = False
+    ) -> None:
+        self.narrow, self._races = narrow, races
         self._stream, self._claims = stream, tuple(claims)
         self._paths, self._looks = IntervalPaths(), 0
         known = self._recall()
@@ -81,7 +86,7 @@ class Decision:
         ours = all(type(claim).__module__.partition(".")[0] == "pytest_lime" for claim in self._claims)
         named = all(isinstance(part, str) for part in (options.distance, options.kernel, options.surrogate))
         # A number of samples has one look, and nothing to keep.
-        if not (stream.adaptive and ours and named and stream.place):
+        if self._races or not (stream.adaptive and ours and named and stream.place):
             return ""
         regions = [region_sha256(region, size) for claim in claims for region in claim.areas()]
         # Trials come after the last look, and say only how many samples they need at least.

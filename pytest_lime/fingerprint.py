@@ -22,6 +22,7 @@ import importlib.util
 import logging
 import marshal
 import os
+import pickle
 import re
 import site
 import sys
@@ -412,7 +413,11 @@ class _Walk:
         except Exception as error:
             raise _UnknownError(f"a {kind.__name__}") from error
         if isinstance(found, str):
-            self._put("global", found, then=(kind,))
+            module = sys.modules.get(pickle.whichmodule(value, found))  # type: ignore[attr-defined]  # not in the stubs
+            # Others may have its name, such as any two that `numpy.frompyfunc` makes of functions of one name.
+            if module is None or vars(module).get(found) is not value:
+                raise _UnknownError(f"a {kind.__name__} of which there is only its name")
+            self._put("global", found, then=(kind, module))
             return
         function, arguments, state, items, pairs = (*found, None, None, None)[:5]
         then = (kind, function, arguments, state, list(items or ()), list(pairs or ()))

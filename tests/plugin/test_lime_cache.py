@@ -123,6 +123,30 @@ def test_a_second_run_says_the_same_of_what_took_many_looks(
     assert entries(pytester.path / ".pytest_cache") == known
 
 
+@bare
+def test_a_second_run_of_a_set_sees_the_same_images(
+    suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester
+) -> None:
+    # The first image decides the set, but takes so many looks that all others are there before it is decided.
+    suite("""
+    SLOW = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    IMAGES = list(np.random.default_rng(1).integers(0, 255, (8, 32, 32, 3)).astype("uint8"))
+
+    def claim(image):
+        return mass(Box(0, 0, 16, 32), at_least=0.414 if image is SLOW else 0.001)
+
+    def test_set(lime):
+        lime.check_all([SLOW, *IMAGES], "cat", claim, segmenter="grid", segments=16)
+    """)
+    messages = []
+    for _ in range(2):
+        result = run()
+        messages.append([line for line in result.outlines if line.startswith("E ")])
+        assert len(report()) == 9
+    assert messages[0] == messages[1] != []
+    assert passes(result) == 0
+
+
 @pytest.mark.parametrize("mode", ["-n2"])
 def test_workers_share_what_is_kept(
     suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester

@@ -208,6 +208,16 @@ def test_a_trial_counts_for_how_many_samples_it_needs(cache: Cache) -> None:
     assert places[0] == places[1] != places[2] != ""
 
 
+def test_in_a_race_every_look_is_taken(cache: Cache) -> None:
+    settle(stream_of(cache))
+    stream = stream_of(cache)
+    first = stream.due
+    Decision(stream, NEAR, races=True)
+    assert stream.due == first
+    Decision(stream, NEAR)
+    assert stream.due > first
+
+
 class Own(Claim):
     """A claim of the user's."""
 

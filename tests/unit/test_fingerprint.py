@@ -513,6 +513,12 @@ class TestObjects:
         monkeypatch.setattr(module, "MOST_OBJECTS", 100)
         assert state_digest(much) is None
 
+    def test_what_is_pickled_by_its_name_is_known_where_the_name_says_it(self) -> None:
+        # A ufunc of the user's has the name of its function, and nothing else to be told by.
+        assert told(np.exp) != told(np.log)
+        for factor in (1, 2):
+            assert state_digest(np.frompyfunc(lambda value, factor=factor: value * factor, 1, 1)) is None
+
 
 class TestCode:
     """Of functions and classes that are defined here, in ways that no file tells of."""
