@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import nullcontext
 from typing import TypeVar
 
 from pytest_lime.blas import one_thread
@@ -88,60 +88,42 @@ def sample(
             )
         )
 
-    with _stored_if_left() as left:
-        while True:
-            while len(waiting) + sum(len(one.streams) for one in rounds) < window:
-                if (waiting or rounds) and not ready():
-                    break
-                stream = next(coming, None)
-                if stream is None:
-                    break
-                stream.bench.recall_pace(stream.canvas.shape)
+    while True:
+        while len(waiting) + sum(len(one.streams) for one in rounds) < window:
+            if (waiting or rounds) and not ready():
+                break
+            stream = next(coming, None)
+            if stream is None:
+                break
+            stream.bench.recall_pace(stream.canvas.shape)
+            waiting.append(stream)
+        while len(rounds) < most and (free := [stream for stream in waiting if not stream.busy]):
+            # Of few images, half: the other half is for the next round.
+            group = free[: max(1, -(-min(window, len(free) + sum(len(one.streams) for one in rounds)) // most))]
+            waiting = [stream for stream in waiting if stream not in group]
+            rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
+        if not rounds:
+            return
+        landed = rounds.popleft()
+        landed.land()
+        for stream in landed.streams:
+            if stream.due > 0:
                 waiting.append(stream)
-                left.append(stream)
-            while len(rounds) < most and (free := [stream for stream in waiting if not stream.busy]):
-                # Of few images, half: the other half is for the next round.
-                group = free[: max(1, -(-min(window, len(free) + sum(len(one.streams) for one in rounds)) // most))]
-                waiting = [stream for stream in waiting if stream not in group]
-                rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
-            if not rounds:
-                return
-            landed = rounds.popleft()
-            landed.land()
-            for stream in landed.streams:
-                if stream.due > 0:
-                    waiting.append(stream)
-                    continue
-                began = time.perf_counter()
-                # What was stored needs no pass, and leaves the cores to whoever wants them.
-                shared = landed.scored and not asynchronous and stream.scene.superpixels < MANY
-                with one_thread() if shared else nullcontext():
-                    explanation = stream.look()
-                    opened[id(stream)] = decide(stream, explanation)
-                stream.seconds += time.perf_counter() - began
-                if opened[id(stream)][0] and stream.go_on():
-                    waiting.append(stream)
-                    continue
-                del opened[id(stream)]
-                stream.store()
-                left.remove(stream)
-                done += 1
-                yield stream, explanation
-
-
-@contextmanager
-def _stored_if_left() -> Iterator[list[SampleStream]]:
-    """Give a list of streams, whose samples are stored if nobody waits for them any more.
-
-    So it is where a set is decided before each of its images is, and where somebody has lost patience.
-    """
-    left: list[SampleStream] = []
-    try:
-        yield left
-    except (GeneratorExit, KeyboardInterrupt):
-        for stream in left:
+                continue
+            began = time.perf_counter()
+            # What was stored needs no pass, and leaves the cores to whoever wants them.
+            shared = landed.scored and not asynchronous and stream.scene.superpixels < MANY
+            with one_thread() if shared else nullcontext():
+                explanation = stream.look()
+                opened[id(stream)] = decide(stream, explanation)
+            stream.seconds += time.perf_counter() - began
+            if opened[id(stream)][0] and stream.go_on():
+                waiting.append(stream)
+                continue
+            del opened[id(stream)]
             stream.store()
-        raise
+            done += 1
+            yield stream, explanation
 
 
 class _Round:

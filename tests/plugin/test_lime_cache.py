@@ -147,29 +147,6 @@ def test_a_second_run_of_a_set_sees_the_same_images(
     assert passes(result) == 0
 
 
-@bare
-def test_images_that_a_set_does_not_wait_for_are_not_sampled_twice(
-    suite: Callable[..., None], run: Run, report: Report, sizes: Callable[[], list[int]]
-) -> None:
-    # The first image decides the set, while the next ones are still open.
-    suite("""
-    IMAGES = list(np.random.default_rng(1).integers(0, 255, (4, 32, 32, 3)).astype("uint8"))
-
-    def claim(image):
-        return mass(Box(0, 0, 16, 32), at_least=0.99) if image is IMAGES[0] else pointing(CORNER, tolerance=0.5)
-
-    def test_set(lime):
-        lime.check_all(IMAGES, "cat", claim, segmenter="grid", segments=16, confidence=0.999999)
-    """)
-    run()
-    assert sum(sizes()) > 3 * 128
-    assert len(report()) == 1
-    run()
-    # Of two images, what hiding superpixels and the region does was scored, but nobody asked for it.
-    assert sum(sizes()) <= 2 * (16 + 4)
-    assert len(report()) == 1
-
-
 @pytest.mark.parametrize("mode", ["-n2"])
 def test_workers_share_what_is_kept(
     suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester

@@ -285,55 +285,6 @@ class TestDecisions:
         assert list(sample(bench_of().engine, [])) == []
 
 
-class TestLeft:
-    """What nobody waits for any more."""
-
-    def streams(self, cache: Cache, model: Kept) -> list[SampleStream]:
-        bench = Bench(model, LimeOptions(**{**OPTIONS, **AUTO}), cache)
-        return [open_(bench, image) for image in IMAGES[:3]]
-
-    def test_what_others_have_is_kept_where_nobody_waits_for_them(self, tmp_path: Path) -> None:
-        cache, model = Cache(tmp_path / "cache"), Kept()
-        streams = self.streams(cache, model)
-        counts = dict(zip(map(id, streams), (400, 160, 400), strict=True))
-        found = sample(streams[0].bench.engine, streams, decide=after(counts))
-        assert next(found)[0] is streams[1]
-        found.close()
-        had = [stream.samples for stream in streams]
-        assert min(had) >= 128
-        model.batches.clear()
-        again = self.streams(cache, model)
-        for stream, count in zip(again, had, strict=True):
-            assert len(stream._stored) == count
-            while stream.portion() is None and stream.go_on() and stream._next_look <= count:
-                pass
-        assert not model.batches
-
-    def test_whoever_interrupts_loses_nothing(self, tmp_path: Path) -> None:
-        cache, model = Cache(tmp_path / "cache"), Kept()
-        (stream, *_) = self.streams(cache, model)
-
-        def interrupt(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
-            if explanation.samples > 150:
-                raise KeyboardInterrupt
-            return 1, 1
-
-        with pytest.raises(KeyboardInterrupt):
-            list(sample(stream.bench.engine, [stream], decide=interrupt))
-        assert len(self.streams(cache, model)[0]._stored) == stream.samples > 150
-
-    def test_what_an_error_leaves_is_not_trusted(self, tmp_path: Path) -> None:
-        class Wandering(Kept):
-            def predict(self, batch: torch.Tensor) -> torch.Tensor:
-                return super().predict(batch).roll(len(self.sizes), dims=1)
-
-        cache, model = Cache(tmp_path / "cache"), Wandering()
-        streams = self.streams(cache, model)
-        with pytest.raises(ModelError, match="scored the same image differently"):
-            list(sample(streams[0].bench.engine, streams, decide=never))
-        assert [len(stream._stored) for stream in self.streams(cache, model)] == [0, 0, 0]
-
-
 class TestWindow:
     def test_streams_are_opened_as_there_is_room(self) -> None:
         bench = bench_of()
