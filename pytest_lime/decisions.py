@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_lime.cache import Entry
 from pytest_lime.claims import Claim
-from pytest_lime.fingerprint import state_digest
+from pytest_lime.fingerprint import is_ours, state_digest
 from pytest_lime.interval_paths import IntervalPaths
 from pytest_lime.regions import region_sha256
 from pytest_lime.streams import SampleStream
@@ -82,8 +82,8 @@ class Decision:
         """Return what the decision is kept under: the samples, and all that is made of them; empty to keep none."""
         stream, claims = self._stream, sampled(self._claims)
         options, size = stream.bench.options, stream.scene.image.size
-        # What a class or a function of the user's reads from elsewhere, no look at it tells.
-        ours = all(type(claim).__module__.partition(".")[0] == "pytest_lime" for claim in self._claims)
+        ours = all(map(is_ours, self._claims))
+        # Nor does a look tell what functions and regressors of the user's read.
         named = all(isinstance(part, str) for part in (options.distance, options.kernel, options.surrogate))
         # A number of samples has one look, and nothing to keep.
         if self._races or not (stream.adaptive and ours and named and stream.place):
@@ -97,4 +97,6 @@ class Decision:
 
 def _is_decision(entry: Entry) -> bool:
     samples, points = entry.facts["samples"], entry.arrays["points"]
-    return type(samples) is int and points.ndim == 2 and points.shape[1] == 5 and points.dtype == np.float64
+    holds = type(samples) is int and points.ndim == 2 and points.shape[1] == 5 and points.dtype == np.float64
+    # Figures may be endless, the number of a claim and of samples may not.
+    return holds and bool(np.isfinite(points[:, :2]).all())

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 import pytest_lime
 from pytest_lime.errors import ModelError, is_for_the_user, one_line
 
-__all__ = ["fingerprint", "state_digest", "versions"]
+__all__ = ["fingerprint", "is_ours", "state_digest", "versions"]
 
 __tracebackhide__ = is_for_the_user
 
@@ -123,9 +123,7 @@ def fingerprint(model: Any) -> str | None:
         The model has a `fingerprint` of another kind.
     """
     if not hasattr(model, "fingerprint"):
-        # What a class of the user's reads from elsewhere, such as a file of weights, no look at it tells.
-        ours = type(model).__module__.partition(".")[0] == "pytest_lime"
-        return state_digest(model) if ours else None
+        return state_digest(model) if is_ours(model) else None
     own = model.fingerprint() if callable(model.fingerprint) else model.fingerprint
     if own is not None and not isinstance(own, str):
         raise ModelError(
@@ -133,6 +131,11 @@ def fingerprint(model: Any) -> str | None:
             "arguments that returns one."
         )
     return None if own is None else state_digest(type(model).__module__, type(model).__qualname__, str(own))
+
+
+def is_ours(value: Any) -> bool:
+    """Whether `value` is of a class of this package: what another reads from elsewhere, no look at it tells."""
+    return type(value).__module__.partition(".")[0] == "pytest_lime"
 
 
 def state_digest(*parts: Any, evaluated: torch.nn.Module | None = None) -> str | None:

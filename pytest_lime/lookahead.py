@@ -26,6 +26,7 @@ import numpy as np
 import pytest_lime
 from pytest_lime.blas import undisturbed
 from pytest_lime.cache import digest
+from pytest_lime.fingerprint import is_ours
 from pytest_lime.options import LimeOptions
 from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.suites import CASE
@@ -59,7 +60,7 @@ def snapshot(value: Any) -> Any:
         return type(value), [snapshot(one) for one in value]
     if isinstance(value, Mapping):
         return type(value), {name: snapshot(one) for name, one in value.items()}
-    if dataclasses.is_dataclass(value) and type(value).__module__.partition(".")[0] == "pytest_lime":
+    if dataclasses.is_dataclass(value) and is_ours(value):
         return type(value), {field.name: snapshot(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if value is None or isinstance(value, str | bytes | int | float | bool | PurePath):
         return type(value), value

@@ -37,7 +37,7 @@ from pytest_lime.footprints import project_region
 from pytest_lime.sampling import sample
 from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.testing import FakeModel
-from pytest_lime.trials import Trial
+from pytest_lime.trials import sampled
 from pytest_lime.verdicts import Check, open_claims
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -71,12 +71,11 @@ def stream_of(
 def settle(stream: SampleStream, claims: Sequence[Claim] = NEAR, narrow: float = 0.0) -> Settled:
     """Sample until `claims` are decided, as a check does."""
     decision, looks = Decision(stream, claims, narrow), []
-    judged = [claim for claim in claims if not isinstance(claim, Trial)]
     check: Check | None = None
 
     def decide(_: SampleStream, explanation: Explanation) -> tuple[int, int]:
         nonlocal check
-        check = judge(explanation, tuple(judged))
+        check = judge(explanation, sampled(claims))
         decision.note(check)
         looks.append(explanation.samples)
         return open_claims(check), len(claims)
@@ -173,11 +172,7 @@ def test_an_image_of_another_size_that_looks_the_same_is_asked_from_the_beginnin
     plain = np.full((32, 32, 3), 128, dtype=np.uint8)
     plain[:, :16] = 64
     larger = plain.repeat(2, axis=0)
-    first = stream_of(cache, plain)
-    while (portion := first.portion()) is not None:
-        first.add(first.bench.engine.submit([portion]).results()[0])
-    first.look()
-    first.store()
+    settle(stream_of(cache, plain))
     streams = [stream_of(cache, image) for image in (plain, larger)]
     # They share their samples, but not what the region is.
     assert streams[0].place == streams[1].place != ""
@@ -305,7 +300,13 @@ class TestEntries:
 
     @pytest.mark.parametrize(
         ("samples", "points"),
-        [("200", np.zeros((1, 5))), (200, np.zeros(5)), (200, np.zeros((1, 4))), (200, np.zeros((1, 5), np.float32))],
+        [
+            ("200", np.zeros((1, 5))),
+            (200, np.zeros(5)),
+            (200, np.zeros((1, 4))),
+            (200, np.zeros((1, 5), np.float32)),
+            (200, np.full((1, 5), np.nan)),
+        ],
     )
     def test_what_holds_something_else_is_a_warning(self, cache: Cache, samples: Any, points: Any) -> None:
         with pytest.warns(CacheWarning, match="holds no decision"):
