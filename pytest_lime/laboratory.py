@@ -253,8 +253,7 @@ class Laboratory:
         The second fill is made only when the model has to be asked.
         """
         bench, scene = self._bench, self._scene
-        beside = [self._stream.scored(question.about, [self._target]) for question in questions]
-        found = [scores[:, 0] for scores in beside if scores is not None]
+        found = _beside(self._stream, questions)
         key = _key(bench, scene, self._target, questions)
         if len(found) < len(questions):
             if (stored := _stored(bench, key, questions)) is not None:
@@ -264,8 +263,7 @@ class Laboratory:
             ]
             found = [scores[:, 0] for scores in bench.engine.submit(portions).results()]
         self.passes += sum(map(len, found))
-        if bench.cache and key:
-            bench.cache.put(PROBE, key, {}, {"scores": np.concatenate(found)})
+        _store(bench, key, found)
         return found
 
 
@@ -279,14 +277,19 @@ def intervene_beside(stream: SampleStream, regions: Sequence[Region]) -> None:
         return
     questions = _interventions(stream.scene, regions)
 
-    def known(stream: SampleStream) -> bool:
+    def key(stream: SampleStream) -> str | None:
         target = stream.first_target
-        key = None if target is None else _key(stream.bench, stream.scene, target, questions)
-        return _stored(stream.bench, key, questions) is not None
+        return None if target is None else _key(stream.bench, stream.scene, target, questions)
+
+    def known(stream: SampleStream) -> bool:
+        return _stored(stream.bench, key(stream), questions) is not None
+
+    def keep(stream: SampleStream) -> None:
+        _store(stream.bench, key(stream), _beside(stream, questions))
 
     if not known(stream):
         asides = _asides(stream.bench, stream.scene, questions)
-        stream.asides += [aside._replace(known=known) for aside in asides]
+        stream.asides += [aside._replace(known=known, keep=keep) for aside in asides]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -348,6 +351,18 @@ def _stored(bench: Bench, key: str | None, questions: Sequence[_Question]) -> li
     if bench.cache and key:
         entry = bench.cache.get(PROBE, key, lambda entry: _is_sound(entry.arrays["scores"], sum(lengths)))
     return None if entry is None else np.split(entry.arrays["scores"].astype(np.float64), np.cumsum(lengths)[:-1])
+
+
+def _store(bench: Bench, key: str | None, found: Sequence[Array]) -> None:
+    if bench.cache and key:
+        bench.cache.put(PROBE, key, {}, {"scores": np.concatenate(found)})
+
+
+def _beside(stream: SampleStream, questions: Sequence[_Question]) -> list[Array]:
+    """Return the scores of the first target for each of `questions` that was asked beside the samples of `stream`."""
+    target = stream.first_target
+    found = [] if target is None else [stream.scored(question.about, [target]) for question in questions]
+    return [scores[:, 0] for scores in found if scores is not None]
 
 
 def check_network(model: Model, claim: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TypeVar
 
 from pytest_lime.blas import one_thread
@@ -20,10 +20,11 @@ Found = TypeVar("Found")
 
 # From a look to how many claims stay open, and how many there are; with none open the sampling ends.
 Decide = Callable[[SampleStream, Explanation], tuple[int, int]]
-# Images that are sampled at once, each held in memory: enough to fill the batches of an accelerator; a processor
-# is full with one, and needs others only for what is left of a batch.
-WINDOW_ON_ACCELERATOR = 16
-WINDOW = 3
+# Images that are open at once, each held in memory: enough to fill the batches of an accelerator.
+WINDOW = 16
+# A processor is full with one image, and needs others only for what is left of a batch: of those that were not looked
+# at yet, so many are open. The rest of the window is for those that take long, while others may decide a set.
+FRESH_ON_PROCESSOR = 3
 # Products of so many columns are worth the other cores, which a processor's passes then have to wait for.
 MANY = 400
 
@@ -44,8 +45,12 @@ def sample(
 ) -> Generator[tuple[SampleStream, Explanation], None, None]:
     """Sample `streams` until each is decided or at its end, and yield each with its explanation as it gets there.
 
-    Those that are still open get the next samples. While an accelerator works on the samples of one half of the
-    images, the host looks at those of the other.
+    Those that are still open get the next samples, and those with the fewest come first: whoever closes this early has
+    then spent little on images that take long, and nothing on any that a processor has not come to. What these were
+    scored for is stored all the same. While an accelerator works on the samples of one half of the images, the host
+    looks at those of the other.
+
+    On a processor the order hangs on the looks alone, and not on what is stored: a second run sees the same images.
 
     Parameters
     ----------
@@ -71,7 +76,7 @@ def sample(
     done = 0
     # An accelerator gets its next round before this one is waited for; a processor would only be kept waiting.
     asynchronous = engine.device.type != "cpu"
-    window, most = (WINDOW_ON_ACCELERATOR, 2) if asynchronous else (WINDOW, 1)
+    most, fresh = (2, WINDOW) if asynchronous else (1, FRESH_ON_PROCESSOR)
 
     def tell(stream: SampleStream, rows: int) -> None:
         undecided, claims = opened.get(id(stream), (0, 0))
@@ -88,42 +93,63 @@ def sample(
             )
         )
 
-    while True:
-        while len(waiting) + sum(len(one.streams) for one in rounds) < window:
-            if (waiting or rounds) and not ready():
-                break
-            stream = next(coming, None)
-            if stream is None:
-                break
-            stream.bench.recall_pace(stream.canvas.shape)
-            waiting.append(stream)
-        while len(rounds) < most and (free := [stream for stream in waiting if not stream.busy]):
-            # Of few images, half: the other half is for the next round.
-            group = free[: max(1, -(-min(window, len(free) + sum(len(one.streams) for one in rounds)) // most))]
-            waiting = [stream for stream in waiting if stream not in group]
-            rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
-        if not rounds:
-            return
-        landed = rounds.popleft()
-        landed.land()
-        for stream in landed.streams:
-            if stream.due > 0:
+    with _stored_when_left() as left:
+        while True:
+            while len(left) < WINDOW and sum(id(one) not in opened for one in left) < fresh:
+                if left and not ready():
+                    break
+                stream = next(coming, None)
+                if stream is None:
+                    break
+                stream.bench.recall_pace(stream.canvas.shape)
+                left.append(stream)
                 waiting.append(stream)
-                continue
-            began = time.perf_counter()
-            # What was stored needs no pass, and leaves the cores to whoever wants them.
-            shared = landed.scored and not asynchronous and stream.scene.superpixels < MANY
-            with one_thread() if shared else nullcontext():
-                explanation = stream.look()
-                opened[id(stream)] = decide(stream, explanation)
-            stream.seconds += time.perf_counter() - began
-            if opened[id(stream)][0] and stream.go_on():
-                waiting.append(stream)
-                continue
-            del opened[id(stream)]
-            stream.store()
-            done += 1
-            yield stream, explanation
+            waiting.sort(key=lambda stream: stream.next_look)
+            while len(rounds) < most and (free := [stream for stream in waiting if not stream.busy]):
+                # Of few images, half: the other half is for the next round.
+                group = free[: -(-len(left) // most) if asynchronous else 1]
+                waiting = [stream for stream in waiting if stream not in group]
+                rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
+            if not rounds:
+                return
+            landed = rounds.popleft()
+            landed.land()
+            for stream in landed.streams:
+                if stream.due > 0:
+                    # Before others of as many samples, as if these had been stored.
+                    waiting.insert(0, stream)
+                    continue
+                began = time.perf_counter()
+                # What was stored needs no pass, and leaves the cores to whoever wants them.
+                shared = landed.scored and not asynchronous and stream.scene.superpixels < MANY
+                with one_thread() if shared else nullcontext():
+                    explanation = stream.look()
+                    opened[id(stream)] = decide(stream, explanation)
+                stream.seconds += time.perf_counter() - began
+                if opened[id(stream)][0] and stream.go_on():
+                    waiting.append(stream)
+                    continue
+                del opened[id(stream)]
+                stream.store()
+                left.remove(stream)
+                done += 1
+                yield stream, explanation
+
+
+@contextmanager
+def _stored_when_left() -> Iterator[list[SampleStream]]:
+    """Give a list of streams; what those in it were scored for is stored when nobody waits for them any more.
+
+    So it is where a set is decided before each of its images is, and where somebody has lost patience.
+    """
+    left: list[SampleStream] = []
+    try:
+        yield left
+    finally:
+        for stream in left:
+            # This only saves time, and must not hide what it was that ended the sampling.
+            with suppress(Exception):
+                stream.leave()
 
 
 class _Round:

@@ -138,16 +138,23 @@ class Aside(NamedTuple):
     masks : N×d uint8 array
     known : callable
         Takes the stream. Whether the cache holds the answer by now: then nothing is scored.
+    keep : callable
+        Takes the stream. Stores the answer of a stream that nobody waits for any more.
     """
 
     about: str
     canvas: Canvas
     masks: Masks
     known: Callable[[SampleStream], bool] = lambda stream: False
+    keep: Callable[[SampleStream], None] = lambda stream: None
 
 
 def _occlusion_is_stored(stream: SampleStream) -> bool:
     return stream._recall_opinion(OCCLUSION)[0] is not None
+
+
+def _keep_occlusion(stream: SampleStream) -> None:
+    stream._ask(OCCLUSION)
 
 
 class SampleStream:
@@ -171,6 +178,8 @@ class SampleStream:
     ----------
     asides : list of Aside
         What is still to be scored beside the samples.
+    next_look : int
+        After how many samples it is to be looked at.
 
     Raises
     ------
@@ -197,7 +206,7 @@ class SampleStream:
         self.adaptive = decides and options.samples == "auto" and self._masks.length is None
         wished = min(UNASKED, options.max_samples) if options.samples == "auto" else options.samples
         self.most: int = self._masks.length or (options.max_samples if self.adaptive else wished)
-        self._next_look = min(self.most, self._first_look()) if self.adaptive else self.most
+        self.next_look = min(self.most, self._first_look()) if self.adaptive else self.most
         # A label that does not exist is told before any pass where the labels are known.
         if bench.labels is not None:
             _targets(target, bench.labels, None)
@@ -207,6 +216,7 @@ class SampleStream:
         self._scores: list[Array] = []
         self._prediction: Array | None = None
         self._precise: Array | None = None
+        self._precise_is_new = False
         self._targets: tuple[int, ...] = ()
         self._kept: tuple[int, ...] = ()
         self._confirmed = False
@@ -218,10 +228,12 @@ class SampleStream:
         self._recall()
         self.asides: list[Aside] = []
         self._scored_beside: dict[str, Array] = {}
+        self._keepers: list[Callable[[SampleStream], None]] = []
         if OCCLUSION in opinions:
             stored, _ = self._recall_opinion(OCCLUSION)
             if stored is None:
-                self.asides.append(Aside(OCCLUSION, self.canvas, each_hidden(scene.superpixels), _occlusion_is_stored))
+                hidden = each_hidden(scene.superpixels)
+                self.asides.append(Aside(OCCLUSION, self.canvas, hidden, _occlusion_is_stored, _keep_occlusion))
             elif self.begun:
                 self._opinions[OCCLUSION] = self._of_targets(stored)
 
@@ -237,7 +249,7 @@ class SampleStream:
     @property
     def due(self) -> int:
         """How many samples are missing until the next look."""
-        return self._next_look - self.samples
+        return self.next_look - self.samples
 
     @property
     def busy(self) -> bool:
@@ -297,9 +309,9 @@ class SampleStream:
 
     def put_off(self, samples: int) -> bool:
         """Take the first look after so many samples, if the cache holds them; say whether it does."""
-        there = self._next_look <= samples <= min(self.most, len(self._stored))
+        there = self.next_look <= samples <= min(self.most, len(self._stored))
         if there:
-            self._next_look = samples
+            self.next_look = samples
         return there
 
     def go_on(self) -> bool:
@@ -308,8 +320,8 @@ class SampleStream:
             return False
         options = self.bench.options
         closed = options.surrogate in CLOSED and options.feature_selection == "none"
-        grown = max(self._next_look + STEP, self._next_look * (GROWTH if closed else GROWTH_OF_SLOW))
-        self._next_look = min(self.most, math.ceil(grown / 2) * 2)
+        grown = max(self.next_look + STEP, self.next_look * (GROWTH if closed else GROWTH_OF_SLOW))
+        self.next_look = min(self.most, math.ceil(grown / 2) * 2)
         return True
 
     def portion(self, most: int | None = None) -> Portion | None:
@@ -396,6 +408,8 @@ class SampleStream:
         """Take the scores of one of `asides`, once those of the samples beside it are taken."""
         self.asides = [other for other in self.asides if other is not aside]
         self._scored_beside[aside.about] = scores[:, self._kept] if portion.classes is None else scores
+        if aside.keep not in self._keepers:
+            self._keepers.append(aside.keep)
 
     def scored(self, about: str, classes: Sequence[int]) -> Array | None:
         """Return what an aside came to, N×len(classes); None where it was not scored here."""
@@ -413,7 +427,6 @@ class SampleStream:
             They changed.
         """
         assert self._prediction is not None
-        self._confirmed = True
         off = float(np.abs(again - self._prediction).max())
         # A probability moves by many times the spacing of the logits that it comes from.
         if off > max(0.01, 25 * self._resolution) * np.abs(self._prediction).max():
@@ -421,6 +434,7 @@ class SampleStream:
                 f"the model scored the same image differently (by up to {off:.3g}) when asked again beside another: "
                 "switch off dropout and other chance, and put batch normalisation into evaluation mode."
             )
+        self._confirmed = True
 
     @property
     def _resolution(self) -> float:
@@ -503,7 +517,7 @@ class SampleStream:
             bench = self.bench
             precise = Engine(bench.model, bench.engine.device, batch_size=1)
             canvas = Canvas(precise, self.scene.pixels, self.scene.filled, self.scene.segments)
-            self._precise = precise.alone(canvas)
+            self._precise, self._precise_is_new = precise.alone(canvas), True
             self.canvas.passes += 1
         return np.asarray(self._prediction[targets] - self._precise[targets])
 
@@ -624,23 +638,33 @@ class SampleStream:
         if not (self.bench.cache and self._key and self._confirmed and self._prediction is not None):
             return
         self.bench.keep_pace(self.canvas.shape)
-        if self.samples <= len(self._stored):
+        if self.samples <= len(self._stored) and not self._precise_is_new:
             return
         there = self._entry(SAMPLES, self._place, self._sound)
         if there is not None and len(there.arrays["scores"]) >= self.samples:
-            # Another stream, or another process, has got further since this one began.
-            return
-        scores = np.concatenate(self._scores)
-        single = scores.astype(np.float32)
-        arrays: dict[str, NDArray[Any]] = {
-            "classes": np.array(self._kept, dtype=np.int64),
-            "prediction": self._prediction,
-            # Most models compute in single precision, which half the bytes hold.
-            "scores": single if np.array_equal(single, scores) else scores,
-        }
+            # This stream, another one, or another process has got further before.
+            arrays = dict(there.arrays)
+            if self._precise is None or "precise" in arrays:
+                return
+        else:
+            scores = np.concatenate(self._scores)
+            single = scores.astype(np.float32)
+            arrays = {
+                "classes": np.array(self._kept, dtype=np.int64),
+                "prediction": self._prediction,
+                # Most models compute in single precision, which half the bytes hold.
+                "scores": single if np.array_equal(single, scores) else scores,
+            }
         if self._precise is not None:
             arrays["precise"] = self._precise
-        self.bench.cache.put(SAMPLES, self._place, {"samples": len(scores)}, arrays)
+        self.bench.cache.put(SAMPLES, self._place, {"samples": len(arrays["scores"])}, arrays)
+
+    def leave(self) -> None:
+        """Write down all that was scored so far, as nobody waits for the rest."""
+        self.store()
+        if self.begun:
+            for keep in self._keepers:
+                keep(self)
 
 
 def _is_finite(array: NDArray[Any], shape: tuple[int, ...]) -> bool:

@@ -31,11 +31,11 @@ def _no_step_summary() -> None:
 def _extend(stream: SampleStream, count: int) -> None:
     """Draw, score and add `count` more samples whatever is due; fewer where the masks come to their end."""
     end = int(min(stream.samples + count, stream._masks.length or math.inf))
-    stream._next_look, planned = end, stream._next_look
+    stream.next_look, planned = end, stream.next_look
     stream.bench.recall_pace(stream.canvas.shape)
     while (portion := stream.portion()) is not None:
         stream.add(stream.bench.engine.submit([portion]).results()[0])
-    stream._next_look = max(planned, end)
+    stream.next_look = max(planned, end)
 
 
 @pytest.fixture(scope="session")

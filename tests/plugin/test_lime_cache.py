@@ -147,6 +147,38 @@ def test_a_second_run_of_a_set_sees_the_same_images(
     assert passes(result) == 0
 
 
+@bare
+@pytest.mark.parametrize("many", [False, True])
+def test_images_that_a_set_does_not_wait_for_are_not_begun_again(
+    suite: Callable[..., None], run: Run, report: Report, sizes: Callable[[], list[int]], many: bool
+) -> None:
+    # The slow ones, the first of all among them, are not decided by the time that the others have decided the set.
+    suite(f"""
+    IMAGES = list(np.random.default_rng(1).integers(0, 255, (12, 32, 32, 3)).astype("uint8"))
+    for place in (0, 1, 2, 5):
+        IMAGES[place] = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        IMAGES[place][place, 31] ^= 1
+
+    def claim(image):
+        slow = any(image is IMAGES[place] for place in (0, 1, 2, 5))
+        return mass(Box(0, 0, 16, 32), at_least=0.414 if slow else 0.001)
+
+    def test_set(lime):
+        lime.check_all(IMAGES, 0, claim, mostly=0.66, segmenter="grid", segments={144 if many else 16})
+    """)
+    run().assert_outcomes(passed=1)
+    first = report()
+    assert len(first) == 8
+    # Of what takes long only the first looks were paid for.
+    needed = sum(record["explanation"]["samples"] for record in first.values())
+    assert needed < sum(sizes()) < 3 * needed
+    run().assert_outcomes(passed=1)
+    assert sizes() == []
+    assert {name: record["image"] for name, record in report().items()} == {
+        name: record["image"] for name, record in first.items()
+    }
+
+
 @pytest.mark.parametrize("mode", ["-n2"])
 def test_workers_share_what_is_kept(
     suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester

@@ -19,8 +19,10 @@ from pytest_lime.cache import Cache
 from pytest_lime.explainer import open_stream
 from pytest_lime.explanation import fit_samples
 from pytest_lime.forward import Engine, Pending, Portion
+from pytest_lime.laboratory import intervene_beside
 from pytest_lime.options import LimeOptions
-from pytest_lime.sampling import WINDOW, sample
+from pytest_lime.regions import Box
+from pytest_lime.sampling import FRESH_ON_PROCESSOR, WINDOW, sample
 from pytest_lime.states import State
 from pytest_lime.streams import Bench, SampleStream
 from pytest_lime.testing import FakeModel
@@ -58,6 +60,11 @@ class Kept(Recording):
 
 def bench_of(model: Any = None, **options: Any) -> Bench:
     return Bench(model or Recording(), LimeOptions(**{**OPTIONS, **options}))
+
+
+def by_halves(images: NDArray[Any]) -> NDArray[Any]:
+    first = images[:, :16].mean(axis=(1, 2, 3)) / 255
+    return np.stack([first, 1 - first], axis=1)
 
 
 def open_(bench: Bench, image: Any, target: Any = 0, opinions: Any = ()) -> SampleStream:
@@ -139,9 +146,9 @@ class TestAsides:
         streams = [open_stream(bench, image, 0, opinions="occlusion") for image in IMAGES[:images]]
         found = list(sample(bench.engine, streams))
         sizes = bench.model.sizes  # type: ignore[attr-defined]  # a Recording
-        # The image twice, its samples, and each of 16 superpixels hidden; rounds are of three images at most.
+        # The image twice, its samples, and each of 16 superpixels hidden; images fill up each other's batches.
         assert sum(sizes) == images * 118
-        assert sum(size < 32 for size in sizes) <= -(-images // WINDOW)
+        assert sum(size < 32 for size in sizes) <= 1
         for stream, explanation in found:
             assert explanation.passes == 118
             assert_occluded(stream, explanation)
@@ -285,6 +292,143 @@ class TestDecisions:
         assert list(sample(bench_of().engine, [])) == []
 
 
+class TestOrder:
+    """Of streams on a processor."""
+
+    def test_those_with_the_fewest_samples_come_first(self) -> None:
+        bench = bench_of(**AUTO)
+        streams = [open_(bench, image) for image in IMAGES[:8]]
+        slow = [streams[place] for place in (0, 1, 4, 6)]
+        ends = {id(stream): 400 if stream in slow else 0 for stream in streams}
+        found = sample(bench.engine, iter(streams), decide=after(ends))
+        # Four that take long keep none of the others waiting.
+        assert [next(found)[0] for _ in range(4)] == [stream for stream in streams if stream not in slow]
+        first = streams[2].samples
+        # They have a look or two each, and what filled up batches.
+        assert all(first <= stream.samples < 250 for stream in slow)
+        assert [stream for stream, _ in found] == slow
+
+    def test_nothing_is_scored_of_an_image_whose_turn_has_not_come_but_to_fill_up_batches(self) -> None:
+        bench = bench_of(batch_size=16)
+        streams = [open_(bench, image) for image in IMAGES]
+        found = sample(bench.engine, iter(streams))
+        assert next(found)[0] is streams[0]
+        found.close()
+        assert sum(stream.passes for stream in streams[1:]) < 16
+
+    @pytest.mark.parametrize("stored", [(), (0, 1, 2, 3), (1,), (0, 3)])
+    @pytest.mark.parametrize("labels", [("a", "b"), None])
+    def test_it_does_not_hang_on_what_is_stored(
+        self, tmp_path: Path, stored: tuple[int, ...], labels: tuple[str, ...] | None
+    ) -> None:
+        def looks(cache: Cache | None, images: Sequence[int]) -> list[tuple[int, int]]:
+            model = CallableModel(by_halves, labels=labels, fingerprint="halves")
+            bench = Bench(model, LimeOptions(**{**OPTIONS, **AUTO, "segments": 144, "max_samples": 900}), cache)
+            streams = {open_(bench, IMAGES[place]): place for place in images}
+            found: list[tuple[int, int]] = []
+
+            def decide(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+                found.append((streams[stream], explanation.samples))
+                return int(explanation.samples < 500 + 90 * streams[stream]), 1
+
+            list(sample(bench.engine, iter(streams), decide=decide))
+            return found
+
+        fresh = looks(None, range(5))
+        assert len(fresh) > 8
+        if stored:
+            looks(Cache(tmp_path), stored)
+        assert looks(Cache(tmp_path), range(5)) == fresh
+
+
+class TestLeft:
+    """What nobody waits for any more."""
+
+    def streams(self, cache: Cache, model: Kept, **options: Any) -> list[SampleStream]:
+        bench = Bench(model, LimeOptions(**{**OPTIONS, **AUTO, **options}), cache)
+        return [open_(bench, image, opinions="occlusion") for image in IMAGES[:3]]
+
+    def test_what_others_were_scored_for_is_kept(self, tmp_path: Path) -> None:
+        cache, model = Cache(tmp_path), Kept()
+
+        def run() -> list[SampleStream]:
+            streams = self.streams(cache, model)
+            for stream in streams:
+                intervene_beside(stream, [Box(0, 0, 16, 16)])
+            found = sample(streams[0].bench.engine, streams, decide=after({id(one): 160 for one in streams}))
+            assert next(found)[0] is streams[0]
+            found.close()
+            return streams
+
+        had = [stream.samples for stream in run()]
+        assert min(had) >= 128
+        model.batches.clear()
+        run()
+        # The first of them was handed out, and nobody asked for its intervention.
+        assert model.sizes == [4]
+
+    def test_whoever_interrupts_loses_nothing(self, tmp_path: Path) -> None:
+        cache, model = Cache(tmp_path), Kept()
+        (stream, *_) = self.streams(cache, model)
+
+        def interrupt(stream: SampleStream, explanation: Explanation) -> tuple[int, int]:
+            if explanation.samples > 150:
+                raise KeyboardInterrupt
+            return 1, 1
+
+        with pytest.raises(KeyboardInterrupt):
+            list(sample(stream.bench.engine, [stream], decide=interrupt))
+        assert len(self.streams(cache, model)[0]._stored) == stream.samples > 150
+
+    def test_what_does_not_stay_the_same_is_not_kept(self, tmp_path: Path) -> None:
+        class Wandering(Kept):
+            def predict(self, batch: torch.Tensor) -> torch.Tensor:
+                return super().predict(batch).roll(len(self.sizes), dims=1)
+
+        cache, model = Cache(tmp_path), Wandering()
+        streams = self.streams(cache, model)
+        with pytest.raises(ModelError, match="scored the same image differently"):
+            list(sample(streams[0].bench.engine, streams, decide=never))
+        assert [len(stream._stored) for stream in self.streams(cache, model)] == [0, 0, 0]
+
+    def test_an_error_while_it_is_kept_hides_no_other(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*arguments: Any) -> None:
+            raise OSError("the disk is full")
+
+        streams = self.streams(Cache(tmp_path), Kept())
+        found = sample(streams[0].bench.engine, streams, decide=after({id(one): 0 for one in streams}))
+        next(found)
+        monkeypatch.setattr(SampleStream, "store", full)
+        with pytest.raises(KeyboardInterrupt):
+            found.throw(KeyboardInterrupt())
+
+    def test_under_another_precision_the_next_run_completes_it(self, tmp_path: Path) -> None:
+        cache, model = Cache(tmp_path), Kept()
+        asked: list[int] = []
+        for end in (True, False, False):
+            (stream, *_) = self.streams(cache, model, samples=100, precision="bfloat16")
+            model.batches.clear()
+            if end:
+                # All is there, and was not looked at.
+                asides = stream.aside_portions()
+                own, again = stream.portion(), stream.again
+                assert own is not None
+                assert again is not None
+                parts = [own, again, *(portion for _, portion in asides)]
+                scores, repeated, *beside = stream.bench.engine.submit(parts).results()
+                stream.add(scores)
+                stream.confirm(repeated[0])
+                for (aside, portion), found in zip(asides, beside, strict=True):
+                    stream.take_aside(aside, portion, found)
+                stream.leave()
+            else:
+                list(sample(stream.bench.engine, [stream]))
+            asked.append(sum(model.sizes))
+            assert len(self.streams(cache, model, samples=100, precision="bfloat16")[0]._stored) == 100
+        # Then the image in float32.
+        assert asked == [102 + 16, 1, 0]
+
+
 class TestWindow:
     def test_streams_are_opened_as_there_is_room(self) -> None:
         bench = bench_of()
@@ -297,8 +441,21 @@ class TestWindow:
 
         found = sample(bench.engine, streams())
         for done, _ in enumerate(found, start=1):
-            assert len(opened) - done <= WINDOW
+            assert len(opened) - done <= FRESH_ON_PROCESSOR
         assert len(opened) == len(IMAGES)
+
+    def test_there_is_an_end_to_how_many_are_open(self) -> None:
+        bench = bench_of(**AUTO)
+        opened: list[SampleStream] = []
+
+        def streams() -> Iterator[SampleStream]:
+            for image in IMAGES * 2:
+                opened.append(open_(bench, image))
+                yield opened[-1]
+
+        found = sample(bench.engine, streams(), decide=never)
+        next(found)
+        assert len(opened) == WINDOW
 
     def test_those_that_are_done_are_released(self) -> None:
         bench = bench_of()
@@ -314,8 +471,8 @@ class TestWindow:
         for pair in sample(bench.engine, streams()):
             del pair
             most = max(most, len(alive))
-        # Those of the window, and those of the round at hand that are handed over.
-        assert most <= 2 * WINDOW
+        # Those that are open, and the one that is handed over.
+        assert most <= FRESH_ON_PROCESSOR + 1
         gc.collect()
         assert len(alive) == 0
 
@@ -362,8 +519,8 @@ class TestReady:
             return 1, 1
 
         assert set(dict(sample(bench.engine, coming, decide=decide))) == set(streams)
-        assert looks[:2] == streams[:1] * 2
-        assert set(looks[2:5]) == set(streams)
+        # They have fewer samples than the first has by then.
+        assert looks[:4] == [streams[0], *streams]
 
     def test_those_that_are_ready_are_taken_at_once(self) -> None:
         bench = bench_of()
