@@ -616,7 +616,7 @@ class Lime:
                 lab = Laboratory(stream, explanation, self._shelf, self._load)
                 with _naming(asked.which):
                     judged = asked.decision.attach(latest.pop(id(stream)))
-                    check = conclude(judged, asked.claims, lab, hide=asked.facts is not None)
+                    check = conclude(judged, asked.claims, lab, evidence=asked.facts is not None)
                 passes = explanation.passes + lab.passes
                 check = dataclasses.replace(check, explanation=dataclasses.replace(explanation, passes=passes))
                 told = self._shelf.take_told()

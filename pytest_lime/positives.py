@@ -26,8 +26,12 @@ DOUBT = 3.0
 SURPRISES = 2
 # The density of the standard normal law is 0 beyond, in float64.
 FAR = 40.0
-# Halvings of [0, 1] until a bound is known to 1e-12.
-HALVINGS = 40
+# A bound is known to 1e-12 once [0, 1] was cut into sixteenths ten times: as forty halvings would, at a fourth of the
+# calls, each of which takes little longer for fifteen shares than for one.
+CUTS = 10
+INSIDE = np.arange(1, 16) / 16
+# The low end of the interval is sought from 0 upwards, the high end from 1 downwards.
+STARTS, SIDES = np.array([0.0, 1.0]), np.array([[1.0], [-1.0]])
 
 
 def straightened(steps: Array) -> tuple[Array, Array]:
@@ -120,32 +124,39 @@ def share_interval(
     alone = np.maximum(common.diagonal(), 0.0)
     np.fill_diagonal(common, 0.0)
 
-    def surely(share: float, side: int) -> float:
-        """Return by how much the sum is more than 0, or with a `side` of −1 less, than it may be by chance."""
+    def surely(points: Array) -> Array:
+        """Return by how much the sum is more than 0, or in the second row less, than it may be by chance, for shares.
+
+        For 2×n shares, 2×n.
+        """
         # Not by moments, whose rounding would leave an error where all shares are this one.
-        apart = shares - share
-        variance, together = (max(float(apart @ each @ apart), 0.0) for each in (felt, common))
-        surprise = float(np.sort(apart**2 * alone)[-SURPRISES:].sum())
-        error = math.sqrt(variance + surprise + together)
-        return side * float(parts @ apart) - reach * error - float(np.abs(apart) @ doubt)
+        apart = shares - points[..., None]
+        variance, together = (np.maximum(((apart @ each) * apart).sum(axis=-1), 0.0) for each in (felt, common))
+        surprise = np.sort(apart**2 * alone, axis=-1)[..., -SURPRISES:].sum(axis=-1)
+        error = np.sqrt(variance + surprise + together)
+        return np.asarray(SIDES * (apart @ parts) - reach * error - np.abs(apart) @ doubt)
 
     # Both are concave in the share, but for what errors have in common, and that hardly bends them: what is left out at
     # an end of [0, 1] is left out up to one crossing.
-    return _crossing(surely, 0.0, 1), _crossing(surely, 1.0, -1)
+    low, high = _crossings(surely)
+    return low, high
 
 
-def _crossing(surely: Callable[[float, int], float], start: float, side: int) -> float:
-    """Return up to where, from `start` on, shares are left out."""
-    if not surely(start, side) > 0:
-        return start
-    if surely(1 - start, side) >= 0:
-        return 1 - start
-    inner, outer = start, 1 - start
-    for _ in range(HALVINGS):
-        middle = (inner + outer) / 2
-        inner, outer = (middle, outer) if surely(middle, side) > 0 else (inner, middle)
-    # Of the two, the share that is left out: the interval is no narrower than it must be.
-    return inner
+def _crossings(surely: Callable[[Array], Array]) -> tuple[float, float]:
+    """Return up to where shares are left out, from 0 and from 1 on."""
+    inner, outer = STARTS, 1 - STARTS
+    at_inner, at_outer = surely(np.stack([inner, outer], axis=1)).T
+    none, every = ~(at_inner > 0), at_outer >= 0
+    if not (none | every).all():
+        for _ in range(CUTS):
+            points = inner[:, None] + (outer - inner)[:, None] * INSIDE
+            left_out = (surely(points) > 0).cumprod(axis=1).sum(axis=1)
+            width = (outer - inner) / (len(INSIDE) + 1)
+            inner = inner + left_out * width
+            outer = inner + width
+    # Of two next to each other, the share that is left out: the interval is no narrower than it must be.
+    low, high = np.where(none, STARTS, np.where(every, 1 - STARTS, inner))
+    return float(low), float(high)
 
 
 def _density(steps: Array) -> Array:

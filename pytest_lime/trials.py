@@ -701,7 +701,7 @@ def sampled(claims: Sequence[Claim]) -> tuple[Claim, ...]:
     return tuple(claim for claim in claims if not isinstance(claim, Trial))
 
 
-def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = True) -> Check:
+def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, evidence: bool = True) -> Check:
     """Return the verdicts on all `claims`, once the samples have come to their end.
 
     Parameters
@@ -710,17 +710,18 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = Tr
         What `judge` made of the `sampled` ones.
     claims : sequence of Claim
     lab : Lab
-    hide : bool
-        Ask what hiding the claims' regions does, also where no claim does; else nothing is asked but what a trial asks.
+    evidence : bool
+        Find out what is told besides the verdicts; else nothing is asked but what a trial asks.
 
     Notes
     -----
-    Each region of a claim is hidden, and shown alone. What is inconclusive is told what would decide it, and where
-    attribution and intervention disagree on a region, the verdict says so.
+    As evidence each region of a claim is hidden, and shown alone, also where no claim asks for it, and of what is
+    inconclusive it is reckoned how many samples would decide it. Where attribution and intervention disagree on a
+    region, the verdict says so.
     """
     explanation, judged = lab.explanation, iter(check.verdicts)
     regions = distinct_regions(region for claim in claims for region in claim.areas())
-    interventions = tuple(lab.intervene(regions)) if regions and hide else ()
+    interventions = tuple(lab.intervene(regions)) if regions and evidence else ()
     verdicts = []
     for claim in claims:
         if isinstance(claim, Trial):
@@ -731,7 +732,8 @@ def conclude(check: Check, claims: Sequence[Claim], lab: Lab, *, hide: bool = Tr
             verdict = settled(named(verdict, claim, "conduct"), explanation, claim)
         else:
             verdict = next(judged)
-            if verdict.status == "inconclusive" and not verdict.needs and not unsettled(explanation, claim):
+            is_open = verdict.status == "inconclusive" and not verdict.needs
+            if evidence and is_open and not unsettled(explanation, claim):
                 verdict = dataclasses.replace(verdict, needs=samples_to_decide(explanation, claim))
         verdicts.append(_confronted(verdict, claim, interventions))
     return Check(explanation, tuple(verdicts), interventions)
