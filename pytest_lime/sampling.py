@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TypeVar
 
 from pytest_lime.blas import one_thread
+from pytest_lime.errors import LimeError
 from pytest_lime.explanation import Explanation
 from pytest_lime.forward import Engine, Pending, Portion
 from pytest_lime.states import State
@@ -22,6 +23,8 @@ Found = TypeVar("Found")
 Decide = Callable[[SampleStream, Explanation], tuple[int, int]]
 # Images that are open at once, each held in memory: enough to fill the batches of an accelerator.
 WINDOW = 16
+# … and so many bytes of them at most, but for the one that is waited for: photographs are kept as they were read.
+MOST_BYTES = 2**29
 # A processor is full with one image, and needs others only for what is left of a batch: of those that were not looked
 # at yet, so many are open. The rest of the window is for those that take long, while others may decide a set.
 FRESH_ON_PROCESSOR = 3
@@ -46,11 +49,12 @@ def sample(
     """Sample `streams` until each is decided or at its end, and yield each with its explanation as it gets there.
 
     Those that are still open get the next samples, and those with the fewest come first: whoever closes this early has
-    then spent little on images that take long, and nothing on any that a processor has not come to. What these were
-    scored for is stored all the same. While an accelerator works on the samples of one half of the images, the host
-    looks at those of the other.
+    then spent little on images that take long, and on any that a processor has not come to no more than what filled up
+    batches. What these were scored for, and is confirmed, is stored all the same. While an accelerator works on the
+    samples of one half of the images, the host looks at those of the other.
 
-    On a processor the order hangs on the looks alone, and not on what is stored: a second run sees the same images.
+    On a processor, and with `streams` that are always ready, the order hangs on the looks alone, and not on what is
+    stored: a second run sees the same images.
 
     Parameters
     ----------
@@ -76,7 +80,7 @@ def sample(
     done = 0
     # An accelerator gets its next round before this one is waited for; a processor would only be kept waiting.
     asynchronous = engine.device.type != "cpu"
-    most, fresh = (2, WINDOW) if asynchronous else (1, FRESH_ON_PROCESSOR)
+    rounds_at_once, fresh = (2, WINDOW) if asynchronous else (1, FRESH_ON_PROCESSOR)
 
     def tell(stream: SampleStream, rows: int) -> None:
         undecided, claims = opened.get(id(stream), (0, 0))
@@ -93,21 +97,22 @@ def sample(
             )
         )
 
-    with _stored_when_left() as left:
+    with _stored_when_left() as unfinished:
         while True:
-            while len(left) < WINDOW and sum(id(one) not in opened for one in left) < fresh:
-                if left and not ready():
+            while len(unfinished) < WINDOW and sum(id(one) not in opened for one in unfinished) < fresh:
+                held = sum(one.scene.image.pixels.nbytes for one in unfinished)
+                if unfinished and (held > MOST_BYTES or not ready()):
                     break
                 stream = next(coming, None)
                 if stream is None:
                     break
                 stream.bench.recall_pace(stream.canvas.shape)
-                left.append(stream)
+                unfinished.append(stream)
                 waiting.append(stream)
             waiting.sort(key=lambda stream: stream.next_look)
-            while len(rounds) < most and (free := [stream for stream in waiting if not stream.busy]):
+            while len(rounds) < rounds_at_once and (free := [stream for stream in waiting if not stream.busy]):
                 # Of few images, half: the other half is for the next round.
-                group = free[: -(-len(left) // most) if asynchronous else 1]
+                group = free[: -(-len(unfinished) // rounds_at_once) if asynchronous else 1]
                 waiting = [stream for stream in waiting if stream not in group]
                 rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
             if not rounds:
@@ -131,7 +136,7 @@ def sample(
                     continue
                 del opened[id(stream)]
                 stream.store()
-                left.remove(stream)
+                unfinished.remove(stream)
                 done += 1
                 yield stream, explanation
 
@@ -142,11 +147,11 @@ def _stored_when_left() -> Iterator[list[SampleStream]]:
 
     So it is where a set is decided before each of its images is, and where somebody has lost patience.
     """
-    left: list[SampleStream] = []
+    unfinished: list[SampleStream] = []
     try:
-        yield left
+        yield unfinished
     finally:
-        for stream in left:
+        for stream in unfinished:
             # This only saves time, and must not hide what it was that ended the sampling.
             with suppress(Exception):
                 stream.leave()
@@ -251,6 +256,11 @@ class _Round:
         for stream, aside, portion in self._beside:
             stream.take_aside(aside, portion, next(landed))
         for stream, _ in self._others:
-            stream.add(next(landed))
+            scores = next(landed)
+            try:
+                stream.add(scores)
+            except LimeError:
+                # That its target is none of the classes is told where it is waited for.
+                stream.give_back()
         for stream, _ in self._again:
             stream.confirm(next(landed)[0])

@@ -228,7 +228,7 @@ class SampleStream:
         self._recall()
         self.asides: list[Aside] = []
         self._scored_beside: dict[str, Array] = {}
-        self._keepers: list[Callable[[SampleStream], None]] = []
+        self._keepers: set[Callable[[SampleStream], None]] = set()
         if OCCLUSION in opinions:
             stored, _ = self._recall_opinion(OCCLUSION)
             if stored is None:
@@ -289,7 +289,10 @@ class SampleStream:
     def class_names(self) -> tuple[str, ...]:
         """A name for each class."""
         assert self._prediction is not None
-        return self.bench.labels or tuple(map(str, range(len(self._prediction))))
+        return self._names(self._prediction)
+
+    def _names(self, prediction: Array) -> tuple[str, ...]:
+        return self.bench.labels or tuple(map(str, range(len(prediction))))
 
     def draws_alike(self, other: SampleStream) -> bool:
         """Whether the cache hands the samples of `other` to a stream like this one."""
@@ -366,18 +369,20 @@ class SampleStream:
     def add(self, scores: Array) -> None:
         """Take the scores of the last portion."""
         assert self._asked is not None
-        (masks, rows), self._asked = self._asked, None
+        masks, rows = self._asked
         if self._prediction is None:
             self._begin(scores[0])
             scores = scores[:, self._kept]
+        self._asked = None
         self._drawn.append(masks)
         self._scores.append(scores[rows])
 
     def _begin(self, prediction: Array) -> None:
         """Learn the scores of the whole image, and so which classes are explained and kept."""
+        names = self._names(prediction)
+        others = (find_class(other, names) for other in self._beside)
+        self._targets = tuple(dict.fromkeys((*_targets(self._target, names, prediction), *others)))
         self._prediction = prediction
-        others = (find_class(other, self.class_names) for other in self._beside)
-        self._targets = tuple(dict.fromkeys((*_targets(self._target, self.class_names, prediction), *others)))
         likely = np.argsort(-prediction, kind="stable")[: len(prediction) if len(prediction) <= FEW else KEPT]
         self._kept = tuple(dict.fromkeys((*self._targets, *map(int, likely))))
 
@@ -408,8 +413,7 @@ class SampleStream:
         """Take the scores of one of `asides`, once those of the samples beside it are taken."""
         self.asides = [other for other in self.asides if other is not aside]
         self._scored_beside[aside.about] = scores[:, self._kept] if portion.classes is None else scores
-        if aside.keep not in self._keepers:
-            self._keepers.append(aside.keep)
+        self._keepers.add(aside.keep)
 
     def scored(self, about: str, classes: Sequence[int]) -> Array | None:
         """Return what an aside came to, N×len(classes); None where it was not scored here."""
@@ -660,9 +664,9 @@ class SampleStream:
         self.bench.cache.put(SAMPLES, self._place, {"samples": len(arrays["scores"])}, arrays)
 
     def leave(self) -> None:
-        """Write down all that was scored so far, as nobody waits for the rest."""
+        """Write down what was scored so far and is confirmed, as nobody waits for the rest."""
         self.store()
-        if self.begun:
+        if self._confirmed:
             for keep in self._keepers:
                 keep(self)
 

@@ -390,6 +390,8 @@ class TestLeft:
         with pytest.raises(ModelError, match="scored the same image differently"):
             list(sample(streams[0].bench.engine, streams, decide=never))
         assert [len(stream._stored) for stream in self.streams(cache, model)] == [0, 0, 0]
+        # Nor what hiding superpixels did.
+        assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.entry")} == {"superpixels"}
 
     def test_an_error_while_it_is_kept_hides_no_other(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*arguments: Any) -> None:
@@ -443,6 +445,20 @@ class TestWindow:
         for done, _ in enumerate(found, start=1):
             assert len(opened) - done <= FRESH_ON_PROCESSOR
         assert len(opened) == len(IMAGES)
+
+    def test_large_images_are_fewer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sampling, "MOST_BYTES", IMAGES[0].size * 4)
+        bench = bench_of(**AUTO)
+        opened: list[SampleStream] = []
+
+        def streams() -> Iterator[SampleStream]:
+            for image in IMAGES:
+                opened.append(open_(bench, image))
+                yield opened[-1]
+
+        next(sample(bench.engine, streams(), decide=never))
+        # One more than fill it.
+        assert len(opened) == 2
 
     def test_there_is_an_end_to_how_many_are_open(self) -> None:
         bench = bench_of(**AUTO)
@@ -565,6 +581,15 @@ class TestFilling:
         # 21 rows of each; the last has what room is left.
         assert bench.model.sizes[0] == 128  # type: ignore[attr-defined]  # a Recording
         assert [stream.samples for stream in streams] == [20] * 6 + [1, 0]
+
+    def test_a_class_that_another_does_not_have_is_told_where_it_is_waited_for(self) -> None:
+        bench = bench_of(CallableModel(by_halves))
+        stream, other = open_(bench, IMAGES[0]), open_(bench, IMAGES[1], 7)
+        ((_, explanation),) = sample(bench.engine, [stream], ahead=lambda: [other])
+        assert explanation.samples == 100
+        assert (other.begun, other.busy, other.passes > 0) == (False, False, True)
+        with pytest.raises(TargetError, match="2 classes"):
+            list(sample(bench.engine, [other]))
 
     def test_images_of_another_shape_are_left_alone(self) -> None:
         model = CallableModel(lambda images: np.tile([0.25, 0.75], (len(images), 1)), labels=("a", "b"))

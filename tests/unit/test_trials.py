@@ -538,6 +538,16 @@ class TestConclude:
         assert (check.verdicts[0].estimate, check.verdicts[0].needs) == (1.0, 1000)
         assert "stable needs at least 1,000 samples and has 400: raise max_samples" in check.verdicts[0].note
 
+    @pytest.mark.parametrize(("evidence", "needs"), [(True, 777), (False, 0)])
+    def test_what_would_decide_it_is_reckoned_for_whoever_is_told(
+        self, explanation_of: Build, monkeypatch: pytest.MonkeyPatch, evidence: bool, needs: int
+    ) -> None:
+        monkeypatch.setattr("pytest_lime.trials.samples_to_decide", lambda explanation, claim: 777)
+        lab = FakeLab(explanation_of(RISING))
+        claims = (predicted(rank=1),)
+        judged = Check(lab.explanation, (told("inconclusive"),))
+        assert conclude(judged, claims, lab, evidence=evidence).verdicts[0].needs == needs
+
     def test_verdicts_keep_the_order_of_the_claims(self, explanation_of: Build) -> None:
         claims = (
             necessity(LEFT, at_most=0.5),
