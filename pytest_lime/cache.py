@@ -1,8 +1,13 @@
 """A folder of results that are kept from run to run: never stale, and never torn.
 
 An entry is one file: a line that names the format and its version, a digest of all that
-follows, facts as JSON, and arrays as NumPy writes them. It is found by a key that is a
-digest of all that it was made of, so nothing in it can be out of date.
+follows, facts as JSON with the type and shape of each array, and the elements of these.
+It is found by a key that is a digest of all that it was made of, so nothing in it can be
+out of date.
+
+NumPy's own format is not used: its header is read by parsing Python. In CPython before
+3.11.8 and 3.12.2 two threads that do so at once may get a SystemError (gh-106905), and
+entries are read in the background while pytest parses the source of a test that failed.
 """
 
 from __future__ import annotations
@@ -10,8 +15,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import io
 import json
+import math
 import os
 import re
 import stat
@@ -34,7 +39,7 @@ __tracebackhide__ = is_for_the_user
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
-MAGIC = b"pytest-lime cache 1\n"
+MAGIC = b"pytest-lime cache 2\n"
 SUFFIX = ".entry"
 DIGEST_SIZE = 20
 OURS = re.compile(rf"[0-9a-f]{{{2 * DIGEST_SIZE}}}\{SUFFIX}")
@@ -137,12 +142,12 @@ class Cache:
             A `digest` of all that the entry was made of.
         facts : mapping of JSON values
         arrays : mapping of arrays
-            Of any dtype but `object`.
+            Of any dtype without objects and without fields.
 
         Raises
         ------
         TypeError, ValueError
-            `facts` holds something that is no JSON value, or `arrays` one of objects.
+            `facts` holds something that is no JSON value, or `arrays` one of objects or fields.
 
         Warns
         -----
@@ -259,13 +264,13 @@ def _size(path: Path) -> int:
 
 
 def _encode(kind: str, key: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    head = json.dumps({"kind": kind, "key": key, "facts": dict(facts), "arrays": list(arrays)}).encode()
-    body = io.BytesIO()
-    body.write(LENGTH.pack(len(head)))
-    body.write(head)
-    for array in arrays.values():
-        np.lib.format.write_array(body, np.asarray(array), allow_pickle=False)
-    rest = body.getbuffer()
+    described = {}
+    for name, array in arrays.items():
+        if array.dtype.hasobject or array.dtype.names:
+            raise ValueError(f"the array {name!r} is of {array.dtype}; objects and fields cannot be kept.")
+        described[name] = [array.dtype.str, array.shape]
+    head = json.dumps({"kind": kind, "key": key, "facts": dict(facts), "arrays": described}).encode()
+    rest = b"".join((LENGTH.pack(len(head)), head, *(array.tobytes() for array in arrays.values())))
     return b"".join((MAGIC, _checksum(rest), rest))
 
 
@@ -280,17 +285,33 @@ def _decode(data: bytes, kind: str, key: str) -> Entry:
     try:
         (length,) = LENGTH.unpack_from(rest)
         head = json.loads(bytes(rest[LENGTH.size : LENGTH.size + length]))
-        body = io.BytesIO(rest[LENGTH.size + length :])
-        arrays = {name: np.lib.format.read_array(body, allow_pickle=False) for name in head["arrays"]}
+        arrays = _arrays(head["arrays"], rest[LENGTH.size + length :])
         own, facts = (head["kind"], head["key"]), dict(head["facts"])
-    except (ValueError, TypeError, KeyError, struct.error) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, struct.error) as error:
         raise _DamagedError(f"is damaged ({error}); it is made anew") from None
     if own != (kind, key):
         raise _DamagedError("belongs elsewhere; it is made anew")
     return Entry(facts, arrays)
 
 
-def _checksum(data: memoryview) -> bytes:
+def _arrays(described: Mapping[str, Any], elements: memoryview) -> dict[str, NDArray[Any]]:
+    """Return the arrays, in order of `described`, whose elements follow each other in `elements`."""
+    found: dict[str, NDArray[Any]] = {}
+    start = 0
+    for name, (kind, shape) in described.items():
+        dtype = np.dtype(kind)
+        if dtype.hasobject or any(length < 0 for length in shape):
+            raise ValueError(f"an array of {dtype} and shape {shape}")
+        size = dtype.itemsize * math.prod(shape)
+        # A copy lies as its type wants it, and can be written to.
+        found[name] = np.ndarray(shape, dtype, elements[start : start + size]).copy()
+        start += size
+    if start != len(elements):
+        raise ValueError(f"{len(elements)} bytes of arrays that have {start}")
+    return found
+
+
+def _checksum(data: bytes | memoryview) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST_SIZE).digest()
 
 
