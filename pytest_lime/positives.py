@@ -138,8 +138,7 @@ def share_interval(
 
     # Both are concave in the share, but for what errors have in common, and that hardly bends them: what is left out at
     # an end of [0, 1] is left out up to one crossing.
-    low, high = _crossings(surely, AT_ONCE if len(shares) < FEW else 1)
-    return low, high
+    return _crossings(surely, AT_ONCE if len(shares) < FEW else 1)
 
 
 def _crossings(surely: Callable[[Array], Array], at_once: int) -> tuple[float, float]:
