@@ -784,6 +784,8 @@ class Lazy:
         self.device: Any = SimpleNamespace(type="accelerator")
         self.flying: list[Sequence[Portion]] = []
         self.most_flying = 0
+        # Of each round, how many masks each portion has.
+        self.asked: list[list[int]] = []
 
     @property
     def passes(self) -> int:
@@ -796,6 +798,7 @@ class Lazy:
         before = [portion.canvas for each in self.flying for portion in each]
         assert not [portion for portion in portions if portion.canvas in before], "two portions of one stream"
         self.flying.append(portions)
+        self.asked.append([len(portion.masks) for portion in portions])
         self.most_flying = max(self.most_flying, len(self.flying))
 
         def results() -> Any:
@@ -827,6 +830,16 @@ class TestAsynchronous:
             np.testing.assert_allclose(found[stream].weights, expected.weights, rtol=0, atol=ROUNDING)
             if opinions:
                 assert_occluded(stream, found[stream])
+
+    @pytest.mark.parametrize("images", [1, 2, 3, 9, 12])
+    def test_a_round_takes_half_of_the_images(self, images: int) -> None:
+        bench = bench_of(samples=128)
+        lazy: Any = Lazy(bench.engine)
+        list(sample(lazy, [open_(bench, image) for image in IMAGES[:images]]))
+        # But for what fills up a batch, and passes that are repeated. Of the other half some were begun by then.
+        first = sum(count > 64 for count in lazy.asked[0])
+        assert first == -(-images // 2)
+        assert len(lazy.asked) <= 3
 
     def test_those_ahead_are_asked_once_at_a_time(self) -> None:
         bench = bench_of(**AUTO)
