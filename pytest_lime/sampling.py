@@ -51,7 +51,8 @@ def sample(
     Those that are still open get the next samples, and those with the fewest come first: whoever closes this early has
     then spent little on images that take long, and on any that a processor has not come to no more than what filled up
     batches. What these were scored for, and is confirmed, is stored all the same. While an accelerator works on the
-    samples of one half of the images, the host looks at those of the other.
+    samples of one half of the images, the host looks at those of the other. Where a cache will hand one image the
+    samples of another, it waits for these.
 
     On a processor, and with `streams` that are always ready, the order hangs on the looks alone, and not on what is
     stored: a second run sees the same images.
@@ -103,18 +104,18 @@ def sample(
                 held = sum(one.scene.image.pixels.nbytes for one in unfinished)
                 if unfinished and (held > MOST_BYTES or not ready()):
                     break
-                stream = next(coming, None)
-                if stream is None:
+                if (stream := next(coming, None)) is None:
                     break
                 stream.bench.recall_pace(stream.canvas.shape)
                 unfinished.append(stream)
                 waiting.append(stream)
             waiting.sort(key=lambda stream: stream.next_look)
-            while len(rounds) < rounds_at_once and (free := [stream for stream in waiting if not stream.busy]):
+            due = [stream for stream in waiting if not _waits_for_another(stream, unfinished)]
+            while len(rounds) < rounds_at_once and (free := [stream for stream in due if not stream.busy]):
                 # Of few images, half: the other half is for the next round.
                 group = free[: -(-len(unfinished) // rounds_at_once) if asynchronous else 1]
-                waiting = [stream for stream in waiting if stream not in group]
-                rounds.append(_Round(engine, group, [*waiting, *ahead()], tell))
+                waiting, due = ([stream for stream in each if stream not in group] for each in (waiting, due))
+                rounds.append(_Round(engine, group, [*due, *ahead()], tell))
             if not rounds:
                 return
             landed = rounds.popleft()
@@ -137,8 +138,21 @@ def sample(
                 del opened[id(stream)]
                 stream.store()
                 unfinished.remove(stream)
+                _hand_on(stream, waiting)
                 done += 1
                 yield stream, explanation
+
+
+def _waits_for_another(stream: SampleStream, unfinished: Sequence[SampleStream]) -> bool:
+    """Whether the cache will hand `stream` the samples of one that was opened before: the same image, once more."""
+    return next((other for other in unfinished if other.draws_alike(stream)), stream) is not stream
+
+
+def _hand_on(stream: SampleStream, waiting: Sequence[SampleStream]) -> None:
+    """Give the samples of `stream`, which are stored, to those that waited for them."""
+    for other in waiting:
+        if other.draws_alike(stream):
+            other.recall()
 
 
 @contextmanager

@@ -598,6 +598,11 @@ class SampleStream:
         """Return what the cache holds at `place`, if anything of this image is to be kept."""
         return self.bench.cache.get(kind, place, sound) if self.bench.cache and self._key else None
 
+    def recall(self) -> None:
+        """Take over what the cache has come to hold of these samples, as long as there are none."""
+        if not (self.samples or self.busy):
+            self._recall()
+
     def _recall(self) -> None:
         """Take over what the cache holds of these samples."""
         entry = self._entry(SAMPLES, self._key, self._sound)

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from pytest_lime import CallableModel, Explanation, ModelError, TargetError, sampling, streams
 from pytest_lime.cache import Cache
+from pytest_lime.errors import CacheWarning
 from pytest_lime.explainer import open_stream
 from pytest_lime.explanation import fit_samples
 from pytest_lime.forward import Engine, Pending, Portion
@@ -849,6 +850,54 @@ class TestAsynchronous:
         assert set(found) == set(streams[:3])
         assert not any(stream.busy for stream in streams)
         assert any(stream.begun for stream in streams[3:])
+
+
+class TestTheSameImageTwice:
+    """One draws and the others take its samples from the cache, once it has them."""
+
+    def found(self, images: Sequence[int], cache: Cache | None, engine: Any = None, **options: Any) -> Any:
+        bench = Bench(Kept(), LimeOptions(**{**OPTIONS, **AUTO, "max_samples": 250, **options}), cache)
+        streams = [open_(bench, IMAGES[place], opinions=["occlusion"]) for place in images]
+        # An image takes the longer, the smaller its number.
+        ends = {id(stream): 230 - 40 * place for stream, place in zip(streams, images, strict=True)}
+        found = dict(sample(engine(bench.engine) if engine else bench.engine, iter(streams), decide=after(ends)))
+        return [found[stream] for stream in streams], bench.engine.passes
+
+    @pytest.mark.parametrize("engine", [None, Lazy])
+    @pytest.mark.parametrize("images", [(0, 0, 1, 2, 0, 1), (2, 2), (2, 1, 0, 2), (0,) * 20, (0, 1, 2, 3, 3, 2, 1, 0)])
+    def test_no_pass_is_made_for_it(self, tmp_path: Path, images: tuple[int, ...], engine: Any) -> None:
+        # Nobody fills up a batch of one, and no image is in it again.
+        found, passes = self.found(images, Cache(tmp_path / "a"), engine, batch_size=1)
+        _, of_each_once = self.found(sorted(set(images)), Cache(tmp_path / "b"), engine, batch_size=1)
+        assert passes == of_each_once
+        for place, explanation in zip(images, found, strict=True):
+            assert explanation.samples >= 230 - 40 * place
+            first = found[images.index(place)]
+            np.testing.assert_array_equal(explanation.weights, first.weights)
+            np.testing.assert_array_equal(explanation.opinions["occlusion"], first.opinions["occlusion"])
+
+    @pytest.mark.parametrize("engine", [None, Lazy])
+    @pytest.mark.parametrize("batch_size", [7, 64])
+    def test_a_second_run_says_the_same_to_the_last_digit(self, tmp_path: Path, batch_size: int, engine: Any) -> None:
+        images = (0, 1, 0, 2, 2, 1, 3, 0)
+        first, _ = self.found(images, Cache(tmp_path), engine, batch_size=batch_size)
+        second, passes = self.found(images, Cache(tmp_path), engine, batch_size=batch_size)
+        assert passes == 0
+        for one, other in zip(first, second, strict=True):
+            np.testing.assert_array_equal(one.weights, other.weights)
+            np.testing.assert_array_equal(one.interval, other.interval)
+
+    def test_without_a_cache_each_draws_its_own(self) -> None:
+        found, passes = self.found((2, 2), None, batch_size=1)
+        _, of_one = self.found((2,), None, batch_size=1)
+        assert passes == 2 * of_one
+        np.testing.assert_allclose(found[0].weights, found[1].weights, rtol=0, atol=ROUNDING)
+
+    def test_where_nothing_can_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.warns(CacheWarning, match="goes on without it"):
+            found, _ = self.found((2, 2), Cache(tmp_path / "file"), batch_size=1)
+        np.testing.assert_allclose(found[0].weights, found[1].weights, rtol=0, atol=ROUNDING)
 
 
 class TestNotify:
