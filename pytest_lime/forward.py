@@ -167,11 +167,11 @@ class Portion:
 
 
 class Pending:
-    """Scores that the device may still be working on, of images called `names`."""
+    """Scores that the device may still be working on, N×classes each, of images called `names`."""
 
-    def __init__(self, kept: list[list[torch.Tensor]], names: Sequence[str]) -> None:
+    def __init__(self, found: list[torch.Tensor], names: Sequence[str]) -> None:
         self._names = names
-        self._scores = [torch.cat(parts) for parts in kept]
+        self._scores = found
         self._copied: torch.cuda.Event | None = None
         if any(scores.is_cuda for scores in self._scores):
             # The copies are queued right behind the passes, so that whoever waits for them does not wait for what is
@@ -306,7 +306,7 @@ class Engine:
         self._place()
         if self._fused is not None and not self._fused.is_of(self.model.net):  # type: ignore[attr-defined]  # a Network
             self._fused = None
-        kept: list[list[torch.Tensor]] = [[] for _ in portions]
+        kept: dict[int, torch.Tensor] = {}
         with torch.inference_mode():
             # All that the batches need is on its way before the first of them.
             shown = [self._upload(portion.masks) for portion in portions]
@@ -326,13 +326,16 @@ class Engine:
                     if classes is not None:
                         # Where the model answers, which need not be where it was asked.
                         part = part.index_select(1, wanted[tuple(classes)].to(scores.device))
-                    # A view would keep the scores of all classes, or of a buffer that the model uses again.
-                    kept[place].append(part.clone() if classes is None else part)
+                    # One memory for all batches: a piece kept of each would lie between what they free, and the process
+                    # would grow with the samples. It is made once the model has told type, device and classes.
+                    if place not in kept:
+                        kept[place] = part.new_empty((len(shown[place]), part.shape[1]))
+                    kept[place][rows] = part
                     portions[place].canvas.passes += _length(rows)
                 done += len(scores)
                 if tick is not None:
                     tick(done)
-        return Pending(kept, [portion.canvas.name for portion in portions])
+        return Pending([kept[place] for place in range(len(portions))], [portion.canvas.name for portion in portions])
 
     def alone(self, canvas: Canvas) -> Scores:
         """Return the scores of all classes for the image of `canvas` by itself, (classes,)."""

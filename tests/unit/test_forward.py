@@ -445,6 +445,26 @@ class TestBuffers:
         assert [size for size, _ in found] == [10] * 7 + [5, 3] + [10] * 7 + [5]
         assert len({place for _, place in found}) == 1
 
+    @pytest.mark.parametrize("classes", [[0], None, EVERY])
+    def test_nothing_is_kept_of_each_batch(self, classes: list[int] | None) -> None:
+        """Pieces that live on among what batches free would make the process grow with the samples."""
+        engine = engine_of(Returning(lambda batch: torch.zeros(len(batch), 4)), 5)
+        canvases = [canvas_of(engine) for _ in range(2)]
+        living: list[int] = []
+
+        def tick(done: int) -> None:
+            living.append(sum(type(held) is torch.Tensor for held in gc.get_objects()))
+
+        # Both images are in one batch, and have been from then on.
+        portions = [
+            Portion(canvas, np.resize(MASKS, (count, 6)), classes)
+            for canvas, count in zip(canvases, (8, 62), strict=True)
+        ]
+        results = engine.submit(portions, tick=tick).results()
+        assert [len(result) for result in results] == [8, 62]
+        assert len(living) == 14
+        assert len(set(living[2:])) == 1
+
     def test_it_grows_with_the_batch_size(self) -> None:
         # Those of the last size found share one.
         found = self.places("auto", 4000)
