@@ -36,8 +36,6 @@ RACE = {
 }
 PARTS = (*RACE, "verdict", "memory", "cache", "start", "workers", "error")
 FILE = RESULTS / "bench.json"
-# Photographs of the example suite on which `lime` is timed.
-LIME_PHOTOGRAPHS = 3
 # Rounds of the longer runs of pytest, a minute each.
 LONG_RUNS = 3
 PICTURE = ROOT / "docs" / "images" / "bench.webp"
@@ -161,8 +159,6 @@ def measure_verdict(arguments: argparse.Namespace, keep: Callable[..., None]) ->
     from benchmarks.contenders import LimePackage, real_lime  # noqa: PLC0415  (imports torch)
 
     samples = 1000 if arguments.samples >= 1000 else arguments.samples
-    # A run of ``lime`` is long, and varies less than what it is compared with.
-    slow = max(1, arguments.rounds // 2)
     real = Apart(real_lime, ("chelsea.png",), samples)
     checks: dict[str, dict[str, Any]] = {}
     lime: dict[tuple[str, Any], list[float]] = {}
@@ -183,16 +179,12 @@ def measure_verdict(arguments: argparse.Namespace, keep: Callable[..., None]) ->
         for check in checks.values():
             one = check["question"]
             key = (one.photograph, None) if check["suite"] == "acceptance" else one.question
-            # Its time on one photograph is that on another.
-            enough = check["suite"] == "acceptance" and len(done) >= LIME_PHOTOGRAPHS
-            if key not in done and not enough:
+            if key not in done:
                 done.add(key)
                 package = real if check["suite"] == "acceptance" else LimePackage(one.model, one.image, samples)
                 lime.setdefault(key, []).append(measuring.timed(lambda: package(one.image)))  # noqa: B023
                 say(f"    lime on {one.photograph}: {lime[key][-1]:.2f} s")
-        pooled = [seconds for key, times in lime.items() if key[1] is None for seconds in times]
-        for check in checks.values():
-            check["lime"] = pooled if check["suite"] == "acceptance" else lime[check["question"].question]
+            check["lime"] = lime[key]
 
     def after() -> None:
         listed = [
@@ -207,8 +199,7 @@ def measure_verdict(arguments: argparse.Namespace, keep: Callable[..., None]) ->
         # In the first round ours tells which images there are.
         turns = [ours, theirs] if number % 2 == 0 else [theirs, ours]
         for turn in turns:
-            if turn is ours or number < slow:
-                turn(number)
+            turn(number)
         after()
 
 
@@ -216,9 +207,10 @@ def measure_memory(arguments: argparse.Namespace, keep: Callable[..., None]) -> 
     """Find the peak of memory at 500 and at 20,000 samples of a network of 1,000 classes."""
     few, many = (500, 20_000) if not arguments.quick else (500, 10_000)
     found: dict[str, list[Any]] = {str(few): [], str(many): []}
-    for number in range(min(arguments.rounds, 3)):
+    settings: dict[str, Any] = {"classes": 1000, "side": 224, "repeats": 1, "batch_size": "auto"}
+    for number in range(arguments.rounds):
         for samples in (few, many) if number % 2 == 0 else (many, few):
-            point = measuring.child("benchmarks.small", samples=samples, classes=1000, side=224, repeats=1)
+            point = measuring.child("benchmarks.small", samples=samples, **settings)
             found[str(samples)].append(point)
             say(f"  {samples:,} samples: {point['megabytes']:.0f} MB at most, {point['seconds']:.1f} s")
     keep({"few": few, "many": many, "points": found})

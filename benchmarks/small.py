@@ -74,7 +74,13 @@ def strips(count: int, side: int = SIDE) -> NDArray[np.int64]:
 
 
 def one_image(
-    *, samples: int, classes: int, superpixels: int = 0, side: int = SIDE, repeats: int = REPEATS
+    *,
+    samples: int,
+    classes: int,
+    superpixels: int = 0,
+    side: int = SIDE,
+    repeats: int = REPEATS,
+    batch_size: int | str = BATCH,
 ) -> dict[str, Any]:
     """Explain one picture, and return seconds, those of the network, and the peak of memory.
 
@@ -87,9 +93,10 @@ def one_image(
         Of the picture.
     repeats : int
         Runs of which the median is taken.
+    batch_size : int or ``"auto"``
     """
     model, image = small_model(classes, side), picture(0, side)
-    options: dict[str, Any] = {"top_labels": min(EXPLAINED, classes), "batch_size": BATCH}
+    options: dict[str, Any] = {"top_labels": min(EXPLAINED, classes), "batch_size": batch_size}
     explain(model, image, samples=64, segments=20, **options)
     if superpixels:
         options["segmenter"] = strips(superpixels, side)

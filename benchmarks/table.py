@@ -155,7 +155,7 @@ def _memory(part: Part) -> Iterator[Row]:
         f"peak memory, {part['many']:,} samples ÷ {part['few']}",
         spread(ratios(*peaks)),
         limit=1.1,
-        note=f"1,000 classes, batches of 32; {statistics.median(peaks[1]):.0f} MB and {more:+.0f} MB",
+        note=f"1,000 classes; {statistics.median(peaks[1]):.0f} MB and {more:+.0f} MB",
     )
 
 

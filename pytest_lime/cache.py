@@ -21,6 +21,7 @@ import os
 import re
 import stat
 import struct
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -123,7 +124,7 @@ class Cache:
         except _DamagedError as error:
             with contextlib.suppress(OSError):
                 path.unlink()
-            warnings.warn(f"the cache entry {str(path)!r} {error}.", CacheWarning, stacklevel=2)
+            warnings.warn(f"the cache entry {str(path)!r} {error}.", CacheWarning, stacklevel=_stacklevel())
             return None
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -186,7 +187,7 @@ class Cache:
             warnings.warn(
                 f"the cache {str(self.folder)!r} cannot be used ({reason}); this run goes on without it.",
                 CacheWarning,
-                stacklevel=3,
+                stacklevel=_stacklevel(),
             )
 
     def _make_folder(self) -> None:
@@ -249,6 +250,14 @@ def _check(entry: Entry, kind: str, sound: Callable[[Entry], Any]) -> None:
         raise _DamagedError(f"holds no {kind} as pytest-lime stores them; they are made anew")
 
 
+def _stacklevel() -> int:
+    """Return how many frames above that of its caller is the first one that is not of this package, for a warning."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("pytest_lime."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def _listed(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
@@ -276,7 +285,7 @@ def _encode(kind: str, key: str, facts: Mapping[str, Any], arrays: Mapping[str, 
 
 def _decode(data: bytes, kind: str, key: str) -> Entry:
     start = len(MAGIC) + DIGEST_SIZE
-    if not data.startswith(MAGIC):
+    if not data.startswith(MAGIC) and not MAGIC.startswith(data):
         raise _DamagedError("was not written by this version of pytest-lime; it is made anew")
     rest = memoryview(data)[start:]
     if _checksum(rest) != data[len(MAGIC) : start]:

@@ -342,7 +342,7 @@ def test_a_damaged_entry_is_a_warning(suite: Callable[..., None], run: Run, pyte
         path.write_bytes(path.read_bytes()[:-1])
     result = run("--lime-cache=kept")
     result.assert_outcomes(passed=1, warnings=1)
-    result.stdout.fnmatch_lines(["*CacheWarning: the cache entry '*' is damaged; it is made anew."])
+    result.stdout.fnmatch_lines(["*test_it.py:*CacheWarning: the cache entry '*' is damaged; it is made anew."])
     assert passes(result) == 102
     assert passes(run("--lime-cache=kept")) == 0
 
