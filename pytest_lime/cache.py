@@ -47,6 +47,8 @@ OURS = re.compile(rf"[0-9a-f]{{{2 * DIGEST_SIZE}}}\{SUFFIX}")
 # As `write_atomically` calls what it has not finished.
 LEFT = re.compile(rf"\.{OURS.pattern}\.[a-z0-9_]+")
 LENGTH = struct.Struct("<Q")
+# NumPy's short names of types that have neither objects nor fields. Of longer ones it may parse Python.
+KINDS = re.compile(r"[<>|][biufcSUmM][1-9][0-9]*(\[[0-9]*[a-zA-Z]+\])?")
 # An eviction makes room for many entries, so that the next put does not have to evict again.
 KEPT_SHARE = 0.9
 # A temporary file of that age, in seconds, belongs to a process that was killed.
@@ -143,12 +145,12 @@ class Cache:
             A `digest` of all that the entry was made of.
         facts : mapping of JSON values
         arrays : mapping of arrays
-            Of any dtype without objects and without fields.
+            Of numbers, dates or texts.
 
         Raises
         ------
         TypeError, ValueError
-            `facts` holds something that is no JSON value, or `arrays` one of objects or fields.
+            `facts` holds something that is no JSON value, or `arrays` one of something else.
 
         Warns
         -----
@@ -275,8 +277,8 @@ def _size(path: Path) -> int:
 def _encode(kind: str, key: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
     described = {}
     for name, array in arrays.items():
-        if array.dtype.hasobject or array.dtype.names:
-            raise ValueError(f"the array {name!r} is of {array.dtype}; objects and fields cannot be kept.")
+        if not KINDS.fullmatch(array.dtype.str):
+            raise ValueError(f"the array {name!r} is of {array.dtype}; numbers, dates and texts can be kept.")
         described[name] = [array.dtype.str, array.shape]
     head = json.dumps({"kind": kind, "key": key, "facts": dict(facts), "arrays": described}).encode()
     rest = b"".join((LENGTH.pack(len(head)), head, *(array.tobytes() for array in arrays.values())))
@@ -296,8 +298,9 @@ def _decode(data: bytes, kind: str, key: str) -> Entry:
         head = json.loads(bytes(rest[LENGTH.size : LENGTH.size + length]))
         arrays = _arrays(head["arrays"], rest[LENGTH.size + length :])
         own, facts = (head["kind"], head["key"]), dict(head["facts"])
-    except (ValueError, TypeError, LookupError, AttributeError, struct.error) as error:
-        raise _DamagedError(f"is damaged ({error}); it is made anew") from None
+    # A head that is nested deeply, and an array larger than the memory, are no less nonsense.
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError, struct.error) as error:
+        raise _DamagedError(f"is damaged ({one_line(str(error))}); it is made anew") from None
     if own != (kind, key):
         raise _DamagedError("belongs elsewhere; it is made anew")
     return Entry(facts, arrays)
@@ -308,9 +311,9 @@ def _arrays(described: Mapping[str, Any], elements: memoryview) -> dict[str, NDA
     found: dict[str, NDArray[Any]] = {}
     start = 0
     for name, (kind, shape) in described.items():
+        if not KINDS.fullmatch(kind) or any(length < 0 for length in shape):
+            raise ValueError(f"an array of {kind} and shape {shape}")
         dtype = np.dtype(kind)
-        if dtype.hasobject or any(length < 0 for length in shape):
-            raise ValueError(f"an array of {dtype} and shape {shape}")
         size = dtype.itemsize * math.prod(shape)
         # A copy lies as its type wants it, and can be written to.
         found[name] = np.ndarray(shape, dtype, elements[start : start + size]).copy()

@@ -328,8 +328,11 @@ class Engine:
                         part = part.index_select(1, wanted[tuple(classes)].to(scores.device))
                     # One memory for all batches: a piece kept of each would lie between what they free, and the process
                     # would grow with the samples. It is made once the model has told type, device and classes.
-                    if place not in kept:
+                    room = kept.get(place)
+                    if room is None:
                         kept[place] = part.new_empty((len(shown[place]), part.shape[1]))
+                    elif room.dtype is not part.dtype:
+                        kept[place] = room.to(torch.promote_types(room.dtype, part.dtype))
                     kept[place][rows] = part
                     portions[place].canvas.passes += _length(rows)
                 done += len(scores)

@@ -155,7 +155,9 @@ def check_scores(scores: Any, count: int, labels: Sequence[str] | None, classes:
     """
     if not isinstance(scores, torch.Tensor):
         try:
-            scores = torch.as_tensor(np.asarray(scores))
+            # Torch takes neither a reversed array nor another machine's order of bytes.
+            array = np.ascontiguousarray(scores)
+            scores = torch.as_tensor(array.astype(array.dtype.newbyteorder("="), copy=False))
         except (TypeError, ValueError):
             raise ModelError(f"the model returned {one_line(scores)}; it must return N×classes scores.") from None
     expected = classes if labels is None else len(labels)

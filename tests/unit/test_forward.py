@@ -424,6 +424,16 @@ class TestScores:
         net(torch.ones(1, 3, 4, 6)).sum().backward()
         assert all(parameter.grad is not None for parameter in net.parameters())
 
+    @pytest.mark.parametrize("kind", [">f4", "<f8", "f2"])
+    def test_arrays_as_they_lie_in_memory(self, kind: str) -> None:
+        def make(batch: torch.Tensor) -> Any:
+            rows = np.arange(4 * len(batch)).reshape(len(batch), 4)[:, ::-1]
+            return np.asarray(rows, dtype=kind)
+
+        engine = engine_of(Returning(make), 3)
+        found = canvas_of(engine).scores(MASKS[:3], [1, 3])
+        np.testing.assert_array_equal(found, [[2, 0], [6, 4], [10, 8]])
+
 
 class TestBuffers:
     @staticmethod
@@ -464,6 +474,17 @@ class TestBuffers:
         assert [len(result) for result in results] == [8, 62]
         assert len(living) == 14
         assert len(set(living[2:])) == 1
+
+    @pytest.mark.parametrize("later", [torch.float32, torch.float64, torch.bfloat16])
+    @pytest.mark.parametrize("first", [torch.float16, torch.float32, torch.int64])
+    def test_no_batch_is_rounded_to_the_type_of_another(self, first: torch.dtype, later: torch.dtype) -> None:
+        types = iter([first, *[later] * 3])
+        values = [3.0, 100_000.0, 0.1, 1 / 3]
+        scores = iter(values)
+        engine = engine_of(Returning(lambda batch: torch.full((len(batch), 4), next(scores)).to(next(types))), 5)
+        found = canvas_of(engine).scores(MASKS[:20], [0])
+        expected = [float(torch.tensor(value).to(later)) for value in values]
+        np.testing.assert_array_equal(found[::5, 0], expected)
 
     def test_it_grows_with_the_batch_size(self) -> None:
         # Those of the last size found share one.
