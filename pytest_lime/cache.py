@@ -69,7 +69,7 @@ class Entry:
     facts : mapping of JSON values
         Tuples come back as lists.
     arrays : mapping of arrays
-        With the dtype, shape and order that they were kept with.
+        With the dtype and shape that they were kept with, in C order.
     """
 
     facts: Mapping[str, JSON]
@@ -124,13 +124,16 @@ class Cache:
             entry = _decode(data, kind, key)
             _check(entry, kind, sound)
         except _DamagedError as error:
+            fault = str(error)
+        else:
             with contextlib.suppress(OSError):
-                path.unlink()
-            warnings.warn(f"the cache entry {str(path)!r} {error}.", CacheWarning, stacklevel=_stacklevel())
-            return None
+                os.utime(path)
+            return entry
         with contextlib.suppress(OSError):
-            os.utime(path)
-        return entry
+            path.unlink()
+        # Not while the error is handled: whoever makes errors of warnings would be told both.
+        warnings.warn(f"the cache entry {str(path)!r} {fault}.", CacheWarning, stacklevel=_stacklevel())
+        return None
 
     def put(self, kind: str, key: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep `facts` and `arrays` as `key` among the entries of `kind`, in place of what was there.

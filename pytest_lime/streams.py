@@ -46,6 +46,8 @@ KEPT = 16
 # Where a model has so few classes, all are.
 FEW = 32
 CLOSED = ("ridge", "linear")
+# What numbers are stored as.
+STORED = (np.float32, np.float64, np.int64)
 PIXEL_DISTANCES = ("pixel_cosine", "pixel_euclidean")
 # Until the classes are known, scores of all of them are held.
 FIRST = 256
@@ -578,8 +580,9 @@ class SampleStream:
         """Return whether an entry holds what `_ask` writes."""
         classes, said = entry.arrays["classes"], entry.arrays["said"]
         return (
-            _is_finite(said, (len(said), self.scene.superpixels))
-            and _is_finite(classes, (max(1, len(said)),))
+            _is_finite(said, (max(1, len(said)), self.scene.superpixels))
+            and _is_finite(classes, (len(said),))
+            and classes.dtype == np.int64
             and 0 <= classes.min() <= classes.max() < (math.inf if self._prediction is None else len(self._prediction))
         )
 
@@ -629,6 +632,7 @@ class SampleStream:
         return (
             _is_finite(prediction, (len(labels),))
             and _is_finite(classes, (scores.shape[1],))
+            and classes.dtype == np.int64
             and _is_finite(scores, (max(1, len(scores)), len(classes)))
             and 0 <= classes.min() <= classes.max() < len(prediction)
             and _is_finite(entry.arrays.get("precise", prediction), prediction.shape)
@@ -677,7 +681,7 @@ class SampleStream:
 
 
 def _is_finite(array: NDArray[Any], shape: tuple[int, ...]) -> bool:
-    return array.shape == shape and array.dtype.kind in "fi" and bool(np.isfinite(array).all())
+    return array.shape == shape and array.dtype in STORED and bool(np.isfinite(array).all())
 
 
 def _is_pace(entry: Entry) -> bool:
