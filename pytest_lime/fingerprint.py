@@ -26,7 +26,6 @@ import pickle
 import re
 import site
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
@@ -438,7 +437,8 @@ class _Walk:
     def _is_patched(self, kind: type) -> bool:
         """Whether a class of an installed package has methods that did not come with it."""
         if kind not in self._patched:
-            scopes = [held.__globals__ for held in vars(kind).values() if isinstance(held, types.FunctionType)]
+            globals_ = [held.__globals__ for held in vars(kind).values() if isinstance(held, types.FunctionType)]
+            scopes = {id(scope): scope for scope in globals_}.values()
             self._patched[kind] = not all(_library(str(scope.get("__name__")), _file(scope)) for scope in scopes)
         return self._patched[kind]
 
@@ -600,57 +600,38 @@ def _is_of_python(kind: type) -> bool:
 
 
 def _tensor_digests(tensors: list[torch.Tensor]) -> Iterator[bytes]:
-    """Yield what tells the contents of each tensor, in their order, wherever they are.
+    """Yield what tells the contents of tensors of known types and shapes, wherever they are, device by device.
 
     The bytes of a tensor, in the order of its indices, are cut into blocks of words w. Those
     of a block become Σ mᵢwᵢ and Σ mᵢ⌊wᵢ/2³²⌋, modulo 2⁶⁴, with random multipliers m. The second sum
     sees what the first may not: changes in the highest bits of two words, such as signs of
     float64, cancel each other modulo 2⁶⁴. All sums leave a device together.
     """
-    devices: dict[torch.device, list[int]] = {}
-    for number, tensor in enumerate(tensors):
-        devices.setdefault(tensor.device, []).append(number)
-    found: dict[int, bytes] = {}
+    devices: dict[torch.device, list[torch.Tensor]] = {}
+    for tensor in tensors:
+        devices.setdefault(tensor.device, []).append(tensor)
     try:
         with torch.no_grad():
-            for device, numbers in devices.items():
-                found.update(zip(numbers, _on_device([tensors[number] for number in numbers], device), strict=True))
+            for device, there in devices.items():
+                yield _on_device(there, device)
     except (RuntimeError, TypeError) as error:
         raise _UnknownError("a tensor whose bytes cannot be read") from error
-    for number in range(len(tensors)):
-        yield found[number]
 
 
-def _on_device(tensors: list[torch.Tensor], device: torch.device) -> Iterator[bytes]:
+def _on_device(tensors: list[torch.Tensor], device: torch.device) -> bytes:
     sums = _Sums(device)
-    # For each tensor its whole blocks, and the rests by their type, padded with zeros.
-    shapes: list[tuple[int, tuple[torch.dtype, int] | None]] = []
+    # What is left beyond whole blocks, which is all of most tensors of a network, is summed in blocks of its own.
     rests: dict[torch.dtype, list[torch.Tensor]] = {}
-    zeros: dict[torch.dtype, torch.Tensor] = {}
     for tensor in tensors:
-        flat, dtype = _flat(tensor), tensor.dtype
-        count, per_block = flat.numel(), BLOCK // flat.itemsize
-        blocks, rest = divmod(count, per_block)
-        if blocks:
-            sums.add(flat if not rest else flat[: count - rest])
-        if not rest:
-            shapes.append((blocks, None))
-            continue
-        if dtype not in rests:
-            rests[dtype], zeros[dtype] = [], torch.zeros(BLOCK, dtype=torch.uint8, device=device).view(dtype)
-        shapes.append((blocks, (dtype, len(rests[dtype]) // 2)))
-        rests[dtype] += (flat[count - rest :] if blocks else flat, zeros[dtype][rest:])
-    starts, start = {}, sum(blocks for blocks, _ in shapes)
-    for dtype, pieces in rests.items():
-        # Most tensors of a network are small: they are summed together.
-        sums.add(torch.cat(pieces))
-        starts[dtype], start = start, start + len(pieces) // 2
-    rows = sums.to_host()
-    start = 0
-    for blocks, last in shapes:
-        own = rows[start : start + blocks].tobytes()
-        yield own if last is None else own + rows[starts[last[0]] + last[1]].tobytes()
-        start += blocks
+        flat = _flat(tensor)
+        whole = flat.numel() - flat.numel() % (BLOCK // flat.itemsize)
+        if whole:
+            sums.add(flat[:whole])
+        rests.setdefault(flat.dtype, []).append(flat[whole:])
+    for pieces in rests.values():
+        rest = torch.cat(pieces).view(torch.uint8)
+        sums.add(torch.nn.functional.pad(rest, (0, -len(rest) % BLOCK)))
+    return sums.to_host().tobytes()
 
 
 def _flat(tensor: torch.Tensor) -> torch.Tensor:
@@ -796,15 +777,14 @@ def _lies_in(path: str, folders: frozenset[str]) -> bool:
 
 @functools.cache
 def _site_folders() -> frozenset[str]:
-    found = [sysconfig.get_path(name) for name in ("purelib", "platlib")]
-    found += [*site.getsitepackages(), site.getusersitepackages()]
+    found = [*site.getsitepackages(), site.getusersitepackages()]
     found += [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     return frozenset(os.path.realpath(path) for path in found)
 
 
 @functools.cache
 def _standard_folders() -> frozenset[str]:
-    return frozenset(os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+    return frozenset({str(Path(os.path.realpath(os.__file__)).parent)})
 
 
 @functools.cache

@@ -50,7 +50,7 @@ class Image:
     def sha256(self) -> str:
         """Hash of the pixels and their shape, as hexadecimal digits."""
         digest = hashlib.sha256(repr(self.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(self.pixels).tobytes())
+        digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
 
     @property
