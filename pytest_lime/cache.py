@@ -110,12 +110,14 @@ class Cache:
         Warns
         -----
         CacheWarning
-            The entry is damaged, of another version, not `sound` or no entry at all, and was removed.
+            The entry is damaged, of another version or not `sound`, and was removed.
         """
         path = self._path(kind, key)
         try:
+            if not path.is_file():  # nothing, or what must not be opened, such as a pipe; `put` says so
+                return None
             data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:  # another process removed it
             return None
         except OSError as error:
             self._give_up(error)
@@ -189,6 +191,8 @@ class Cache:
         if not self._given_up:
             self._given_up = True
             reason = error.strerror or str(error) or type(error).__name__
+            if error.filename not in (None, str(self.folder)):
+                reason += f": {str(error.filename)!r}"
             warnings.warn(
                 f"the cache {str(self.folder)!r} cannot be used ({reason}); this run goes on without it.",
                 CacheWarning,

@@ -284,6 +284,21 @@ class TestTrouble:
         assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
     @pytest.mark.parametrize(
+        ("make", "words"), [(os.mkfifo, "Not a regular file"), (os.mkdir, "Is a directory")], ids=["pipe", "folder"]
+    )
+    def test_no_file_in_place_of_an_entry(self, cache: Cache, make: Any, words: str) -> None:
+        cache.put("samples", KEY, {}, {})
+        path = next(cache.folder.rglob("*.entry"))
+        path.unlink()
+        make(path)
+        # A pipe that was opened would keep its reader waiting.
+        assert cache.get("samples", KEY) is None
+        with pytest.warns(CacheWarning, match=f"cannot be used \\({words}: .*{path.name}'\\); this run goes on"):
+            cache.put("samples", KEY, {}, {})
+        assert path.exists()
+        assert not path.is_file()
+
+    @pytest.mark.parametrize(
         ("trouble", "words"), [(refuse, "Permission denied"), (no_space, "No space left on device")]
     )
     def test_it_cannot_be_written_to(
