@@ -209,10 +209,10 @@ def _sampled(
     farther = float(stdtrit(freedom, tail) / stdtrit(freedom, reached))
     middle = float(correlations.mean())
     ends = np.quantile(correlations, [reached, 1 - reached])
-    low, high = (float(np.clip(middle + farther * (end - middle), -1, 1)) for end in ends)
+    low, high = np.clip(middle + farther * (ends - middle), -1, 1).tolist()
     # What is seen is v + s² of spread, a draw v + 2s²: their correlation r gives v / (v + s²) = 2 − 1/r².
     alike = max(float(likeness.mean()), 0.5)
-    stretch = 1 / np.sqrt(max(2 - alike**-2, LEAST_RELIABLE))
+    stretch = max(2 - alike**-2, LEAST_RELIABLE) ** -0.5
     corrected = (stretch * (estimate + low - middle), stretch * (estimate + high - middle))
     return (low, high, 2 * estimate - high, 2 * estimate - low, *corrected)
 
