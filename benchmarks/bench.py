@@ -234,7 +234,7 @@ def measure_cache(arguments: argparse.Namespace, keep: Callable[..., None]) -> N
                     explain, model, find("chelsea.png"), samples=arguments.samples, cache=folder / "kept"
                 )
                 found["call"][turn].append(measuring.timed(call))
-                run = projects.run(folder)
+                run = projects.run(folder, *projects.without_others())
                 found["check"][turn].append(run.checks)
                 found["run"][turn].append(run.seconds)
                 found["samples_of_check"] = run.samples
@@ -277,7 +277,7 @@ def measure_workers(arguments: argparse.Namespace, keep: Callable[..., None]) ->
 
 
 def _in_workers(checks: int, samples: int, rounds: int) -> dict[str, Any]:
-    turns = {"one": ["-p", "no:xdist"], "two": ["-n2"]}
+    turns = {"one": projects.without_others(), "two": [*projects.without_others("xdist"), "-n2"]}
     found: dict[str, dict[str, list[float]]] = {turn: {"seconds": [], "checks": []} for turn in turns}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

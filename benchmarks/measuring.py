@@ -145,7 +145,10 @@ def answer(value: Any) -> None:
 
 
 def surroundings(**more: str) -> dict[str, str]:
-    """Return the environment of a child that imports the same package as this process, compiled as users have it."""
+    """Return the environment of a child that imports the same package as this process, compiled as users have it.
+
+    With `more` variables, also in place of these.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPATH": str(ROOT), **more}
 

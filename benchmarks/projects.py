@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.measuring import surroundings
+from benchmarks import subjects
+from benchmarks.measuring import ROOT, surroundings
 
 CONFTEST = """\
 import pytest
-from benchmarks.subjects import network
+from subjects import network
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +29,8 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks.subjects import find
 from pytest_lime import Polygon, mass
+from subjects import find
 
 CAT = find("chelsea.png")
 HEAD = Polygon([(40, 0), (400, 0), (363, 120), (318, 225), (285, 275), (190, 275), (100, 235), (35, 150)])
@@ -67,9 +70,19 @@ class Run(NamedTuple):
 def write(folder: Path, *, checks: int, options: list[str]) -> None:
     """Write a project of so many checks, each with its own text of options."""
     (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    shutil.copy(subjects.__file__, folder)
     tests = "".join(CHECK.format(number=number, options=options[number]) for number in range(checks))
     (folder / "test_cat.py").write_text(TEST + tests, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+
+
+def _check_installed() -> None:
+    """Raise a RuntimeError where a project of a user's would import another package than lies here."""
+    here, installed = ROOT / "pytest_lime", Path(sysconfig.get_path("purelib")) / "pytest_lime"
+    sources = [{path.relative_to(each): path.read_bytes() for path in each.rglob("*.py")} for each in (here, installed)]
+    # One that is installed to be edited is not there.
+    if sources[1] and sources[0] != sources[1]:
+        raise RuntimeError(f"{installed} is not {here}; run `make bench`, or install it anew")
 
 
 def run(folder: Path, *arguments: str) -> Run:
@@ -88,9 +101,9 @@ def run(folder: Path, *arguments: str) -> Run:
     return Run(seconds, checks, sum(one["samples"] for one in times))
 
 
-def without_others() -> list[str]:
-    """Return arguments that leave out the other plugins that are installed, whose start would be noise."""
-    names = {point.name for point in importlib.metadata.entry_points(group="pytest11")} - {"lime"}
+def without_others(*kept: str) -> list[str]:
+    """Return arguments that leave out the other plugins that are installed, but for `kept`: noise, that users lack."""
+    names = {point.name for point in importlib.metadata.entry_points(group="pytest11")} - {"lime", *kept}
     return [word for name in sorted(names) for word in ("-p", f"no:{name}")]
 
 
@@ -100,13 +113,14 @@ def pytest_seconds(folder: Path, *arguments: str) -> float:
     Raises
     ------
     RuntimeError
-        It ends with an error.
+        It ends with an error, or what is installed is not the package that lies here.
     """
+    _check_installed()
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
         cwd=folder,
-        env=surroundings(),
+        env=surroundings(PYTHONPATH=""),
         capture_output=True,
         text=True,
         check=False,

@@ -102,7 +102,7 @@ def rank_correlation(weights: Array, opinion: Array) -> Array:
     C. Spearman, "The proof and measurement of association between two things", American
     Journal of Psychology 15, 1904.
     """
-    return _correlate(_ranks(weights), _ranks(opinion))
+    return _correlate(_ranks(weights), _ranks(opinion)[None])[:, 0]
 
 
 def _ranks(values: Array) -> Array:
@@ -125,10 +125,11 @@ def _ranks(values: Array) -> Array:
     return ranks
 
 
-def _correlate(rows: Array, ranks: Array) -> Array:
-    spread = np.sqrt((rows**2).sum(axis=-1) * (ranks**2).sum())
+def _correlate(rows: Array, others: Array) -> Array:
+    """Return the correlation of each of N centred rows with each of k others, N×k."""
+    spread = np.sqrt(np.outer((rows**2).sum(axis=-1), (others**2).sum(axis=-1)))
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.clip(rows @ ranks / spread, -1.0, 1.0))
+        return np.asarray(np.clip(rows @ others.T / spread, -1.0, 1.0))
 
 
 def rank_agreement(
@@ -199,10 +200,9 @@ def _sampled(
     noise = rng.standard_normal((DRAWS, len(weights))) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
     if np.isfinite(freedom):
         noise *= np.sqrt(freedom / rng.chisquare(freedom, (DRAWS, 1)))
-    parts = [_ranks(weights + noise[start : start + AT_ONCE]) for start in range(0, DRAWS, AT_ONCE)]
-    correlations, likeness = (
-        np.concatenate([_correlate(part, ranks) for part in parts]) for ranks in (_ranks(opinion), _ranks(weights))
-    )
+    parts = (_ranks(weights + noise[start : start + AT_ONCE]) for start in range(0, DRAWS, AT_ONCE))
+    both = np.stack([_ranks(opinion), _ranks(weights)])
+    correlations, likeness = np.concatenate([_correlate(part, both) for part in parts]).T
     tail = (1 - confidence) / 2
     # Where so many draws hardly reach, quantiles that they do reach are stretched as those of t are.
     reached = max(tail, FEWEST_DRAWS / DRAWS)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageOps, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError  # noqa: F401  (decoders)
 
 from pytest_lime.errors import ImageError, ModelError, is_for_the_user, one_line
 
