@@ -15,14 +15,19 @@ from typing import Any, NamedTuple
 from benchmarks import subjects
 from benchmarks.measuring import ROOT, surroundings
 
+# Python's next search through all objects of PyTorch takes a tenth of a second, and it is chance where that falls.
 CONFTEST = """\
+import gc
+
 import pytest
 from subjects import network
 
 
 @pytest.fixture(scope="session")
 def lime_model():
-    return network()
+    model = network()
+    gc.collect()
+    return model
 """
 TEST = """\
 import json
