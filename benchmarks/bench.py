@@ -252,7 +252,9 @@ def measure_start(arguments: argparse.Namespace, keep: Callable[..., None]) -> N
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         (folder / "test_nothing.py").write_text(projects.EMPTY, encoding="utf-8")
         alone = ["-q", "-p", "no:cacheprovider", *projects.without_others()]
-        for what, arguments_of in (("version", ["--version"]), ("run", alone)):
+        # The first --version alone is answered before any plugin is loaded.
+        version = ["--version", "--version", *projects.without_others()]
+        for what, arguments_of in (("version", version), ("run", alone)):
             times: dict[str, list[float]] = {"without": [], "with": []}
             projects.pytest_seconds(folder, *arguments_of)  # compiles
             for number in range(rounds):
@@ -260,7 +262,7 @@ def measure_start(arguments: argparse.Namespace, keep: Callable[..., None]) -> N
                 for turn in measuring.rotated(list(turns), number):
                     times[turn].append(projects.pytest_seconds(folder, *arguments_of, *turns[turn]))
             found[what] = times
-            added = statistics.median(times["with"]) - statistics.median(times["without"])
+            added = statistics.median(map(operator.sub, times["with"], times["without"]))
             say(f"  {what}: {statistics.median(times['without']):.3f} s, and {added:+.4f} s with the plugin")
     keep(found)
 

@@ -600,38 +600,43 @@ def _is_of_python(kind: type) -> bool:
 
 
 def _tensor_digests(tensors: list[torch.Tensor]) -> Iterator[bytes]:
-    """Yield what tells the contents of tensors of known types and shapes, wherever they are, device by device.
+    """Yield what tells the contents of each tensor, in their order, wherever they are.
 
     The bytes of a tensor, in the order of its indices, are cut into blocks of words w. Those
     of a block become Σ mᵢwᵢ and Σ mᵢ⌊wᵢ/2³²⌋, modulo 2⁶⁴, with random multipliers m. The second sum
     sees what the first may not: changes in the highest bits of two words, such as signs of
-    float64, cancel each other modulo 2⁶⁴. All sums leave a device together.
+    float64, cancel each other modulo 2⁶⁴. What is left beyond whole blocks is taken as it is.
+    All sums leave a device together, and so do all that is left.
     """
-    devices: dict[torch.device, list[torch.Tensor]] = {}
-    for tensor in tensors:
-        devices.setdefault(tensor.device, []).append(tensor)
+    devices: dict[torch.device, list[int]] = {}
+    for number, tensor in enumerate(tensors):
+        devices.setdefault(tensor.device, []).append(number)
+    found: dict[int, bytes] = {}
     try:
         with torch.no_grad():
-            for device, there in devices.items():
-                yield _on_device(there, device)
+            for device, numbers in devices.items():
+                found.update(zip(numbers, _on_device([tensors[number] for number in numbers], device), strict=True))
     except (RuntimeError, TypeError) as error:
         raise _UnknownError("a tensor whose bytes cannot be read") from error
+    for number in range(len(tensors)):
+        yield found[number]
 
 
-def _on_device(tensors: list[torch.Tensor], device: torch.device) -> bytes:
+def _on_device(tensors: list[torch.Tensor], device: torch.device) -> Iterator[bytes]:
     sums = _Sums(device)
-    # What is left beyond whole blocks, which is all of most tensors of a network, is summed in blocks of its own.
-    rests: dict[torch.dtype, list[torch.Tensor]] = {}
+    sizes, rests = [], []
     for tensor in tensors:
-        flat = _flat(tensor)
-        whole = flat.numel() - flat.numel() % (BLOCK // flat.itemsize)
-        if whole:
-            sums.add(flat[:whole])
-        rests.setdefault(flat.dtype, []).append(flat[whole:])
-    for pieces in rests.values():
-        rest = torch.cat(pieces).view(torch.uint8)
-        sums.add(torch.nn.functional.pad(rest, (0, -len(rest) % BLOCK)))
-    return sums.to_host().tobytes()
+        flat = _flat(tensor).view(torch.uint8)
+        blocks, rest = divmod(len(flat), BLOCK)
+        if blocks:
+            sums.add(flat[: blocks * BLOCK])
+        sizes.append((blocks, rest))
+        rests.append(flat[blocks * BLOCK :])
+    rows, left = sums.to_host(), torch.cat(rests).cpu().numpy()
+    row = byte = 0
+    for blocks, rest in sizes:
+        yield rows[row : row + blocks].tobytes() + left[byte : byte + rest].tobytes()
+        row, byte = row + blocks, byte + rest
 
 
 def _flat(tensor: torch.Tensor) -> torch.Tensor:

@@ -136,7 +136,6 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     if config.getoption("lime_model") == "":
         raise pytest.UsageError("--lime-model: no model is named; say --lime-model=module:attribute.")
-    workers.end_quickly(config)
     workplace = Workplace(config)
     leftovers = Leftovers(config, workplace.baselines, FOLDER)
     tally = Tally(config)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,6 @@ __all__ = [
     "cache_of_controller",
     "device_of_worker",
     "dist_of",
-    "end_quickly",
     "folder_of_controller",
     "is_worker",
     "plain_node_id",
@@ -86,24 +82,6 @@ def share_threads(config: pytest.Config) -> None:
     for pool in libraries_with_threads().lib_controllers:
         if pool.num_threads > share:
             pool.set_num_threads(share)
-
-
-def end_quickly(config: pytest.Config) -> None:
-    """Let the process of a worker end without taking PyTorch to pieces, for which its controller would wait.
-
-    As it ends, Python looks through all objects again and again for those that only refer to
-    each other. For what PyTorch has made that takes a third of a second, and frees what the
-    system frees at once. What was left by the tests is still looked for, a last time.
-    """
-    if is_worker(config):
-        # What registers later, as most does, is called earlier.
-        atexit.register(_spare)
-
-
-def _spare() -> None:
-    if "torch" in sys.modules:
-        gc.collect()
-        gc.freeze()
 
 
 def device_of_worker(config: pytest.Config, device: str) -> str:

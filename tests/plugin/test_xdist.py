@@ -120,42 +120,6 @@ def test_groups_are_no_part_of_a_tests_name(suite: Callable[..., None], run: Run
     assert all("@a_b" not in record["rerun"] for record in records.values())
 
 
-@pytest.mark.parametrize(("library", "spared"), [("torch", True), ("json", False)])
-def test_what_a_worker_leaves_to_the_system_as_it_ends(library: str, spared: bool, pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("""
-        import atexit, gc, os
-        from pathlib import Path
-
-        def note():
-            name = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-            Path(__file__).with_name(f"{name}.txt").write_text(f"{gc.get_freeze_count()} {gone}")
-
-        class Left:
-            def __del__(self):
-                gone.append("left")
-
-        gone = []
-        atexit.register(note)
-        """)
-    pytester.makepyfile(f"""
-        import {library}
-        from conftest import Left
-
-        def test_it():
-            left = Left()
-            left.itself = left
-        """)
-    told = {}
-    for name, arguments in ("gw0", "-n1"), ("alone", "-pno:xdist"):
-        # What pytest itself looks for as it ends, it would find first.
-        pytester.runpytest_subprocess("-p", "no:unraisableexception", arguments).assert_outcomes(passed=1)
-        told[name] = Path(f"{name}.txt").read_text().split(maxsplit=1)
-    assert (int(told["gw0"][0]) > 0) is spared
-    assert int(told["alone"][0]) == 0
-    # What the tests left is found nonetheless.
-    assert not spared or told["gw0"][1] == "['left']"
-
-
 @pytest.mark.parametrize("mode", ["-n2"])
 def test_a_worker_that_crashes_costs_only_its_test(
     mode: str, suite: Callable[..., None], run: Run, report: Report, pytester: pytest.Pytester

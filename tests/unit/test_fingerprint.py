@@ -323,6 +323,22 @@ class TestTensors:
         monkeypatch.setattr(module._Sums, "__init__", elsewhere)
         assert told(*tensors) == before
 
+    def test_it_does_not_count_which_tensors_are_on_the_same_device(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tensors = [torch.randn(size, generator=torch.manual_seed(0)) for size in (3, 1024, 5000, 0, 7)]
+        before = told(*tensors)
+        together = module._on_device
+        monkeypatch.setattr(
+            module,
+            "_on_device",
+            lambda tensors, device: (found for tensor in tensors for found in together([tensor], device)),
+        )
+        assert told(*tensors) == before
+
+    @pytest.mark.parametrize("numbers", [(1.0, 0.0, 2.0), (1.0, 2.0, 0.0)])
+    def test_what_ends_in_zeros_is_not_taken_for_what_begins_with_them(self, numbers: tuple[float, ...]) -> None:
+        tensors = [torch.tensor([number] * 10) for number in numbers]
+        assert told(*tensors) != told(*reversed(tensors))
+
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
     def test_the_device_does_not_count(self) -> None:
         generator = torch.Generator().manual_seed(0)
