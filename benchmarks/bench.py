@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import operator
 import os
 import statistics
 import subprocess

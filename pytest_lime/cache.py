@@ -116,7 +116,8 @@ class Cache:
         try:
             if not path.is_file():  # nothing, or what must not be opened, such as a pipe; `put` says so
                 return None
-            data = path.read_bytes()
+            # What is larger than all may be is no entry, and may not fit into memory.
+            data = path.read_bytes() if path.stat().st_size <= self.limit else b"too large"
         except FileNotFoundError:  # another process removed it
             return None
         except OSError as error:

@@ -146,7 +146,7 @@ def state_digest(*parts: Any, evaluated: torch.nn.Module | None = None) -> str |
         Of any kind: networks, tensors, containers, functions, classes, objects of a user's class.
     evaluated : torch.nn.Module, optional
         A network for which it does not count whether it is in evaluation mode, as whoever
-        asks puts it there before each use.
+        asks puts it there before each use. Where it has a `train` or `eval` of its own, it counts.
     """
     walk = _Walk(set() if evaluated is None else _modules(evaluated))
     # What changes the arithmetic of every network, though it is no part of any.
@@ -542,15 +542,22 @@ def _own_state(value: Any) -> tuple[_State, ...]:
 
 
 def _modules(net: torch.nn.Module) -> set[int]:
-    """Return the ids of a network and of all networks in it."""
+    """Return the ids of a network and of those in it, as far as evaluation mode surely reaches them."""
     found: set[int] = set()
     waiting: list[Any] = [net]
     while waiting:
         module = waiting.pop()
-        if module is not None and id(module) not in found:
+        if module is not None and id(module) not in found and not _has_own_mode(module):
             found.add(id(module))
             waiting += vars(module).get("_modules", {}).values()
     return found
+
+
+def _has_own_mode(module: torch.nn.Module) -> bool:
+    """Whether a network does something else than all others when it is put into a mode."""
+    names = ("train", "eval")
+    own = any(getattr(type(module), name) is not getattr(torch.nn.Module, name) for name in names)
+    return own or not vars(module).keys().isdisjoint(names)
 
 
 def _hooks(module: torch.nn.Module, name: str) -> list[tuple[Any, bool, bool]]:

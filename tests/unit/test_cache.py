@@ -298,6 +298,14 @@ class TestTrouble:
         assert path.exists()
         assert not path.is_file()
 
+    def test_more_than_memory_holds_in_place_of_an_entry(self, cache: Cache) -> None:
+        cache.put("samples", KEY, {}, {})
+        path = next(cache.folder.rglob("*.entry"))
+        os.truncate(path, 2**40)
+        with pytest.warns(CacheWarning, match="was not written by this version of pytest-lime; it is made anew"):
+            assert cache.get("samples", KEY) is None
+        assert not path.exists()
+
     @pytest.mark.parametrize(
         ("trouble", "words"), [(refuse, "Permission denied"), (no_space, "No space left on device")]
     )

@@ -170,6 +170,18 @@ class TestNetworks:
         assert told(net) != told(net.eval())
         assert known(state_digest(net, evaluated=net)) == state_digest(net.train(), evaluated=net)
 
+    def test_the_mode_of_what_evaluation_does_not_reach_counts(self) -> None:
+        class Always(torch.nn.Sequential):
+            def train(self, mode: bool = True) -> "Always":
+                return self
+
+        norm = torch.nn.InstanceNorm1d(2, track_running_stats=True)
+        net = torch.nn.Sequential(Always(norm), torch.nn.Dropout())
+        before = known(state_digest(net.eval(), evaluated=net))
+        assert state_digest(net.train(), evaluated=net) == before
+        norm.eval()
+        assert state_digest(net, evaluated=net) != before
+
     def test_a_very_deep_network(self) -> None:
         net = torch.nn.Sequential()
         for _ in range(2000):
