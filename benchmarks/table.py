@@ -309,6 +309,8 @@ def _used(row: Row) -> Spread:
 
 def _dots(axes: Any, listed: Sequence[Row], values: Sequence[Spread], colours: Sequence[str], title: str) -> None:
     """Draw medians with their spread on a logarithmic axis, the first on top, and the figures at the right."""
+    from matplotlib import ticker  # noqa: PLC0415  (only the bench extra has it)
+
     # What is nothing, or less, by chance has no place on a logarithmic axis.
     shown = [Spread(*(max(value, SMALLEST) for value in one)) for one in values]
     for place, (row, value, colour) in enumerate(zip(listed, shown, colours, strict=True)):
@@ -318,6 +320,7 @@ def _dots(axes: Any, listed: Sequence[Row], values: Sequence[Spread], colours: S
         axes.annotate(words, (1.01, place), xycoords=("axes fraction", "data"), va="center", color=INK, fontsize=9)
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: "")
     low, high = axes.get_xlim()
