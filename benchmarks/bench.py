@@ -252,10 +252,10 @@ def measure_start(arguments: argparse.Namespace, keep: Callable[..., None]) -> N
         folder = Path(name)
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         (folder / "test_nothing.py").write_text(projects.EMPTY, encoding="utf-8")
-        alone = ["-q", "-p", "no:cacheprovider", *projects.without_others()]
-        # The first --version alone is answered before any plugin is loaded.
-        version = ["--version", "--version", *projects.without_others()]
-        for what, arguments_of in (("version", version), ("run", alone)):
+        # A single --version is answered before any plugin is loaded.
+        runs = {"version": ["--version", "--version"], "run": ["-q", "-p", "no:cacheprovider"]}
+        for what, own in runs.items():
+            arguments_of = [*own, *projects.without_others()]
             times: dict[str, list[float]] = {"without": [], "with": []}
             projects.pytest_seconds(folder, *arguments_of)  # compiles
             for number in range(rounds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import shutil
@@ -81,6 +82,7 @@ def write(folder: Path, *, checks: int, options: list[str]) -> None:
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
 
 
+@functools.cache
 def _check_installed() -> None:
     """Raise a RuntimeError where a project of a user's would import another package than lies here."""
     here, installed = ROOT / "pytest_lime", Path(sysconfig.get_path("purelib")) / "pytest_lime"

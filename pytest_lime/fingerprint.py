@@ -437,8 +437,9 @@ class _Walk:
     def _is_patched(self, kind: type) -> bool:
         """Whether a class of an installed package has methods that did not come with it."""
         if kind not in self._patched:
-            globals_ = [held.__globals__ for held in vars(kind).values() if isinstance(held, types.FunctionType)]
-            scopes = {id(scope): scope for scope in globals_}.values()
+            functions = [held for held in vars(kind).values() if isinstance(held, types.FunctionType)]
+            # Nearly all come from one module.
+            scopes = {id(function.__globals__): function.__globals__ for function in functions}.values()
             self._patched[kind] = not all(_library(str(scope.get("__name__")), _file(scope)) for scope in scopes)
         return self._patched[kind]
 
@@ -613,7 +614,7 @@ def _tensor_digests(tensors: list[torch.Tensor]) -> Iterator[bytes]:
     of a block become Σ mᵢwᵢ and Σ mᵢ⌊wᵢ/2³²⌋, modulo 2⁶⁴, with random multipliers m. The second sum
     sees what the first may not: changes in the highest bits of two words, such as signs of
     float64, cancel each other modulo 2⁶⁴. What is left beyond whole blocks is taken as it is.
-    All sums leave a device together, and so do all that is left.
+    All sums leave a device together, and so does all that is left.
     """
     devices: dict[torch.device, list[int]] = {}
     for number, tensor in enumerate(tensors):

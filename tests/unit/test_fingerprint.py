@@ -346,10 +346,10 @@ class TestTensors:
         )
         assert told(*tensors) == before
 
-    @pytest.mark.parametrize("numbers", [(1.0, 0.0, 2.0), (1.0, 2.0, 0.0)])
-    def test_what_ends_in_zeros_is_not_taken_for_what_begins_with_them(self, numbers: tuple[float, ...]) -> None:
-        tensors = [torch.tensor([number] * 10) for number in numbers]
-        assert told(*tensors) != told(*reversed(tensors))
+    def test_zeros_at_the_end_are_not_taken_for_zeros_in_between(self) -> None:
+        orders = (1.0, 0.0, 2.0), (1.0, 2.0, 0.0), (2.0, 0.0, 1.0), (0.0, 2.0, 1.0)
+        found = {told(*(torch.tensor([number] * 10) for number in numbers)) for numbers in orders}
+        assert len(found) == len(orders)
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
     def test_the_device_does_not_count(self) -> None:
